@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "agent/enrich/enriched_event.h"
+#include "agent/profile/scored_event.h"
+
+namespace vedette {
+
+enum class Severity { kInformational, kLow, kMedium, kHigh, kCritical };
+
+// One scored deviation of one workload. A repeat raises `count` of the same finding.
+struct Finding {
+  std::string uid;  // Stable: the same deviation of the same workload has the same uid, on any run.
+  enum class Change { kCreated, kUpdated };
+  Change change = Change::kCreated;
+  enum class Kind { kDeviation, kCacheOverflow, kUnattributed, kMove };
+  Kind kind = Kind::kDeviation;
+  Severity severity = Severity::kLow;
+  double score = 0;       // Bits.
+  std::string title;      // "New program in host/nginx: /usr/bin/curl"
+  std::string sentence;
+  absl::Time first_seen, last_seen;
+  uint64_t count = 1;
+  WorkloadInfo workload;
+  InstanceInfo instance;
+  Behaviour behaviour;
+  std::string profile_state;  // As ScoredEvent::state_text.
+  ProcessInfo process;
+  std::vector<ProcessInfo> ancestors;
+  std::optional<PeerInfo> peer;
+  std::optional<FlowEvent> flow;
+};
+
+}  // namespace vedette

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/event/event.h"
+
+namespace vedette {
+
+// What is running, in names that outlive a boot. Strings are bytes, not text.
+struct Code {
+  std::string path;    // Empty: not known.
+  std::string sha256;  // Lower-case hex; empty: not hashed (too large, gone, or changed meanwhile).
+  CodeOrigin origin = CodeOrigin::kUnknown;
+  std::string script;  // Set when `path` is an interpreter that ran a script; unverified name.
+};
+
+struct ProcessInfo {
+  ExecId id;
+  std::string exec_id;  // Unique across reboots, printable.
+  uint32_t pid = 0;
+  std::string comm;
+  Code code;
+  std::vector<std::string> argv;  // Empty where not recorded.
+  bool unknown = false;           // Died before the agent first started.
+};
+
+// All containers of one role, by its stable name; see design.md, "Words".
+struct WorkloadInfo {
+  std::string name;      // "host/system.slice/nginx.service", "kubernetes/ns/owner/container", …
+  std::string identity;  // SPIFFE ID.
+  uint64_t number = 0;   // The kernel's number; 0: none.
+};
+
+struct InstanceInfo {
+  uint64_t cgroup_id = 0;
+  std::string cgroup_path;
+  std::string container_id;  // Empty outside containers.
+  std::string runtime;       // "docker", "containerd", "cri-o", "podman", "systemd", "cgroup"
+};
+
+// The far end of a flow with the best name there is.
+struct PeerInfo {
+  Endpoint endpoint;
+  std::string dns_name;  // As this workload asked for it.
+  std::string workload;  // Of the peer, when it runs on this node.
+  std::string network;   // "10.1.2.0/24", "2001:db8::/64", "loopback".
+  // The best of the three, prefixed with its kind: "dns:…", "workload:…", "net:…".
+  std::string StableName() const;
+};
+
+struct EnrichedEvent {
+  Event event;
+  WorkloadInfo workload;
+  InstanceInfo instance;
+  ProcessInfo process;                 // Who acted; for an exec the new image.
+  std::vector<ProcessInfo> ancestors;  // Nearest first.
+  std::optional<Code> parent_code;     // For an exec: the image that called it.
+  std::optional<PeerInfo> peer;        // For flows other than listeners.
+};
+
+}  // namespace vedette

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <variant>
+
+#include "absl/time/time.h"
+#include "agent/event/cgroup.h"
+#include "agent/event/dns.h"
+#include "agent/event/exec.h"
+#include "agent/event/flow.h"
+#include "agent/event/overflow.h"
+
+namespace vedette {
+
+// Why the kernel sent a record. kNews: a behaviour its verdict cache did not hold. kFollowUp: the
+// end of something that was news. kContext: identity and bookkeeping, not a behaviour. kTap: known,
+// sent because somebody watches. kSwept: found unreported in the cache, after its record was lost.
+enum class Reason { kNews, kFollowUp, kContext, kTap, kSwept };
+
+// Number of an entry of the kernel's verdict cache; valid within one boot.
+struct CacheSlot {
+  uint64_t workload_number = 0;
+  uint64_t generation = 0;
+  uint32_t cache = 0;  // 0: code lane, 1: network lane.
+  uint32_t slot = 0;   // 0: the behaviour has no entry (its map is full).
+  auto operator<=>(const CacheSlot&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const CacheSlot& s) {
+    return H::combine(std::move(h), s.workload_number, s.generation, s.cache, s.slot);
+  }
+};
+
+struct EventHeader {
+  absl::Time time;
+  uint32_t cpu = 0;
+  uint32_t lane = 0;
+  uint64_t sequence = 0;  // Per CPU and lane, without gaps as the kernel numbers them.
+  Reason reason = Reason::kContext;
+  CacheSlot slot;
+};
+
+using EventBody = std::variant<ExecEvent, ProcessSeenEvent, ForkEvent, ExitEvent, CredentialEvent,
+                               FlowEvent, DnsEvent, CgroupEvent, MoveEvent, OverflowEvent>;
+
+// What a probe saw: the decoded value of one record.
+struct Event {
+  EventHeader header;
+  EventBody body;
+};
+
+}  // namespace vedette

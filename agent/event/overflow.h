@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace vedette {
+
+// A workload's verdict cache is full: nothing more of this workload is inserted at this generation.
+struct OverflowEvent {
+  uint64_t workload_number = 0;
+  uint64_t generation = 0;
+  uint32_t cache = 0;  // As in CacheSlot.
+  uint32_t limit = 0;  // Entries the cache holds.
+};
+
+}  // namespace vedette

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "agent/enrich/enriched_event.h"
+#include "agent/profile/behaviour.h"
+
+namespace vedette {
+
+// How sure the profile was when it judged.
+enum class ProfileState { kLearning, kLearned, kFrozen };
+
+enum class Judgement {
+  kNotABehaviour,  // Context, follow-up, tap.
+  kKnown,          // The profile holds it already.
+  kLearned,        // New, and taken into the profile because it is learning.
+  kDeviation,      // New, and the profile no longer learns.
+};
+
+// An event judged against its workload's profile.
+struct ScoredEvent {
+  EnrichedEvent enriched;
+  Judgement judgement = Judgement::kNotABehaviour;
+  Behaviour behaviour;   // Meaningless for kNotABehaviour.
+  double score = 0;      // kDeviation: bits of surprise, -log2 of the estimated probability.
+  std::string sentence;  // kDeviation: what is new, how rare, compared with what, on what evidence.
+  ProfileState state = ProfileState::kLearning;
+  std::string state_text;  // "learned", "frozen (by root)"
+  absl::Duration watched;  // How long the workload was watched.
+};
+
+}  // namespace vedette
