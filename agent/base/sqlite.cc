@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/base/sqlite.h"
 
+#include <fmt/format.h>
 #include <sqlite3.h>
 
-#include "absl/strings/str_cat.h"
 #include "agent/base/status.h"
 
 namespace vedette {
@@ -33,7 +33,7 @@ absl::StatusCode CodeOf(int sqlite_code) {
 
 absl::Status ErrorOf(sqlite3* db, std::string_view path, std::string_view what) {
   return absl::Status(CodeOf(sqlite3_extended_errcode(db)),
-                      absl::StrCat(path, ": ", what, ": ", sqlite3_errmsg(db)));
+                      fmt::format("{}: {}: {}", path, what, sqlite3_errmsg(db)));
 }
 
 }  // namespace

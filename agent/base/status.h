@@ -7,17 +7,18 @@
 #include "absl/status/statusor.h"
 
 // Returns the error of `expr` from the enclosing function; goes on when it is OK.
-#define VEDETTE_RETURN_IF_ERROR(expr)                       \
-  do {                                                      \
-    if (absl::Status status_ = (expr); !status_.ok()) {     \
-      return status_;                                       \
-    }                                                       \
+#define VEDETTE_RETURN_IF_ERROR(expr)                   \
+  do {                                                  \
+    if (absl::Status status_ = (expr); !status_.ok()) { \
+      return status_;                                   \
+    }                                                   \
   } while (false)
 
 #define VEDETTE_CONCAT_INNER(a, b) a##b
 #define VEDETTE_CONCAT(a, b) VEDETTE_CONCAT_INNER(a, b)
 
-// VEDETTE_ASSIGN_OR_RETURN(auto x, F()): moves the value of a StatusOr into x, or returns its error.
+// VEDETTE_ASSIGN_OR_RETURN(auto x, F()): moves the value of a StatusOr into x, or returns its
+// error.
 #define VEDETTE_ASSIGN_OR_RETURN(lhs, expr) \
   VEDETTE_ASSIGN_OR_RETURN_IMPL(VEDETTE_CONCAT(status_or_, __LINE__), lhs, expr)
 #define VEDETTE_ASSIGN_OR_RETURN_IMPL(tmp, lhs, expr) \
