@@ -17,7 +17,7 @@ function(vedette_bpf_objects target)
       OUTPUT ${object}
       COMMAND ${BPF_CLANG} -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -O2 -g -Wall -Wextra -Werror
               -Wno-unused-parameter -Wno-missing-declarations -fno-stack-protector
-              -I${PROJECT_SOURCE_DIR} -c ${source} -o ${object}
+              -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -I${PROJECT_SOURCE_DIR} -c ${source} -o ${object}
       COMMAND ${BPF_STRIP} -g ${object}
       DEPENDS ${source} ${headers}
       COMMENT "BPF ${name}")
@@ -32,8 +32,7 @@ function(vedette_bpf_objects target)
     DEPENDS ${objects} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
     VERBATIM
     COMMENT "embedding BPF objects")
-  enable_language(ASM)
   add_library(${target} STATIC ${asm} ${table})
   set_property(SOURCE ${asm} APPEND PROPERTY OBJECT_DEPENDS "${objects}")
-  target_link_libraries(${target} PUBLIC vedette_options)
+  target_link_libraries(${target} PUBLIC vedette_options absl::span)
 endfunction()

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <variant>
 
 #include "absl/time/time.h"
@@ -38,6 +40,7 @@ struct EventHeader {
   uint64_t sequence = 0;  // Per CPU and lane, without gaps as the kernel numbers them.
   Reason reason = Reason::kContext;
   CacheSlot slot;
+  std::string cache_key;  // Bytes of the entry's key; only agent/cache reads them.
 };
 
 using EventBody = std::variant<ExecEvent, ProcessSeenEvent, ForkEvent, ExitEvent, CredentialEvent,

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/probes/decode.h"
+
+#include <fmt/format.h>
+#include <time.h>
+
+#include "agent/base/status.h"
+#include "agent/probes/kinds.h"
+#include "agent/probes/wire_reader.h"
+#include "bpf/wire/kinds.h"
+
+namespace vedette {
+namespace {
+
+using DecodeBody = absl::Status (*)(std::string_view, EventHeader, std::vector<Event>&);
+
+struct KindDecoder {
+  uint16_t kind;
+  uint16_t version;  // The newest that this build knows.
+  DecodeBody decode;
+};
+
+constexpr KindDecoder kDecoders[] = {
+    {WIRE_KIND_EXEC, WIRE_VERSION_EXEC, DecodeExec},
+    {WIRE_KIND_PROCESS_SEEN, WIRE_VERSION_PROCESS_SEEN, DecodeProcessSeen},
+    {WIRE_KIND_FORK, WIRE_VERSION_FORK, DecodeFork},
+    {WIRE_KIND_EXIT, WIRE_VERSION_EXIT, DecodeExit},
+    {WIRE_KIND_CREDENTIAL, WIRE_VERSION_CREDENTIAL, DecodeCredential},
+    {WIRE_KIND_FLOW, WIRE_VERSION_FLOW, DecodeFlow},
+    {WIRE_KIND_DNS, WIRE_VERSION_DNS, DecodeDns},
+    {WIRE_KIND_CGROUP, WIRE_VERSION_CGROUP, DecodeCgroup},
+    {WIRE_KIND_MOVE, WIRE_VERSION_MOVE, DecodeMove},
+    {WIRE_KIND_OVERFLOW, WIRE_VERSION_OVERFLOW, DecodeOverflow},
+};
+
+Reason ReasonFromWire(uint8_t reason) {
+  switch (reason) {
+    case WIRE_REASON_NEWS:
+      return Reason::kNews;
+    case WIRE_REASON_FOLLOW_UP:
+      return Reason::kFollowUp;
+    case WIRE_REASON_TAP:
+      return Reason::kTap;
+    default:
+      return Reason::kContext;
+  }
+}
+
+}  // namespace
+
+absl::Status TooShort(std::string_view kind, std::string_view record) {
+  return absl::InvalidArgumentError(
+      fmt::format("a record of kind {} has only {} bytes", kind, record.size()));
+}
+
+absl::Status Decoder::Decode(std::string_view record, std::vector<Event>& events) const {
+  wire_header wire;
+  if (!ReadWire(record, wire)) {
+    return TooShort("unknown", record);
+  }
+  if (wire.size < sizeof(wire) || wire.size > record.size()) {
+    return absl::InvalidArgumentError(fmt::format("a record of kind {} says it has {} bytes of {}",
+                                                  wire.kind, wire.size, record.size()));
+  }
+  EventHeader header;
+  header.time = boot_ + absl::Nanoseconds(static_cast<int64_t>(wire.boot_ns));
+  header.cpu = wire.cpu;
+  header.lane = wire.lane;
+  header.sequence = wire.sequence;
+  header.reason = ReasonFromWire(wire.reason);
+  header.slot = {wire.slot.workload, wire.slot.generation, wire.slot.cache, wire.slot.slot};
+  for (const KindDecoder& decoder : kDecoders) {
+    if (decoder.kind == wire.kind && wire.version >= 1 && wire.version <= decoder.version) {
+      return decoder.decode(record.substr(0, wire.size), std::move(header), events);
+    }
+  }
+  return absl::UnimplementedError(
+      fmt::format("record kind {} version {} is not known", wire.kind, wire.version));
+}
+
+absl::Status Decoder::DecodeAll(std::string_view records, std::vector<Event>& events) const {
+  while (!records.empty()) {
+    wire_header wire;
+    if (!ReadWire(records, wire)) {
+      return TooShort("unknown", records);
+    }
+    VEDETTE_RETURN_IF_ERROR(Decode(records, events));
+    records.remove_prefix(wire.size);
+  }
+  return absl::OkStatus();
+}
+
+absl::Time BootTime() {
+  timespec since_boot = {};
+  clock_gettime(CLOCK_BOOTTIME, &since_boot);
+  return absl::Now() - absl::DurationFromTimespec(since_boot);
+}
+
+}  // namespace vedette

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "agent/event/event.h"
+
+namespace vedette {
+
+// Turns records into events. Stateless but for the offset between the kernel's clock and the wall;
+// any thread.
+class Decoder {
+ public:
+  // `boot` is the wall-clock time at which the kernel's boot clock was zero.
+  explicit Decoder(absl::Time boot) : boot_(boot) {}
+
+  // Decodes one record and appends its events: one, or two for a DNS answer, whose query comes
+  // first. Errors, with nothing appended: InvalidArgument (cut short, lengths that contradict),
+  // Unimplemented (a kind or version that this build does not know).
+  absl::Status Decode(std::string_view record, std::vector<Event>& events) const;
+
+  // Records that stand one after the other, as iterators give them.
+  absl::Status DecodeAll(std::string_view records, std::vector<Event>& events) const;
+
+ private:
+  absl::Time boot_;
+};
+
+// The wall-clock time of the kernel's boot, as it is now.
+absl::Time BootTime();
+
+}  // namespace vedette

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/probes/probe_set.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <openssl/sha.h>
+#include <spdlog/spdlog.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+
+#include <filesystem>
+
+#include "agent/base/status.h"
+#include "agent/probes/bpffs.h"
+#include "agent/probes/embedded_objects.h"
+#include "agent/probes/registry.h"
+
+namespace vedette {
+namespace {
+
+constexpr std::string_view kSharedMapPrefix = "vd_";
+constexpr int kBuildDigestBytes = 8;
+
+// What libbpf last complained about on this thread; it has no other way to say why.
+std::string& LastComplaint() {
+  thread_local std::string complaint;
+  return complaint;
+}
+
+int KeepComplaint(enum libbpf_print_level level, const char* format, va_list args) {
+  if (level == LIBBPF_WARN) {
+    char line[512];
+    vsnprintf(line, sizeof(line), format, args);
+    std::string text(line);
+    while (!text.empty() && text.back() == '\n') {
+      text.pop_back();
+    }
+    LastComplaint() = std::move(text);
+  }
+  return 0;
+}
+
+std::string Reason(std::string_view what, int error) {
+  std::string hint;
+  if (error == EPERM) {
+    hint = "; run as root, and look for lockdown or a foreign program that is attached exclusively";
+  }
+  return fmt::format("{}: {} ({}){}", what, strerror(error), LastComplaint(), hint);
+}
+
+std::string BuildDigest() {
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  for (const EmbeddedObject& object : EmbeddedBpfObjects()) {
+    SHA256_Update(&context, object.elf.data(), object.elf.size());
+  }
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256_Final(digest, &context);
+  std::string hex;
+  for (int i = 0; i < kBuildDigestBytes; ++i) {
+    hex += fmt::format("{:02x}", digest[i]);
+  }
+  return hex;
+}
+
+const EmbeddedObject* FindObject(std::string_view name) {
+  for (const EmbeddedObject& object : EmbeddedBpfObjects()) {
+    if (object.name == name) {
+      return &object;
+    }
+  }
+  return nullptr;
+}
+
+bool IsCgroupProgram(const bpf_program* program) {
+  switch (bpf_program__type(program)) {
+    case BPF_PROG_TYPE_CGROUP_SKB:
+    case BPF_PROG_TYPE_CGROUP_SOCK:
+    case BPF_PROG_TYPE_CGROUP_SOCK_ADDR:
+      return true;
+    default:
+      return false;
+  }
+}
+
+uint64_t VerifiedInstructions(int program_fd) {
+  bpf_prog_info info = {};
+  uint32_t size = sizeof(info);
+  return bpf_obj_get_info_by_fd(program_fd, &info, &size) == 0 ? info.verified_insns : 0;
+}
+
+}  // namespace
+
+struct ProbeSet::LoadedObject {
+  struct CloseObject {
+    void operator()(bpf_object* object) const { bpf_object__close(object); }
+  };
+  struct DestroyLink {
+    void operator()(bpf_link* link) const { bpf_link__destroy(link); }
+  };
+  std::string name;
+  std::unique_ptr<bpf_object, CloseObject> object;
+  std::vector<std::unique_ptr<bpf_link, DestroyLink>> links;
+  ProbeStatus status;
+};
+
+ProbeSet::ProbeSet(const ProbeOptions& options)
+    : options_(options), build_dir_(options.pin_dir + "/" + BuildDigest()) {}
+
+ProbeSet::~ProbeSet() {
+  if (remove_on_exit_) {
+    Remove();
+  }
+}
+
+absl::StatusOr<std::unique_ptr<ProbeSet>> ProbeSet::Load(const ProbeOptions& options) {
+  libbpf_set_print(KeepComplaint);
+  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
+    return absl::FailedPreconditionError(
+        "/sys/kernel/btf/vmlinux: this kernel has no BTF; use a kernel built with "
+        "CONFIG_DEBUG_INFO_BTF=y");
+  }
+  // Kernels before 5.11 charge maps against this; later ones do not look at it.
+  const rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+  setrlimit(RLIMIT_MEMLOCK, &unlimited);
+
+  std::unique_ptr<ProbeSet> set(new ProbeSet(options));
+  VEDETTE_RETURN_IF_ERROR(set->TakePinDir());
+  set->cgroup_fd_ = UniqueFd(open(options.cgroup_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!set->cgroup_fd_.valid()) {
+    return absl::NotFoundError(
+        fmt::format("{}: cannot open the cgroup v2 hierarchy: {}", options.cgroup_root,
+                    strerror(errno)));
+  }
+  for (const ProbeInfo& probe : AllProbes()) {
+    if (absl::Status status = set->LoadObject(probe.name); !status.ok()) {
+      LoadedObject failed;
+      failed.name = std::string(probe.name);
+      failed.status = {failed.name, false,
+                       fmt::format("{}; {}", status.message(), probe.without), {}, 0};
+      spdlog::warn("probe {} is degraded: {}", failed.name, failed.status.reason);
+      set->objects_.push_back(std::move(failed));
+    }
+  }
+  VEDETTE_RETURN_IF_ERROR(set->LoadObject(kScanObject));
+  return set;
+}
+
+absl::Status ProbeSet::TakePinDir() {
+  VEDETTE_RETURN_IF_ERROR(EnsureBpffsDir(options_.pin_dir));
+  lock_ = UniqueFd(open(options_.pin_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock_.valid() || flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    remove_on_exit_ = false;
+    return absl::AlreadyExistsError(
+        fmt::format("{}: another agent uses these pins; stop it, or give this one its own "
+                    "bpf.pin_dir",
+                    options_.pin_dir));
+  }
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(options_.pin_dir, error)) {
+    if (entry.path() != build_dir_) {
+      spdlog::warn("{}: left by another build of the agent; what it had not told is lost",
+                   entry.path().string());
+      std::filesystem::remove_all(entry.path(), error);
+    }
+  }
+  std::filesystem::create_directories(build_dir_ + "/maps", error);
+  std::filesystem::create_directories(build_dir_ + "/links", error);
+  if (error) {
+    return absl::PermissionDeniedError(fmt::format("{}: {}", build_dir_, error.message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProbeSet::PrepareMap(bpf_map* map) {
+  const std::string name = bpf_map__name(map);
+  if (name.rfind(kSharedMapPrefix, 0) != 0) {
+    return absl::OkStatus();
+  }
+  if (!maps_.contains(name)) {
+    const std::string pin = build_dir_ + "/maps/" + name;
+    if (UniqueFd pinned(bpf_obj_get(pin.c_str())); pinned.valid()) {
+      maps_[name] = std::move(pinned);
+    }
+  }
+  if (auto it = maps_.find(name); it != maps_.end()) {
+    if (bpf_map__reuse_fd(map, it->second.get()) != 0) {
+      return absl::InternalError(Reason("cannot share map " + name, errno));
+    }
+    return absl::OkStatus();
+  }
+  if (name == "vd_ring_code" || name == "vd_ring_flow" || name == "vd_ring_tap") {
+    bpf_map__set_max_entries(map, options_.ring_bytes);
+  } else if (name == "vd_processes") {
+    bpf_map__set_max_entries(map, options_.max_processes);
+  } else if (name == "vd_code_cache") {
+    bpf_map__set_max_entries(bpf_map__inner_map(map), options_.code_entries);
+  } else if (name == "vd_flow_cache") {
+    bpf_map__set_max_entries(bpf_map__inner_map(map), options_.flow_entries);
+  } else if (name == "vd_counts") {
+    bpf_map__set_max_entries(bpf_map__inner_map(map),
+                             options_.code_entries + options_.flow_entries);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProbeSet::ShareMaps(bpf_object* object) {
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    const std::string name = bpf_map__name(map);
+    if (name.rfind(kSharedMapPrefix, 0) != 0 || maps_.contains(name)) {
+      continue;
+    }
+    const std::string pin = build_dir_ + "/maps/" + name;
+    if (bpf_obj_pin(bpf_map__fd(map), pin.c_str()) != 0) {
+      return absl::InternalError(Reason("cannot pin map at " + pin, errno));
+    }
+    maps_[name] = UniqueFd(fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 0));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProbeSet::LoadObject(std::string_view name) {
+  const EmbeddedObject* embedded = FindObject(name);
+  if (embedded == nullptr) {
+    return absl::InternalError(fmt::format("no BPF object {} in this binary", name));
+  }
+  LastComplaint().clear();
+  LoadedObject loaded;
+  loaded.name = std::string(name);
+  loaded.status.name = loaded.name;
+  LIBBPF_OPTS(bpf_object_open_opts, open_options, .object_name = loaded.name.c_str());
+  loaded.object.reset(
+      bpf_object__open_mem(embedded->elf.data(), embedded->elf.size(), &open_options));
+  if (!loaded.object) {
+    return absl::InternalError(Reason("the BPF object cannot be opened", errno));
+  }
+  bpf_map* map;
+  bpf_object__for_each_map(map, loaded.object.get()) {
+    VEDETTE_RETURN_IF_ERROR(PrepareMap(map));
+  }
+  if (bpf_object__load(loaded.object.get()) != 0) {
+    return absl::PermissionDeniedError(Reason("the kernel refused the programs", errno));
+  }
+  VEDETTE_RETURN_IF_ERROR(ShareMaps(loaded.object.get()));
+  loaded.status.ok = true;
+  objects_.push_back(std::move(loaded));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bpf_link*> ProbeSet::AttachProgram(bpf_program* program) {
+  LastComplaint().clear();
+  bpf_link* link = IsCgroupProgram(program)
+                       ? bpf_program__attach_cgroup(program, cgroup_fd_.get())
+                       : bpf_program__attach(program);
+  if (link == nullptr) {
+    return absl::PermissionDeniedError(
+        Reason(fmt::format("{} cannot be attached to {}", bpf_program__name(program),
+                           bpf_program__section_name(program)),
+               errno));
+  }
+  const std::string pin = fmt::format("{}/links/{}", build_dir_, bpf_program__name(program));
+  if (bpf_link__pin(link, pin.c_str()) != 0) {
+    const int error = errno;
+    bpf_link__destroy(link);
+    return absl::InternalError(Reason("cannot pin the link at " + pin, error));
+  }
+  return link;
+}
+
+void ProbeSet::AttachObject(LoadedObject& object) {
+  bpf_program* program;
+  bpf_object__for_each_program(program, object.object.get()) {
+    const std::string name = bpf_program__name(program);
+    const std::string pin = fmt::format("{}/links/{}", build_dir_, name);
+    object.status.verified_instructions += VerifiedInstructions(bpf_program__fd(program));
+    if (bpf_link* pinned = bpf_link__open(pin.c_str()); pinned != nullptr) {
+      adopted_ = true;
+      object.links.emplace_back(pinned);
+      object.status.programs.push_back(name);
+      continue;
+    }
+    absl::StatusOr<bpf_link*> link = AttachProgram(program);
+    if (!link.ok()) {
+      object.status.ok = false;
+      object.status.reason = std::string(link.status().message());
+      spdlog::warn("probe {} is degraded: {}", object.name, object.status.reason);
+      continue;
+    }
+    object.links.emplace_back(*link);
+    object.status.programs.push_back(name);
+  }
+}
+
+void ProbeSet::Attach() {
+  for (LoadedObject& object : objects_) {
+    if (object.object && object.name != kScanObject) {
+      AttachObject(object);
+    }
+    if (object.name != kScanObject) {
+      statuses_.push_back(object.status);
+    }
+  }
+}
+
+int ProbeSet::MapFd(std::string_view name) const {
+  auto it = maps_.find(std::string(name));
+  return it == maps_.end() ? -1 : it->second.get();
+}
+
+absl::StatusOr<std::string> ProbeSet::RunIterator(std::string_view program, int map_fd) const {
+  for (const LoadedObject& object : objects_) {
+    const bpf_program* found =
+        object.object ? bpf_object__find_program_by_name(object.object.get(),
+                                                         std::string(program).c_str())
+                      : nullptr;
+    if (found == nullptr) {
+      continue;
+    }
+    bpf_iter_link_info info = {};
+    LIBBPF_OPTS(bpf_iter_attach_opts, attach_options);
+    if (map_fd >= 0) {
+      info.map.map_fd = static_cast<uint32_t>(map_fd);
+      attach_options.link_info = &info;
+      attach_options.link_info_len = sizeof(info);
+    }
+    LastComplaint().clear();
+    std::unique_ptr<bpf_link, LoadedObject::DestroyLink> link(
+        bpf_program__attach_iter(found, &attach_options));
+    if (!link) {
+      return absl::InternalError(Reason(fmt::format("iterator {}", program), errno));
+    }
+    UniqueFd iterator(bpf_iter_create(bpf_link__fd(link.get())));
+    std::string bytes;
+    char chunk[65536];
+    ssize_t n;
+    while ((n = read(iterator.get(), chunk, sizeof(chunk))) > 0) {
+      bytes.append(chunk, static_cast<size_t>(n));
+    }
+    if (n < 0) {
+      return absl::InternalError(Reason(fmt::format("reading iterator {}", program), errno));
+    }
+    return bytes;
+  }
+  return absl::NotFoundError(fmt::format("no BPF object has the iterator {}", program));
+}
+
+std::vector<std::pair<std::string, int>> ProbeSet::ProgramFds() const {
+  std::vector<std::pair<std::string, int>> fds;
+  for (const LoadedObject& object : objects_) {
+    bpf_program* program;
+    if (!object.object || object.name == kScanObject) {
+      continue;
+    }
+    bpf_object__for_each_program(program, object.object.get()) {
+      fds.emplace_back(bpf_program__name(program), bpf_program__fd(program));
+    }
+  }
+  return fds;
+}
+
+void ProbeSet::Remove() {
+  RemoveBpffsDir(build_dir_);
+  objects_.clear();
+  maps_.clear();
+  remove_on_exit_ = false;
+}
+
+void ProbeSet::Abandon() { remove_on_exit_ = false; }
+
+}  // namespace vedette

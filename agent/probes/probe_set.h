@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/base/unique_fd.h"
+
+struct bpf_link;
+struct bpf_map;
+struct bpf_object;
+struct bpf_program;
+
+namespace vedette {
+
+struct ProbeOptions {
+  std::string pin_dir;        // On a bpffs; made, and removed by Remove().
+  std::string cgroup_root;    // Where the v2 hierarchy is mounted.
+  uint32_t ring_bytes = 1 << 20;
+  uint32_t max_processes = 65536;
+  uint32_t code_entries = 512;   // Of the verdict cache, per workload.
+  uint32_t flow_entries = 1024;
+};
+
+// What became of one probe on this node.
+struct ProbeStatus {
+  std::string name;
+  bool ok = false;
+  std::string reason;  // Empty when ok: else what, where and what to do.
+  std::vector<std::string> programs;
+  uint64_t verified_instructions = 0;
+};
+
+// Loads the embedded objects, shares their maps by name, pins maps and links under one directory and
+// attaches. Owner: main; Load and Attach run once on the control thread, the iterators on the
+// pipeline thread. Does not read rings and does not interpret maps.
+//
+// Pins live in <pin_dir>/<build>/{maps,links}, <build> being a digest of the objects: what an agent
+// of the same build left behind after SIGKILL is adopted, what another build left is removed.
+class ProbeSet {
+ public:
+  static absl::StatusOr<std::unique_ptr<ProbeSet>> Load(const ProbeOptions& options);
+  ~ProbeSet();
+
+  // Attaches every program that is not attached yet. A probe that fails is degraded, and named.
+  void Attach();
+
+  // True: the programs of a killed predecessor are still attached and their maps hold what it left.
+  bool adopted() const { return adopted_; }
+
+  // File descriptor of a map; -1 when no object has it.
+  int MapFd(std::string_view name) const;
+
+  // Runs an iterator of the scan object over everything (or over one map) and returns its bytes.
+  absl::StatusOr<std::string> RunIterator(std::string_view program, int map_fd = -1) const;
+
+  const std::vector<ProbeStatus>& statuses() const { return statuses_; }
+
+  // File descriptors of all programs that are attached. Tests read their bytecode.
+  std::vector<std::pair<std::string, int>> ProgramFds() const;
+
+  // Detaches everything and removes the pins.
+  void Remove();
+
+  // Lets go without detaching: as if the process were killed.
+  void Abandon();
+
+ private:
+  struct LoadedObject;
+  explicit ProbeSet(const ProbeOptions& options);
+
+  absl::Status TakePinDir();
+  absl::Status LoadObject(std::string_view name);
+  absl::Status PrepareMap(bpf_map* map);
+  absl::Status ShareMaps(bpf_object* object);
+  absl::StatusOr<bpf_link*> AttachProgram(bpf_program* program);
+  void AttachObject(LoadedObject& object);
+
+  ProbeOptions options_;
+  std::string build_dir_;
+  UniqueFd lock_;
+  UniqueFd cgroup_fd_;
+  bool adopted_ = false;
+  bool remove_on_exit_ = true;
+  std::vector<LoadedObject> objects_;
+  absl::flat_hash_map<std::string, UniqueFd> maps_;
+  std::vector<ProbeStatus> statuses_;
+};
+
+}  // namespace vedette

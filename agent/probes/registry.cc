@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/probes/registry.h"
+
+namespace vedette {
+namespace {
+
+constexpr ProbeInfo kProbes[] = {
+    {"cgroup", "cgroups made and removed, processes moved between them",
+     "new services are known only after a restart of the agent"},
+    {"process", "new processes, programs executed, exits, changes of credentials",
+     "no execution is seen"},
+    {"connect", "connections that are begun, TCP and UDP", "no outbound connection is seen"},
+    {"tcp", "TCP: established, failed, accepted, closed, listening",
+     "no inbound connection and no listening port is seen, flows have no totals"},
+    {"udp", "UDP datagrams, bound UDP ports, DNS answers",
+     "no UDP flow is seen, peers have no DNS names"},
+};
+
+}  // namespace
+
+absl::Span<const ProbeInfo> AllProbes() { return kProbes; }
+
+}  // namespace vedette

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+
+#include "absl/types/span.h"
+
+namespace vedette {
+
+// One BPF object that observes.
+struct ProbeInfo {
+  std::string_view name;      // Of the object: bpf/probes/<name>.bpf.c.
+  std::string_view observes;  // For people.
+  std::string_view without;   // What is not seen when it does not load.
+};
+
+// All probes, in the order in which they are attached: cgroups first, so that no process is seen in
+// a cgroup that is not known. Any thread.
+absl::Span<const ProbeInfo> AllProbes();
+
+// The object whose programs are iterators; loaded at every start, attached to nothing.
+inline constexpr std::string_view kScanObject = "scan";
+
+}  // namespace vedette

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+/* The maps that objects share by name: those that begin with vd_. The first object that is loaded
+ * makes one, the others reuse it, and it is pinned. Maps that begin with scratch_ belong to one
+ * object alone. The agent sets the sizes of those marked "sized by the agent". */
+
+#include "bpf/lib/kernel_types.h"
+#include "bpf/lib/process_context.h"
+#include "bpf/lib/socket_owner.h"
+#include "bpf/wire/cache.h"
+#include "bpf/wire/kinds.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct wire_config);
+} vd_config SEC(".maps");
+
+/* Sized by the agent: the rings' bytes. */
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 20);
+} vd_ring_code SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 20);
+} vd_ring_flow SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 19);
+} vd_ring_tap SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, WIRE_LANES);
+  __type(key, __u32);
+  __type(value, struct wire_lane_count);
+} vd_lanes SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, WIRE_ERRORS);
+  __type(key, __u32);
+  __type(value, __u64);
+} vd_errors SEC(".maps");
+
+/* Processes by tgid. A hash and not task storage: it survives an exec by a thread that is not the
+ * leader, costs a tenth at fork, and exists on 5.10. Sized by the agent. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 65536);
+  __type(key, __u32);
+  __type(value, struct process_context);
+} vd_processes SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 16384);
+  __type(key, __u64); /* cgroup id */
+  __type(value, struct wire_instance);
+} vd_instances SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 8192);
+  __type(key, __u64); /* workload number */
+  __type(value, struct wire_workload);
+} vd_workloads SEC(".maps");
+
+/* The next workload number. Numbers are never reused within a boot. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u64);
+} vd_next_workload SEC(".maps");
+
+/* Code of the container runtimes: a move by one of them is a placement. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 64);
+  __type(key, struct wire_code);
+  __type(value, __u32);
+} vd_runtimes SEC(".maps");
+
+struct vd_code_cache_inner {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 512);
+  __uint(key_size, sizeof(struct wire_code_key));
+  __uint(value_size, sizeof(struct wire_verdict));
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+  __uint(max_entries, 8192);
+  __type(key, struct wire_cache_key);
+  __array(values, struct vd_code_cache_inner);
+} vd_code_cache SEC(".maps");
+
+struct vd_flow_cache_inner {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 1024);
+  __uint(key_size, sizeof(struct wire_flow_key));
+  __uint(value_size, sizeof(struct wire_verdict));
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+  __uint(max_entries, 8192);
+  __type(key, struct wire_cache_key);
+  __array(values, struct vd_flow_cache_inner);
+} vd_flow_cache SEC(".maps");
+
+struct vd_counts_inner {
+  __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 1536);
+  __uint(key_size, sizeof(__u32)); /* slot */
+  __uint(value_size, sizeof(struct wire_count));
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+  __uint(max_entries, 8192);
+  __type(key, struct wire_cache_key);
+  __array(values, struct vd_counts_inner);
+} vd_counts SEC(".maps");
+
+/* Who a socket belongs to. Accepted sockets inherit it from their listener. */
+struct {
+  __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+  __type(key, int);
+  __type(value, struct socket_owner);
+} vd_sockets SEC(".maps");

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+/* The verdict cache: looking a behaviour up, inserting it once, and counting it. */
+
+#include "bpf/lib/emit.h"
+
+#define E2BIG 7
+#define EEXIST 17
+
+/* What the cache said of one act. */
+struct lookup {
+  void *inner;                  /* of this workload and generation; NULL: none */
+  struct wire_verdict *verdict; /* NULL: a miss */
+  __u32 slot;
+  __u32 cache;
+};
+
+enum act_class {
+  ACT_KNOWN,  /* counted, nothing to send */
+  ACT_TAPPED, /* known, but somebody watches */
+  ACT_NEWS,   /* must be reported: reserve, then claim */
+  ACT_FULL,   /* new, and its workload's cache has no room */
+};
+
+static const struct wire_count blank_count;
+
+static __always_inline struct wire_count *count_of(struct governed *g, __u32 slot)
+{
+  struct wire_count *c;
+  void *inner = bpf_map_lookup_elem(&vd_counts, &g->key);
+
+  if (!inner || !slot)
+    return NULL;
+  c = bpf_map_lookup_elem(inner, &slot);
+  if (c)
+    return c;
+  bpf_map_update_elem(inner, &slot, &blank_count, BPF_NOEXIST);
+  c = bpf_map_lookup_elem(inner, &slot);
+  if (!c)
+    count_error(WIRE_ERROR_COUNT_INSERT);
+  return c;
+}
+
+static __always_inline void count_act(struct governed *g, __u32 slot)
+{
+  struct wire_count *c = count_of(g, slot);
+
+  if (c) {
+    __sync_fetch_and_add(&c->acts, 1);
+    c->last_ns = bpf_ktime_get_boot_ns();
+  }
+}
+
+/* Fills l from the cache; the act is counted by whoever ends it. */
+static __always_inline enum act_class classify(struct governed *g, struct lookup *l)
+{
+  if (l->verdict) {
+    l->slot = l->verdict->slot;
+    if (l->verdict->novelty == WIRE_NOVELTY_UNREPORTED)
+      return ACT_NEWS;
+    return is_tapped(g) ? ACT_TAPPED : ACT_KNOWN;
+  }
+  if (!l->inner) {
+    count_error(WIRE_ERROR_NO_CACHE);
+    return ACT_NEWS;
+  }
+  if (g->workload && g->workload->overflowed[l->cache & 1]) {
+    __sync_fetch_and_add(&g->workload->not_cached, 1);
+    count_error(WIRE_ERROR_CACHE_FULL);
+    return is_tapped(g) ? ACT_TAPPED : ACT_FULL;
+  }
+  return ACT_NEWS;
+}
+
+/* Makes the caller the one who reports this behaviour, or says that it is not. has_record: a record
+ * is reserved; without one the behaviour is inserted as unreported, to be told later. */
+static __always_inline bool claim(struct governed *g, struct lookup *l, const void *key,
+                                  struct wire_exec_id *actor, bool has_record)
+{
+  struct wire_verdict fresh = {.decision = WIRE_DECISION_ALLOW};
+  long err;
+
+  if (l->verdict)
+    return has_record &&
+           __sync_val_compare_and_swap(&l->verdict->novelty, WIRE_NOVELTY_UNREPORTED,
+                                       WIRE_NOVELTY_REPORTED) == WIRE_NOVELTY_UNREPORTED;
+  if (!l->inner || !g->workload)
+    return has_record;
+  fresh.novelty = has_record ? WIRE_NOVELTY_REPORTED : WIRE_NOVELTY_UNREPORTED;
+  fresh.slot = __sync_fetch_and_add(&g->workload->next_slot, 1) + 1;
+  fresh.first_ns = bpf_ktime_get_boot_ns();
+  fresh.first_actor = *actor;
+  err = bpf_map_update_elem(l->inner, key, &fresh, BPF_NOEXIST);
+  if (!err) {
+    l->slot = fresh.slot;
+    return has_record;
+  }
+  if (err == -EEXIST) {
+    struct wire_verdict *other = bpf_map_lookup_elem(l->inner, key);
+
+    if (other)
+      l->slot = other->slot;
+    return false;
+  }
+  if (err != -E2BIG) {
+    count_error(WIRE_ERROR_CACHE_INSERT);
+    return has_record;
+  }
+  __sync_fetch_and_add(&g->workload->not_cached, 1);
+  count_error(WIRE_ERROR_CACHE_FULL);
+  if (__sync_val_compare_and_swap(&g->workload->overflowed[l->cache & 1], 0, 1) == 0)
+    emit_overflow(g, l->cache);
+  return false;
+}
+
+static __always_inline void fill_slot(struct wire_header *h, struct governed *g, struct lookup *l)
+{
+  h->slot.workload = g->key.workload;
+  h->slot.generation = g->key.generation;
+  h->slot.cache = l->cache;
+  h->slot.slot = l->slot;
+}

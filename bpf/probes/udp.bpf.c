@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "bpf/lib/flow.h"
+#include "bpf/lib/hash.h"
+#include "bpf/wire/dns.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+#define DNS_PORT 53
+#define DNS_HEADER_BYTES 12
+#define DNS_REPEAT_NS 30000000000ULL
+#define IPPROTO_V4_AT 9
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
+
+struct dns_pending_key {
+  __u64 cookie;
+  __u32 id;
+  __u32 pad;
+};
+
+struct dns_pending {
+  struct wire_endpoint resolver;
+  __u32 bytes;
+  __u32 pad;
+  __u8 query[WIRE_DNS_QUERY_BYTES];
+};
+
+/* Queries that wait for their answer. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 1024);
+  __type(key, struct dns_pending_key);
+  __type(value, struct dns_pending);
+} vd_dns_pending SEC(".maps");
+
+struct dns_told_key {
+  __u64 workload;
+  __u64 hash; /* keyed, of the answer without its id */
+};
+
+/* Answers told in the last half minute: the same one is not told again. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
+  __type(key, struct dns_told_key);
+  __type(value, __u64);
+} vd_dns_told SEC(".maps");
+
+/* A datagram as both directions see it. */
+struct datagram {
+  __u8 source[16];
+  __u8 destination[16];
+  __u16 source_port;
+  __u16 destination_port;
+  __u32 payload_at; /* offset in the packet */
+  __u32 payload_bytes;
+};
+
+static __always_inline struct socket_owner *own(void *ctx, struct bpf_sock *sk)
+{
+  struct process_context *p = process_current();
+  struct socket_owner *o;
+
+  if (!p || !sk)
+    return NULL;
+  o = bpf_sk_storage_get(&vd_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+  if (!o) {
+    count_error(WIRE_ERROR_SOCKET_STORAGE);
+    return NULL;
+  }
+  if (o->owner.start_ns == 0)
+    owner_from_process(o, p);
+  o->user = p->wire.id;
+  return o;
+}
+
+static __always_inline void start_flow(struct socket_owner *o, const __u8 *remote, __u16 port,
+                                       __u8 verb)
+{
+  o->start_ns = bpf_ktime_get_boot_ns();
+  o->sent_bytes = 0;
+  o->received_bytes = 0;
+  o->sent_packets = 0;
+  o->received_packets = 0;
+  __builtin_memset(&o->key, 0, sizeof(o->key));
+  o->key.subject = o->code;
+  __builtin_memcpy(o->key.address, remote, sizeof(o->key.address));
+  o->key.port = port;
+  o->key.protocol = IPPROTO_UDP;
+  o->key.verb = verb;
+  o->key.prefix = PREFIX_OBJECT;
+}
+
+/* Is this the flow that the socket was last seen with? */
+static __always_inline bool same_remote(struct socket_owner *o, const __u8 *address, __u16 port)
+{
+  const __u64 *a = (const void *)o->remote.address;
+  const __u64 *b = (const void *)address;
+
+  return o->remote.port == port && a[0] == b[0] && a[1] == b[1];
+}
+
+static __always_inline void send_act(struct bpf_sock_addr *ctx, const __u8 *address)
+{
+  struct flow_report f = {.stage = WIRE_FLOW_OPEN};
+  struct socket_owner *o = own(ctx, ctx->sk);
+  __u16 port = bpf_ntohs(ctx->user_port);
+
+  if (!o || same_remote(o, address, port))
+    return;
+  o->flags &= SOCKET_LISTENER;
+  start_flow(o, address, port, WIRE_VERB_CONNECT);
+  __builtin_memcpy(o->remote.address, address, sizeof(o->remote.address));
+  o->remote.port = port;
+  f.remote = o->remote;
+  f.cookie = bpf_get_socket_cookie(ctx);
+  flow_act(o, &f);
+}
+
+/* A datagram to an address given with it, IPv4; in the context of the sender. */
+SEC("cgroup/sendmsg4")
+int udp_send_v4(struct bpf_sock_addr *ctx)
+{
+  __u8 address[16];
+
+  set_v4(address, ctx->user_ip4);
+  send_act(ctx, address);
+  return 1;
+}
+
+/* The same for IPv6 sockets. */
+SEC("cgroup/sendmsg6")
+int udp_send_v6(struct bpf_sock_addr *ctx)
+{
+  __u32 address[4];
+
+  address[0] = ctx->user_ip6[0];
+  address[1] = ctx->user_ip6[1];
+  address[2] = ctx->user_ip6[2];
+  address[3] = ctx->user_ip6[3];
+  send_act(ctx, (const __u8 *)address);
+  return 1;
+}
+
+static __always_inline void bind_act(struct bpf_sock_addr *ctx)
+{
+  struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
+  struct socket_owner *o;
+  __u8 any[16] = {};
+
+  if (ctx->protocol != IPPROTO_UDP)
+    return;
+  o = own(ctx, ctx->sk);
+  if (!o)
+    return;
+  start_flow(o, any, bpf_ntohs(ctx->user_port), WIRE_VERB_LISTEN);
+  o->flags = SOCKET_LISTENER | SOCKET_INBOUND;
+  f.local.port = o->key.port;
+  f.cookie = bpf_get_socket_cookie(ctx);
+  flow_act(o, &f);
+}
+
+/* bind(2) of a UDP socket, IPv4: it may receive from now on. In the context of the caller, before
+ * the kernel binds. Port 0: the kernel picks one. */
+SEC("cgroup/bind4")
+int udp_bind_v4(struct bpf_sock_addr *ctx)
+{
+  bind_act(ctx);
+  return 1;
+}
+
+/* The same for IPv6 sockets. */
+SEC("cgroup/bind6")
+int udp_bind_v6(struct bpf_sock_addr *ctx)
+{
+  bind_act(ctx);
+  return 1;
+}
+
+/* Reads the headers of a UDP packet without extension headers. False for anything else. */
+static __always_inline bool read_datagram(struct __sk_buff *skb, struct datagram *d)
+{
+  __u16 ports[4];
+  __u8 next;
+
+  if (skb->protocol == bpf_htons(ETH_P_IP)) {
+    __u8 first;
+    __u32 v4[2];
+
+    if (bpf_skb_load_bytes(skb, IPPROTO_V4_AT, &next, 1) || next != IPPROTO_UDP ||
+        bpf_skb_load_bytes(skb, 0, &first, 1) || bpf_skb_load_bytes(skb, 12, v4, sizeof(v4)))
+      return false;
+    set_v4(d->source, v4[0]);
+    set_v4(d->destination, v4[1]);
+    d->payload_at = (first & 0xf) * 4;
+  } else {
+    if (bpf_skb_load_bytes(skb, 6, &next, 1) || next != IPPROTO_UDP ||
+        bpf_skb_load_bytes(skb, 8, d->source, 16) || bpf_skb_load_bytes(skb, 24, d->destination, 16))
+      return false;
+    d->payload_at = 40;
+  }
+  if (bpf_skb_load_bytes(skb, d->payload_at, ports, sizeof(ports)))
+    return false;
+  d->source_port = bpf_ntohs(ports[0]);
+  d->destination_port = bpf_ntohs(ports[1]);
+  d->payload_bytes = bpf_ntohs(ports[2]);
+  if (d->payload_bytes < 8)
+    return false;
+  d->payload_bytes -= 8;
+  d->payload_at += 8;
+  return true;
+}
+
+static __always_inline void note_query(struct __sk_buff *skb, struct datagram *d)
+{
+  struct dns_pending pending = {};
+  struct dns_pending_key key = {.cookie = bpf_get_socket_cookie(skb)};
+  __u32 bytes = d->payload_bytes;
+  __u16 id;
+
+  if (bytes < DNS_HEADER_BYTES)
+    return;
+  if (bytes > sizeof(pending.query))
+    bytes = sizeof(pending.query);
+  if (bpf_skb_load_bytes(skb, d->payload_at, pending.query, bytes))
+    return;
+  __builtin_memcpy(&id, pending.query, sizeof(id));
+  key.id = id;
+  __builtin_memcpy(pending.resolver.address, d->destination, 16);
+  pending.resolver.port = d->destination_port;
+  pending.bytes = bytes;
+  bpf_map_update_elem(&vd_dns_pending, &key, &pending, BPF_ANY);
+}
+
+/* True once in half a minute for the same answer to the same workload. */
+static __always_inline bool is_answer_new(struct __sk_buff *skb, struct datagram *d, __u64 workload)
+{
+  struct dns_told_key key = {.workload = workload};
+  __u64 words[HASH_INPUT_WORDS] = {};
+  __u64 now = bpf_ktime_get_boot_ns();
+  __u32 bytes = d->payload_bytes - 2;
+  __u64 *told;
+
+  /* A longer answer is told every time: a part of it says nothing of the rest. */
+  if (bytes > sizeof(words) || bytes == 0)
+    return true;
+  if (bpf_skb_load_bytes(skb, d->payload_at + 2, words, bytes))
+    return true;
+  key.hash = keyed_hash(words, bytes);
+  told = bpf_map_lookup_elem(&vd_dns_told, &key);
+  if (told && now - *told < DNS_REPEAT_NS)
+    return false;
+  bpf_map_update_elem(&vd_dns_told, &key, &now, BPF_ANY);
+  return true;
+}
+
+static __always_inline void tell_answer(struct __sk_buff *skb, struct datagram *d,
+                                        struct socket_owner *o)
+{
+  struct dns_pending_key key = {.cookie = bpf_get_socket_cookie(skb)};
+  struct dns_pending *pending;
+  struct governed g;
+  struct wire_dns *r;
+  __u32 bytes = d->payload_bytes;
+  __u16 id;
+
+  if (bytes < DNS_HEADER_BYTES || bpf_skb_load_bytes(skb, d->payload_at, &id, sizeof(id)))
+    return;
+  key.id = id;
+  pending = bpf_map_lookup_elem(&vd_dns_pending, &key);
+  if (!pending || pending->resolver.port != d->source_port ||
+      __builtin_memcmp(pending->resolver.address, d->source, 16))
+    return;
+  governed_by(o->home_cgroup_id, &g);
+  if (!is_answer_new(skb, d, g.key.workload))
+    return;
+  r = lane_reserve(WIRE_LANE_FLOW, sizeof(*r));
+  if (!r) {
+    lane_dropped(WIRE_LANE_FLOW);
+    return;
+  }
+  FILL_HEADER(r, DNS);
+  r->header.lane = WIRE_LANE_FLOW;
+  r->header.reason = WIRE_REASON_CONTEXT;
+  r->header.slot.workload = g.key.workload;
+  fill_owner(&r->process, o);
+  r->process.workload = g.key.workload;
+  __builtin_memset(&r->local, 0, sizeof(r->local));
+  __builtin_memcpy(r->local.address, d->destination, 16);
+  r->local.port = d->destination_port;
+  r->resolver = pending->resolver;
+  r->cookie = key.cookie;
+  r->query_bytes = pending->bytes;
+  __builtin_memcpy(r->query, pending->query, sizeof(r->query));
+  __builtin_memset(r->pad, 0, sizeof(r->pad));
+  r->answer_cut = bytes > sizeof(r->answer);
+  if (bytes > sizeof(r->answer))
+    bytes = sizeof(r->answer);
+  r->answer_bytes = bytes;
+  if (bpf_skb_load_bytes(skb, d->payload_at, r->answer, bytes))
+    r->answer_bytes = 0;
+  lane_submit(WIRE_LANE_FLOW, &r->header, false);
+}
+
+/* The socket of a UDP packet; NULL for TCP, which leaves here, and for packets without a socket. */
+static __always_inline struct bpf_sock *udp_socket(struct __sk_buff *skb)
+{
+  struct bpf_sock *sk = skb->sk;
+
+  if (!sk)
+    return NULL;
+  sk = bpf_sk_fullsock(sk);
+  return sk && sk->protocol == IPPROTO_UDP ? sk : NULL;
+}
+
+/* A UDP packet leaves; in the sender's context or in softirq. */
+SEC("cgroup_skb/egress")
+int udp_egress(struct __sk_buff *skb)
+{
+  struct bpf_sock *sk = udp_socket(skb);
+  struct socket_owner *o;
+  struct wire_count *c;
+  struct datagram d;
+
+  if (!sk)
+    return 1;
+  o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
+  if (!o || !read_datagram(skb, &d))
+    return 1;
+  __sync_fetch_and_add(&o->sent_bytes, d.payload_bytes);
+  __sync_fetch_and_add(&o->sent_packets, 1);
+  c = flow_count(o);
+  if (c)
+    __sync_fetch_and_add(&c->sent_bytes, d.payload_bytes);
+  if (d.destination_port == DNS_PORT)
+    note_query(skb, &d);
+  return 1;
+}
+
+/* A datagram from a peer that the socket was not last talking to: an answer to an earlier send, or
+ * an inbound flow. */
+static __always_inline void other_remote(struct __sk_buff *skb, struct datagram *d,
+                                         struct socket_owner *o)
+{
+  struct flow_report f = {.stage = WIRE_FLOW_ACCEPTED};
+
+  if (!(o->flags & SOCKET_LISTENER))
+    return;
+  start_flow(o, d->source, d->destination_port, WIRE_VERB_ACCEPT);
+  o->flags |= SOCKET_INBOUND;
+  __builtin_memset(&o->remote, 0, sizeof(o->remote));
+  __builtin_memcpy(o->remote.address, d->source, 16);
+  o->remote.port = d->source_port;
+  f.remote = o->remote;
+  __builtin_memcpy(f.local.address, d->destination, 16);
+  f.local.port = d->destination_port;
+  f.cookie = bpf_get_socket_cookie(skb);
+  flow_act(o, &f);
+}
+
+/* A UDP packet arrives; in softirq, so the owner is that of the socket. */
+SEC("cgroup_skb/ingress")
+int udp_ingress(struct __sk_buff *skb)
+{
+  struct bpf_sock *sk = udp_socket(skb);
+  struct socket_owner *o;
+  struct wire_count *c;
+  struct datagram d;
+
+  if (!sk)
+    return 1;
+  o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
+  if (!o || !read_datagram(skb, &d))
+    return 1;
+  if (!same_remote(o, d.source, d.source_port))
+    other_remote(skb, &d, o);
+  __sync_fetch_and_add(&o->received_bytes, d.payload_bytes);
+  __sync_fetch_and_add(&o->received_packets, 1);
+  c = flow_count(o);
+  if (c)
+    __sync_fetch_and_add(&c->received_bytes, d.payload_bytes);
+  if (d.source_port == DNS_PORT)
+    tell_answer(skb, &d, o);
+  return 1;
+}
+
+/* A UDP socket is closed by its last holder, in that task's context. */
+SEC("cgroup/sock_release")
+int udp_release(struct bpf_sock *sk)
+{
+  struct flow_report f = {.stage = WIRE_FLOW_CLOSED};
+  struct socket_owner *o;
+
+  if (sk->protocol != IPPROTO_UDP)
+    return 1;
+  o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
+  if (o && o->start_ns) {
+    f.remote = o->remote;
+    f.cookie = bpf_get_socket_cookie(sk);
+    flow_follow_up(o, &f);
+  }
+  return 1;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+/* The verdict cache: keys and values of its maps. Keys hold every field in full. */
+
+#include "bpf/wire/base.h"
+
+enum wire_verb {
+  WIRE_VERB_EXEC = 1,
+  WIRE_VERB_CREDENTIAL = 2,
+  WIRE_VERB_CONNECT = 3,
+  WIRE_VERB_ACCEPT = 4,
+  WIRE_VERB_LISTEN = 5,
+};
+
+enum wire_decision {
+  WIRE_DECISION_ALLOW = 1,
+  WIRE_DECISION_DENY = 2,
+};
+
+/* Novelty only rises: BPF takes UNREPORTED to REPORTED, the agent REPORTED to KNOWN. */
+enum wire_novelty {
+  WIRE_NOVELTY_UNREPORTED = 1,
+  WIRE_NOVELTY_REPORTED = 2,
+  WIRE_NOVELTY_KNOWN = 3,
+};
+
+/* Which cache of which workload at which generation: the key of every outer map. */
+struct wire_cache_key {
+  __u64 workload;
+  __u64 generation;
+};
+WIRE_LAYOUT(struct wire_cache_key, 16);
+
+/* Executing: parent code, new code, keyed hash of the script's name. Credentials: subject is the
+ * code, object.device the old and object.inode the new (euid << 32 | egid), name what was gained. */
+struct wire_code_key {
+  struct wire_code subject;
+  struct wire_code object;
+  __u64 name;
+  __u32 verb;
+  __u32 pad;
+};
+WIRE_LAYOUT(struct wire_code_key, 96);
+
+/* prefix 128 is the object itself, less is its class: the network of that length (of the mapped
+ * form for IPv4). port: the remote port for CONNECT, the local one for ACCEPT and LISTEN; 0 for a
+ * LISTEN on a port that the kernel chose. */
+struct wire_flow_key {
+  struct wire_code subject;
+  __u8 address[16];
+  __u16 port;
+  __u8 protocol;
+  __u8 verb;
+  __u8 prefix;
+  __u8 pad[3];
+};
+WIRE_LAYOUT(struct wire_flow_key, 64);
+
+struct wire_verdict {
+  __u32 novelty;
+  __u32 decision;
+  __u32 slot; /* of the counts; unique within (workload, generation), from 1 */
+  __u32 pad;
+  __u64 first_ns; /* since boot */
+  struct wire_exec_id first_actor;
+};
+WIRE_LAYOUT(struct wire_verdict, 40);
+
+#define WIRE_LATENCY_BUCKETS 16
+
+/* What one behaviour did, per CPU. Bucket i of the latency of connecting counts < 64 us << i. */
+struct wire_count {
+  __u64 acts;
+  __u64 failures;
+  __u64 sent_bytes;
+  __u64 received_bytes;
+  __u64 retransmits;
+  __u64 last_ns;
+  __u32 latency[WIRE_LATENCY_BUCKETS];
+};
+WIRE_LAYOUT(struct wire_count, 112);
+
+enum wire_instance_flags {
+  WIRE_INSTANCE_INHERIT = 1,  /* cgroups below belong to the same workload */
+  WIRE_INSTANCE_LAUNCHER = 2, /* a runtime's own cgroup: what it moves out of here is placed */
+  WIRE_INSTANCE_UNPLACED = 4, /* the root: whoever leaves it is being placed */
+};
+
+struct wire_instance {
+  __u64 workload;
+  __u32 flags;
+  __u32 pad;
+};
+WIRE_LAYOUT(struct wire_instance, 16);
+
+/* One per workload. generation names the maps in force; a program reads it once per act. */
+struct wire_workload {
+  __u64 generation;
+  __u64 not_cached; /* acts that found no room */
+  __u32 next_slot;
+  __u32 tap; /* 1: every act is sent to the tap */
+  __u32 overflowed[2]; /* by cache: 1 once the overflow was reported */
+};
+WIRE_LAYOUT(struct wire_workload, 32);
+
+/* Filled by the agent before anything is attached. */
+struct wire_config {
+  __u64 hash_secret[2];
+  __u64 wake_bytes; /* a ring that holds more wakes its reader */
+  __u32 tap_all;
+  __u32 agent_tgid;
+};
+WIRE_LAYOUT(struct wire_config, 32);
+
+/* Per CPU and lane. sent + dropped = sequence. */
+struct wire_lane_count {
+  __u64 sequence;
+  __u64 sent;
+  __u64 dropped;
+};
+WIRE_LAYOUT(struct wire_lane_count, 24);
