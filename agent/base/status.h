@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+
+namespace vedette {
+
+// The message as a standard view; lives as long as the status.
+inline std::string_view Message(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
+
+}  // namespace vedette
 
 // Returns the error of `expr` from the enclosing function; goes on when it is OK.
 #define VEDETTE_RETURN_IF_ERROR(expr)                   \

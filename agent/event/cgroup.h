@@ -14,7 +14,7 @@ struct CgroupEvent {
   Change change = Change::kCreated;
   uint64_t cgroup_id = 0;
   uint64_t parent_id = 0;
-  std::string path;  // Below the hierarchy's mount, with a leading slash.
+  std::string path;              // Below the hierarchy's mount, with a leading slash.
   uint64_t workload_number = 0;  // Given by the kernel; inherited below an instance.
 };
 

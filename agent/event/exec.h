@@ -18,7 +18,7 @@ struct ExecEvent {
   bool path_truncated = false;
   std::vector<std::string> argv;
   bool argv_truncated = false;
-  std::string script;   // Name of the script as its caller gave it (unverified); empty for a binary.
+  std::string script;  // Name of the script as its caller gave it (unverified); empty for a binary.
   CodeOrigin origin = CodeOrigin::kUnknown;
 };
 

@@ -10,7 +10,8 @@
 
 namespace vedette {
 
-// IPv6, or IPv4 as the mapped form ::ffff:a.b.c.d, so that both are one address. Network byte order.
+// IPv6, or IPv4 as the mapped form ::ffff:a.b.c.d, so that both are one address. Network byte
+// order.
 struct IpAddress {
   std::array<uint8_t, 16> bytes = {};
 
@@ -44,7 +45,7 @@ struct FlowEvent {
   Endpoint local;
   Endpoint remote;
   uint64_t socket_cookie = 0;
-  ExecId user;  // The task last seen sending or receiving on the socket; unknown until then.
+  ExecId user;    // The task last seen sending or receiving on the socket; unknown until then.
   int error = 0;  // Positive errno for kFailed.
   uint64_t sent_bytes = 0, received_bytes = 0;
   uint64_t sent_packets = 0, received_packets = 0;

@@ -11,8 +11,8 @@
 
 namespace vedette {
 
-// The kernel's name of a piece of code: the real inode below overlayfs. Made by BPF code alone; user
-// space compares it and never computes it. Valid within one boot.
+// The kernel's name of a piece of code: the real inode below overlayfs. Made by BPF code alone;
+// user space compares it and never computes it. Valid within one boot.
 struct CodeKey {
   uint64_t device = 0;
   uint64_t inode = 0;
@@ -74,11 +74,11 @@ struct ProcessContext {
   std::string comm;
   Credentials credentials;
   Namespaces namespaces;
-  uint32_t tty = 0;               // Device number, 0 for none.
-  uint64_t cgroup_id = 0;         // Of the cgroup at the act (v2).
-  uint64_t home_cgroup_id = 0;    // Of the cgroup whose workload governs the task.
-  uint64_t workload_number = 0;   // The kernel's number of that workload; 0: not known.
-  CodeKey code;                   // Unknown (all zero) for kernel threads.
+  uint32_t tty = 0;                 // Device number, 0 for none.
+  uint64_t cgroup_id = 0;           // Of the cgroup at the act (v2).
+  uint64_t home_cgroup_id = 0;      // Of the cgroup whose workload governs the task.
+  uint64_t workload_number = 0;     // The kernel's number of that workload; 0: not known.
+  CodeKey code;                     // Unknown (all zero) for kernel threads.
   std::vector<Ancestor> ancestors;  // Nearest first, at most 8.
 };
 

@@ -45,9 +45,8 @@ absl::Status EnsureBpffsDir(const std::string& dir) {
                     dir, error.message()));
   }
   if (!IsBpffs(dir)) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}: not on a bpffs; set bpf.pin_dir to a directory below {}", dir,
-                    kDefaultMount));
+    return absl::FailedPreconditionError(fmt::format(
+        "{}: not on a bpffs; set bpf.pin_dir to a directory below {}", dir, kDefaultMount));
   }
   return absl::OkStatus();
 }

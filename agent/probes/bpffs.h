@@ -8,8 +8,8 @@
 
 namespace vedette {
 
-// Makes sure that `dir` exists on a bpffs; mounts one on /sys/fs/bpf when that is where `dir` is and
-// none is mounted. Errors: PermissionDenied, FailedPrecondition (another filesystem is there).
+// Makes sure that `dir` exists on a bpffs; mounts one on /sys/fs/bpf when that is where `dir` is
+// and none is mounted. Errors: PermissionDenied, FailedPrecondition (another filesystem is there).
 absl::Status EnsureBpffsDir(const std::string& dir);
 
 // Removes `dir`, all below it, and parents that are then empty up to the bpffs's root.

@@ -13,9 +13,8 @@ absl::Status DecodeCredential(std::string_view record, EventHeader header,
     return TooShort("credential", record);
   }
   header.cache_key = BytesOf(wire.key);
-  events.push_back(
-      {std::move(header),
-       CredentialEvent{ProcessFromWire(wire.process), CredentialsFromWire(wire.before)}});
+  events.push_back({std::move(header), CredentialEvent{ProcessFromWire(wire.process),
+                                                       CredentialsFromWire(wire.before)}});
   return absl::OkStatus();
 }
 

@@ -6,8 +6,8 @@
 
 namespace vedette {
 
-// The kernel sends an answer together with the query that it matched by socket, resolver and id; the
-// two become two events, so that whoever names peers compares the questions.
+// The kernel sends an answer together with the query that it matched by socket, resolver and id;
+// the two become two events, so that whoever names peers compares the questions.
 absl::Status DecodeDns(std::string_view record, EventHeader header, std::vector<Event>& events) {
   wire_dns wire;
   if (!ReadWire(record, wire) || wire.query_bytes > sizeof(wire.query) ||

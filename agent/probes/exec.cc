@@ -36,12 +36,12 @@ absl::Status DecodeExec(std::string_view record, EventHeader header, std::vector
   exec.previous = ExecIdFromWire(wire.previous);
   exec.path = strings.substr(0, std::min<size_t>(wire.path_bytes, areas.path));
   exec.path_truncated = wire.flags & WIRE_EXEC_PATH_CUT;
-  exec.argv = SplitArguments(
-      strings.substr(areas.path, std::min<size_t>(wire.argv_bytes, areas.argv)));
+  exec.argv =
+      SplitArguments(strings.substr(areas.path, std::min<size_t>(wire.argv_bytes, areas.argv)));
   exec.argv_truncated = wire.flags & WIRE_EXEC_ARGV_CUT;
   if (wire.flags & WIRE_EXEC_SCRIPT) {
-    exec.script = strings.substr(areas.path + areas.argv,
-                                 std::min<size_t>(wire.script_bytes, areas.script));
+    exec.script =
+        strings.substr(areas.path + areas.argv, std::min<size_t>(wire.script_bytes, areas.script));
   }
   exec.origin = OriginFromWire(wire.origin);
   header.cache_key = BytesOf(wire.key);

@@ -11,9 +11,9 @@ absl::Status DecodeExit(std::string_view record, EventHeader header, std::vector
   if (!ReadWire(record, wire)) {
     return TooShort("exit", record);
   }
-  events.push_back({std::move(header),
-                    ExitEvent{ProcessFromWire(wire.process), wire.status,
-                              absl::Nanoseconds(static_cast<int64_t>(wire.lifetime_ns))}});
+  events.push_back(
+      {std::move(header), ExitEvent{ProcessFromWire(wire.process), wire.status,
+                                    absl::Nanoseconds(static_cast<int64_t>(wire.lifetime_ns))}});
   return absl::OkStatus();
 }
 

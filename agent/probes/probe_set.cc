@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 #include <spdlog/spdlog.h>
 #include <string.h>
 #include <sys/file.h>
@@ -53,13 +53,12 @@ std::string Reason(std::string_view what, int error) {
 }
 
 std::string BuildDigest() {
-  SHA256_CTX context;
-  SHA256_Init(&context);
+  std::string bytes;
   for (const EmbeddedObject& object : EmbeddedBpfObjects()) {
-    SHA256_Update(&context, object.elf.data(), object.elf.size());
+    bytes += object.elf;
   }
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256_Final(digest, &context);
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr);
   std::string hex;
   for (int i = 0; i < kBuildDigestBytes; ++i) {
     hex += fmt::format("{:02x}", digest[i]);
@@ -132,16 +131,15 @@ absl::StatusOr<std::unique_ptr<ProbeSet>> ProbeSet::Load(const ProbeOptions& opt
   VEDETTE_RETURN_IF_ERROR(set->TakePinDir());
   set->cgroup_fd_ = UniqueFd(open(options.cgroup_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!set->cgroup_fd_.valid()) {
-    return absl::NotFoundError(
-        fmt::format("{}: cannot open the cgroup v2 hierarchy: {}", options.cgroup_root,
-                    strerror(errno)));
+    return absl::NotFoundError(fmt::format("{}: cannot open the cgroup v2 hierarchy: {}",
+                                           options.cgroup_root, strerror(errno)));
   }
   for (const ProbeInfo& probe : AllProbes()) {
     if (absl::Status status = set->LoadObject(probe.name); !status.ok()) {
       LoadedObject failed;
       failed.name = std::string(probe.name);
-      failed.status = {failed.name, false,
-                       fmt::format("{}; {}", status.message(), probe.without), {}, 0};
+      failed.status = {
+          failed.name, false, fmt::format("{}; {}", Message(status), probe.without), {}, 0};
       spdlog::warn("probe {} is degraded: {}", failed.name, failed.status.reason);
       set->objects_.push_back(std::move(failed));
     }
@@ -240,9 +238,7 @@ absl::Status ProbeSet::LoadObject(std::string_view name) {
     return absl::InternalError(Reason("the BPF object cannot be opened", errno));
   }
   bpf_map* map;
-  bpf_object__for_each_map(map, loaded.object.get()) {
-    VEDETTE_RETURN_IF_ERROR(PrepareMap(map));
-  }
+  bpf_object__for_each_map(map, loaded.object.get()) { VEDETTE_RETURN_IF_ERROR(PrepareMap(map)); }
   if (bpf_object__load(loaded.object.get()) != 0) {
     return absl::PermissionDeniedError(Reason("the kernel refused the programs", errno));
   }
@@ -254,9 +250,8 @@ absl::Status ProbeSet::LoadObject(std::string_view name) {
 
 absl::StatusOr<bpf_link*> ProbeSet::AttachProgram(bpf_program* program) {
   LastComplaint().clear();
-  bpf_link* link = IsCgroupProgram(program)
-                       ? bpf_program__attach_cgroup(program, cgroup_fd_.get())
-                       : bpf_program__attach(program);
+  bpf_link* link = IsCgroupProgram(program) ? bpf_program__attach_cgroup(program, cgroup_fd_.get())
+                                            : bpf_program__attach(program);
   if (link == nullptr) {
     return absl::PermissionDeniedError(
         Reason(fmt::format("{} cannot be attached to {}", bpf_program__name(program),
@@ -287,7 +282,7 @@ void ProbeSet::AttachObject(LoadedObject& object) {
     absl::StatusOr<bpf_link*> link = AttachProgram(program);
     if (!link.ok()) {
       object.status.ok = false;
-      object.status.reason = std::string(link.status().message());
+      object.status.reason = std::string(Message(link.status()));
       spdlog::warn("probe {} is degraded: {}", object.name, object.status.reason);
       continue;
     }
@@ -315,9 +310,9 @@ int ProbeSet::MapFd(std::string_view name) const {
 absl::StatusOr<std::string> ProbeSet::RunIterator(std::string_view program, int map_fd) const {
   for (const LoadedObject& object : objects_) {
     const bpf_program* found =
-        object.object ? bpf_object__find_program_by_name(object.object.get(),
-                                                         std::string(program).c_str())
-                      : nullptr;
+        object.object
+            ? bpf_object__find_program_by_name(object.object.get(), std::string(program).c_str())
+            : nullptr;
     if (found == nullptr) {
       continue;
     }

@@ -21,11 +21,11 @@ struct bpf_program;
 namespace vedette {
 
 struct ProbeOptions {
-  std::string pin_dir;        // On a bpffs; made, and removed by Remove().
-  std::string cgroup_root;    // Where the v2 hierarchy is mounted.
+  std::string pin_dir;      // On a bpffs; made, and removed by Remove().
+  std::string cgroup_root;  // Where the v2 hierarchy is mounted.
   uint32_t ring_bytes = 1 << 20;
   uint32_t max_processes = 65536;
-  uint32_t code_entries = 512;   // Of the verdict cache, per workload.
+  uint32_t code_entries = 512;  // Of the verdict cache, per workload.
   uint32_t flow_entries = 1024;
 };
 
@@ -38,8 +38,8 @@ struct ProbeStatus {
   uint64_t verified_instructions = 0;
 };
 
-// Loads the embedded objects, shares their maps by name, pins maps and links under one directory and
-// attaches. Owner: main; Load and Attach run once on the control thread, the iterators on the
+// Loads the embedded objects, shares their maps by name, pins maps and links under one directory
+// and attaches. Owner: main; Load and Attach run once on the control thread, the iterators on the
 // pipeline thread. Does not read rings and does not interpret maps.
 //
 // Pins live in <pin_dir>/<build>/{maps,links}, <build> being a digest of the objects: what an agent

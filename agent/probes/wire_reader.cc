@@ -8,8 +8,8 @@
 namespace vedette {
 
 CodeKey CodeFromWire(const wire_code& code) {
-  return {code.device, code.inode, code.change_time_ns, code.size_bytes, code.generation,
-          code.flags};
+  return {code.device,     code.inode,      code.change_time_ns,
+          code.size_bytes, code.generation, code.flags};
 }
 
 ExecId ExecIdFromWire(const wire_exec_id& id) { return {id.start_ns, id.tgid}; }

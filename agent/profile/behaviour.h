@@ -12,7 +12,8 @@ namespace vedette {
 // A kind of behaviour that is learned, scored and counted on its own.
 enum class Channel { kExec, kConnect, kAccept, kListen, kCredential };
 
-std::string_view ChannelName(Channel channel);  // "exec", "connect", "accept", "listen", "credential"
+std::string_view ChannelName(
+    Channel channel);  // "exec", "connect", "accept", "listen", "credential"
 
 // Who, by which code, does what, to what: in stable names, so that it outlives a boot. The workload
 // is that of the profile that holds it.
@@ -20,9 +21,10 @@ struct Behaviour {
   Channel channel = Channel::kExec;
   std::string subject;         // Path of the acting code; of the parent for kExec.
   std::string subject_sha256;  // Empty where not known; compared only when both sides are known.
-  std::string object;          // Path of the new code, "dns:db.example:5432/tcp", "8080/tcp", "uid 1000 -> 0".
-  std::string object_sha256;   // kExec only.
-  std::string qualifier;       // kExec: script name. Else empty.
+  std::string
+      object;  // Path of the new code, "dns:db.example:5432/tcp", "8080/tcp", "uid 1000 -> 0".
+  std::string object_sha256;  // kExec only.
+  std::string qualifier;      // kExec: script name. Else empty.
 
   auto operator<=>(const Behaviour&) const = default;
   template <typename H>

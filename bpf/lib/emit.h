@@ -7,14 +7,12 @@
 /* Reserving, numbering and submitting records. A number is taken when a record is submitted or
  * dropped, never for one that is discarded: sequence = sent + dropped, per CPU and lane. */
 
-static __always_inline struct wire_lane_count *lane_count(__u32 lane)
-{
+static __always_inline struct wire_lane_count* lane_count(__u32 lane) {
   return bpf_map_lookup_elem(&vd_lanes, &lane);
 }
 
-static __always_inline void lane_dropped(__u32 lane)
-{
-  struct wire_lane_count *l = lane_count(lane);
+static __always_inline void lane_dropped(__u32 lane) {
+  struct wire_lane_count* l = lane_count(lane);
 
   count_error(WIRE_ERROR_RING_FULL);
   if (l) {
@@ -24,16 +22,15 @@ static __always_inline void lane_dropped(__u32 lane)
 }
 
 /* Reserves a record in the lane's ring. The size must be a constant. NULL is not yet counted. */
-#define lane_reserve(lane, bytes)                                                     \
-  ((lane) == WIRE_LANE_CODE   ? bpf_ringbuf_reserve(&vd_ring_code, bytes, 0)          \
-   : (lane) == WIRE_LANE_FLOW ? bpf_ringbuf_reserve(&vd_ring_flow, bytes, 0)          \
+#define lane_reserve(lane, bytes)                                            \
+  ((lane) == WIRE_LANE_CODE   ? bpf_ringbuf_reserve(&vd_ring_code, bytes, 0) \
+   : (lane) == WIRE_LANE_FLOW ? bpf_ringbuf_reserve(&vd_ring_flow, bytes, 0) \
                               : bpf_ringbuf_reserve(&vd_ring_tap, bytes, 0))
 
 /* Numbers the record and hands it over. wake: the reader is not to wait for its next poll. */
-static __always_inline void lane_submit(__u32 lane, struct wire_header *h, bool wake)
-{
-  struct wire_lane_count *l = lane_count(lane);
-  struct wire_config *c = config();
+static __always_inline void lane_submit(__u32 lane, struct wire_header* h, bool wake) {
+  struct wire_lane_count* l = lane_count(lane);
+  struct wire_config* c = config();
   __u64 flags = BPF_RB_NO_WAKEUP;
   __u64 waiting;
 
@@ -47,13 +44,12 @@ static __always_inline void lane_submit(__u32 lane, struct wire_header *h, bool 
     waiting = bpf_ringbuf_query(&vd_ring_flow, BPF_RB_AVAIL_DATA);
   else
     waiting = bpf_ringbuf_query(&vd_ring_tap, BPF_RB_AVAIL_DATA);
-  if (wake || (c && waiting > c->wake_bytes))
-    flags = BPF_RB_FORCE_WAKEUP;
+  if (wake || (c && waiting > c->wake_bytes)) flags = BPF_RB_FORCE_WAKEUP;
   bpf_ringbuf_submit(h, flags);
 }
 
-static __always_inline void fill_header(struct wire_header *h, __u16 kind, __u16 version, __u32 size)
-{
+static __always_inline void fill_header(struct wire_header* h, __u16 kind, __u16 version,
+                                        __u32 size) {
   h->kind = kind;
   h->version = version;
   h->size = size;
@@ -70,9 +66,8 @@ static __always_inline void fill_header(struct wire_header *h, __u16 kind, __u16
 #define FILL_HEADER(record, KIND) \
   fill_header(&(record)->header, WIRE_KIND_##KIND, WIRE_VERSION_##KIND, sizeof(*(record)))
 
-static __always_inline void emit_overflow(struct governed *g, __u32 cache)
-{
-  struct wire_overflow *r = lane_reserve(WIRE_LANE_CODE, sizeof(*r));
+static __always_inline void emit_overflow(struct governed* g, __u32 cache) {
+  struct wire_overflow* r = lane_reserve(WIRE_LANE_CODE, sizeof(*r));
 
   if (!r) {
     lane_dropped(WIRE_LANE_CODE);

@@ -45,11 +45,11 @@ struct cred___words {
 
 /* Until 6.14, and since 6.15. */
 struct kernfs_node___plain {
-  struct kernfs_node *parent;
+  struct kernfs_node* parent;
 };
 
 struct kernfs_node___rcu {
-  struct kernfs_node *__parent;
+  struct kernfs_node* __parent;
 };
 
 /* The overlay module's inode. oe since 6.5, lowerpath since 5.19, lower before. */
@@ -58,8 +58,8 @@ struct ovl_layer {
 };
 
 struct ovl_path {
-  struct ovl_layer *layer;
-  struct dentry *dentry;
+  struct ovl_layer* layer;
+  struct dentry* dentry;
 };
 
 struct ovl_entry {
@@ -69,20 +69,20 @@ struct ovl_entry {
 
 struct ovl_inode___entry {
   struct inode vfs_inode;
-  struct dentry *__upperdentry;
-  struct ovl_entry *oe;
+  struct dentry* __upperdentry;
+  struct ovl_entry* oe;
 };
 
 struct ovl_inode___lowerpath {
   struct inode vfs_inode;
-  struct dentry *__upperdentry;
+  struct dentry* __upperdentry;
   struct ovl_path lowerpath;
 };
 
 struct ovl_inode___lower {
   struct inode vfs_inode;
-  struct dentry *__upperdentry;
-  struct inode *lower;
+  struct dentry* __upperdentry;
+  struct inode* lower;
 };
 
 #pragma clang attribute pop

@@ -8,59 +8,31 @@
 #include "bpf/wire/flow.h"
 
 #define PREFIX_OBJECT 128
-#define PREFIX_CLASS_V4 120
-#define PREFIX_CLASS_V6 64
 
-static __always_inline void set_v4(__u8 *address, __u32 v4)
-{
+static __always_inline void set_v4(__u8* address, __u32 v4) {
   __builtin_memset(address, 0, 10);
   address[10] = 0xff;
   address[11] = 0xff;
   __builtin_memcpy(address + 12, &v4, 4);
 }
 
-static __always_inline bool is_v4(const __u8 *address)
-{
-  const __u64 *high = (const void *)address;
-  const __u32 *middle = (const void *)(address + 8);
-
-  return *high == 0 && *middle == bpf_htonl(0xffff);
-}
-
-/* The class of an address is its network: /24 of IPv4, /64 of IPv6. */
-static __always_inline void make_class(struct wire_flow_key *key)
-{
-  if (is_v4(key->address)) {
-    key->prefix = PREFIX_CLASS_V4;
-    key->address[15] = 0;
-  } else {
-    key->prefix = PREFIX_CLASS_V6;
-    __builtin_memset(key->address + 8, 0, 8);
-  }
-}
-
 /* Looks the object up, then its class where the profile generalised. On a miss l stands for the
  * object; on a hit of the class the key is the class's. */
-static __always_inline void look_up_flow(struct governed *g, struct wire_flow_key *key,
-                                         struct lookup *l)
-{
+static __always_inline void look_up_flow(struct governed* g, struct wire_flow_key* key,
+                                         struct lookup* l) {
   struct wire_flow_key class_key;
 
   l->inner = bpf_map_lookup_elem(&vd_flow_cache, &g->key);
-  if (!l->inner)
-    return;
+  if (!l->inner) return;
   l->verdict = bpf_map_lookup_elem(l->inner, key);
-  if (l->verdict || key->verb == WIRE_VERB_LISTEN)
-    return;
+  if (l->verdict || key->verb == WIRE_VERB_LISTEN) return;
   class_key = *key;
-  make_class(&class_key);
+  wire_make_class(&class_key);
   l->verdict = bpf_map_lookup_elem(l->inner, &class_key);
-  if (l->verdict)
-    *key = class_key;
+  if (l->verdict) *key = class_key;
 }
 
-static __always_inline void owner_from_process(struct socket_owner *o, struct process_context *p)
-{
+static __always_inline void owner_from_process(struct socket_owner* o, struct process_context* p) {
   o->owner = p->wire.id;
   o->code = p->wire.code;
   o->cgroup_id = p->wire.cgroup_id;
@@ -69,9 +41,8 @@ static __always_inline void owner_from_process(struct socket_owner *o, struct pr
 }
 
 /* The owner's full context while it still runs the same program, else what the socket remembers. */
-static __always_inline void fill_owner(struct wire_process *to, struct socket_owner *o)
-{
-  struct process_context *p = process_find(o->owner.tgid);
+static __always_inline void fill_owner(struct wire_process* to, struct socket_owner* o) {
+  struct process_context* p = process_find(o->owner.tgid);
 
   if (p && p->wire.id.start_ns == o->owner.start_ns) {
     __builtin_memcpy(to, &p->wire, sizeof(*to));
@@ -96,9 +67,8 @@ struct flow_report {
   __u8 stage;
 };
 
-static __always_inline void fill_flow(struct wire_flow *r, struct socket_owner *o,
-                                      struct flow_report *f)
-{
+static __always_inline void fill_flow(struct wire_flow* r, struct socket_owner* o,
+                                      struct flow_report* f) {
   FILL_HEADER(r, FLOW);
   fill_owner(&r->process, o);
   r->user = o->user;
@@ -122,11 +92,10 @@ static __always_inline void fill_flow(struct wire_flow *r, struct socket_owner *
 
 /* The first act of a flow: o->key says which. Looks it up, counts it, tells it when it is news, and
  * remembers in o what the rest of the flow belongs to. */
-static __always_inline void flow_act(struct socket_owner *o, struct flow_report *f)
-{
+static __always_inline void flow_act(struct socket_owner* o, struct flow_report* f) {
   struct lookup l = {.cache = WIRE_CACHE_FLOW};
   struct governed g;
-  struct wire_flow *r;
+  struct wire_flow* r;
   enum act_class class;
   __u32 lane;
 
@@ -139,8 +108,7 @@ static __always_inline void flow_act(struct socket_owner *o, struct flow_report 
     r = lane_reserve(lane, sizeof(*r));
     if (!r) {
       lane_dropped(lane);
-      if (class == ACT_NEWS)
-        claim(&g, &l, &o->key, &o->owner, false);
+      if (class == ACT_NEWS) claim(&g, &l, &o->key, &o->owner, false);
     } else if (class == ACT_NEWS && !claim(&g, &l, &o->key, &o->owner, true)) {
       bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
     } else {
@@ -150,8 +118,7 @@ static __always_inline void flow_act(struct socket_owner *o, struct flow_report 
       fill_slot(&r->header, &g, &l);
       r->process.workload = g.key.workload;
       lane_submit(lane, &r->header, false);
-      if (class == ACT_NEWS)
-        o->flags |= SOCKET_NEWS;
+      if (class == ACT_NEWS) o->flags |= SOCKET_NEWS;
     }
   }
   o->slot.workload = g.key.workload;
@@ -162,17 +129,15 @@ static __always_inline void flow_act(struct socket_owner *o, struct flow_report 
 }
 
 /* What became of a flow; told when its beginning was news, or when somebody watches. */
-static __always_inline void flow_follow_up(struct socket_owner *o, struct flow_report *f)
-{
+static __always_inline void flow_follow_up(struct socket_owner* o, struct flow_report* f) {
   bool news = o->flags & SOCKET_NEWS;
   struct governed g;
-  struct wire_flow *r;
+  struct wire_flow* r;
   __u32 lane = news ? WIRE_LANE_FLOW : WIRE_LANE_TAP;
 
   if (!news) {
     governed_by(o->home_cgroup_id, &g);
-    if (!is_tapped(&g))
-      return;
+    if (!is_tapped(&g)) return;
   }
   r = lane_reserve(lane, sizeof(*r));
   if (!r) {
@@ -188,8 +153,7 @@ static __always_inline void flow_follow_up(struct socket_owner *o, struct flow_r
 }
 
 /* Counts of the behaviour that the socket's current flow belongs to. */
-static __always_inline struct wire_count *flow_count(struct socket_owner *o)
-{
+static __always_inline struct wire_count* flow_count(struct socket_owner* o) {
   struct governed g = {.key = {.workload = o->slot.workload, .generation = o->slot.generation}};
 
   return count_of(&g, o->slot.slot);

@@ -13,7 +13,7 @@
 #include <bpf/bpf_tracing.h>
 
 #ifndef NULL
-#define NULL ((void *)0)
+#define NULL ((void*)0)
 #endif
 typedef _Bool bool;
 #define true 1
@@ -43,14 +43,14 @@ struct user_namespace {
 };
 
 struct nsproxy {
-  struct mnt_namespace *mnt_ns;
-  struct pid_namespace *pid_ns_for_children;
-  struct net *net_ns;
+  struct mnt_namespace* mnt_ns;
+  struct pid_namespace* pid_ns_for_children;
+  struct net* net_ns;
 };
 
 struct upid {
   int nr;
-  struct pid_namespace *ns;
+  struct pid_namespace* ns;
 };
 
 struct pid {
@@ -71,7 +71,7 @@ struct cred {
   kgid_t gid;
   kuid_t euid;
   kgid_t egid;
-  struct user_namespace *user_ns;
+  struct user_namespace* user_ns;
 };
 
 struct qstr {
@@ -82,7 +82,7 @@ struct qstr {
     };
     __u64 hash_len;
   };
-  const unsigned char *name;
+  const unsigned char* name;
 };
 
 struct super_block {
@@ -98,7 +98,7 @@ struct timespec64 {
 
 struct inode {
   unsigned short i_mode;
-  struct super_block *i_sb;
+  struct super_block* i_sb;
   unsigned long i_ino;
   unsigned int i_nlink;
   __u32 i_generation;
@@ -106,47 +106,47 @@ struct inode {
 };
 
 struct dentry {
-  struct dentry *d_parent;
+  struct dentry* d_parent;
   struct qstr d_name;
-  struct inode *d_inode;
+  struct inode* d_inode;
 };
 
 struct vfsmount {
-  struct dentry *mnt_root;
-  struct super_block *mnt_sb;
+  struct dentry* mnt_root;
+  struct super_block* mnt_sb;
 };
 
 struct mount {
-  struct mount *mnt_parent;
-  struct dentry *mnt_mountpoint;
+  struct mount* mnt_parent;
+  struct dentry* mnt_mountpoint;
   struct vfsmount mnt;
 };
 
 struct path {
-  struct vfsmount *mnt;
-  struct dentry *dentry;
+  struct vfsmount* mnt;
+  struct dentry* dentry;
 };
 
 struct file {
   struct path f_path;
-  struct inode *f_inode;
-  void *private_data;
+  struct inode* f_inode;
+  void* private_data;
 };
 
 struct linux_binprm {
-  struct file *file;
-  const char *filename;
-  const char *interp;
+  struct file* file;
+  const char* filename;
+  const char* interp;
 };
 
 struct mm_struct {
-  struct file *exe_file;
+  struct file* exe_file;
   unsigned long arg_start;
   unsigned long arg_end;
 };
 
 struct kernfs_node {
-  const char *name;
+  const char* name;
   __u64 id;
 };
 
@@ -155,12 +155,12 @@ struct cgroup_root {
 };
 
 struct cgroup {
-  struct kernfs_node *kn;
-  struct cgroup_root *root;
+  struct kernfs_node* kn;
+  struct cgroup_root* root;
 };
 
 struct css_set {
-  struct cgroup *dfl_cgrp;
+  struct cgroup* dfl_cgrp;
 };
 
 struct tty_driver {
@@ -169,7 +169,7 @@ struct tty_driver {
 };
 
 struct tty_struct {
-  struct tty_driver *driver;
+  struct tty_driver* driver;
   int index;
 };
 
@@ -179,7 +179,7 @@ typedef struct {
 
 struct signal_struct {
   atomic_t live;
-  struct tty_struct *tty;
+  struct tty_struct* tty;
 };
 
 struct task_struct {
@@ -188,15 +188,15 @@ struct task_struct {
   int tgid;
   int exit_code;
   char comm[16];
-  struct task_struct *group_leader;
-  struct task_struct *real_parent;
-  struct mm_struct *mm;
-  const struct cred *real_cred;
-  const struct cred *cred;
-  struct nsproxy *nsproxy;
-  struct css_set *cgroups;
-  struct signal_struct *signal;
-  struct pid *thread_pid;
+  struct task_struct* group_leader;
+  struct task_struct* real_parent;
+  struct mm_struct* mm;
+  const struct cred* real_cred;
+  const struct cred* cred;
+  struct nsproxy* nsproxy;
+  struct css_set* cgroups;
+  struct signal_struct* signal;
+  struct pid* thread_pid;
   __u64 start_boottime;
 };
 
@@ -226,7 +226,7 @@ struct sock {
 };
 
 struct socket {
-  struct sock *sk;
+  struct sock* sk;
 };
 
 struct tcp_sock {
@@ -240,27 +240,27 @@ struct tcp_sock {
 };
 
 struct bpf_iter_meta {
-  struct seq_file *seq;
+  struct seq_file* seq;
 };
 
 struct bpf_iter__task {
-  struct bpf_iter_meta *meta;
-  struct task_struct *task;
+  struct bpf_iter_meta* meta;
+  struct task_struct* task;
 };
 
 struct bpf_iter__task_file {
-  struct bpf_iter_meta *meta;
-  struct task_struct *task;
+  struct bpf_iter_meta* meta;
+  struct task_struct* task;
   __u32 fd;
-  struct file *file;
+  struct file* file;
 };
 
 struct bpf_iter__bpf_sk_storage_map {
-  struct bpf_iter_meta *meta;
-  struct bpf_map *map;
-  struct sock *sk;
+  struct bpf_iter_meta* meta;
+  struct bpf_map* map;
+  struct sock* sk;
   union {
-    void *value;
+    void* value;
   };
 };
 

@@ -74,6 +74,14 @@ struct {
   __type(value, struct wire_workload);
 } vd_workloads SEC(".maps");
 
+/* Workloads that somebody watches. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 256);
+  __type(key, __u64); /* workload number */
+  __type(value, __u32);
+} vd_taps SEC(".maps");
+
 /* The next workload number. Numbers are never reused within a boot. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -23,40 +23,35 @@ struct {
   __type(value, struct path_buffer);
 } scratch_path SEC(".maps");
 
-static __always_inline struct mount *mount_of(struct vfsmount *mnt)
-{
-  return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+static __always_inline struct mount* mount_of(struct vfsmount* mnt) {
+  return (void*)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
 /* Puts "/name" before what the buffer holds. False when it does not fit. */
-static __always_inline bool path_prepend(struct path_buffer *b, struct dentry *dentry)
-{
+static __always_inline bool path_prepend(struct path_buffer* b, struct dentry* dentry) {
   struct qstr name;
   __u32 begin = b->begin;
   __u32 bytes;
 
-  if (bpf_core_read(&name, sizeof(name), &dentry->d_name))
-    return false;
+  if (bpf_core_read(&name, sizeof(name), &dentry->d_name)) return false;
   bytes = name.len & (PATH_NAME_BYTES - 1);
-  if (bytes + 1 > begin)
-    return false;
+  if (bytes + 1 > begin) return false;
   begin -= bytes + 1;
   begin &= WIRE_PATH_BYTES - 1;
   b->bytes[begin] = '/';
-  if (bpf_probe_read_kernel(&b->bytes[begin + 1], bytes, name.name))
-    return false;
+  if (bpf_probe_read_kernel(&b->bytes[begin + 1], bytes, name.name)) return false;
   b->begin = begin;
   return true;
 }
 
 /* Walks from a file to the root of its mount tree: never the caller's own root, which it could have
- * moved. Returns the per-CPU buffer; a walk that is cut off says so. Not preemptible contexts only. */
-static __always_inline struct path_buffer *path_of_file(struct file *file)
-{
+ * moved. Returns the per-CPU buffer; a walk that is cut off says so. Not preemptible contexts only.
+ */
+static __always_inline struct path_buffer* path_of_file(struct file* file) {
   __u32 zero = 0;
-  struct path_buffer *b = bpf_map_lookup_elem(&scratch_path, &zero);
+  struct path_buffer* b = bpf_map_lookup_elem(&scratch_path, &zero);
   struct dentry *dentry, *root;
-  struct mount *mnt;
+  struct mount* mnt;
 
   if (!b) {
     count_error(WIRE_ERROR_SCRATCH);
@@ -68,10 +63,10 @@ static __always_inline struct path_buffer *path_of_file(struct file *file)
   mnt = mount_of(file->f_path.mnt);
   root = BPF_CORE_READ(mnt, mnt.mnt_root);
   for (int i = 0; i < PATH_COMPONENTS; i++) {
-    struct dentry *parent;
+    struct dentry* parent;
 
     if (dentry == root) {
-      struct mount *above = BPF_CORE_READ(mnt, mnt_parent);
+      struct mount* above = BPF_CORE_READ(mnt, mnt_parent);
 
       if (above == mnt) {
         b->cut = 0;
@@ -83,8 +78,7 @@ static __always_inline struct path_buffer *path_of_file(struct file *file)
       continue;
     }
     parent = BPF_CORE_READ(dentry, d_parent);
-    if (!path_prepend(b, dentry))
-      break;
+    if (!path_prepend(b, dentry)) break;
     if (parent == dentry) {
       /* No mount has this file (a memfd): its name is all there is. */
       b->cut = 0;

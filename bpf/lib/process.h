@@ -13,57 +13,50 @@ struct {
   __type(value, struct process_context);
 } vd_blank_process SEC(".maps");
 
-static __always_inline struct process_context *process_find(__u32 tgid)
-{
+static __always_inline struct process_context* process_find(__u32 tgid) {
   return bpf_map_lookup_elem(&vd_processes, &tgid);
 }
 
-static __always_inline void read_credentials(struct task_struct *task, struct wire_credentials *c)
-{
-  const struct cred *cred = task->real_cred;
+static __always_inline void read_credentials(struct task_struct* task, struct wire_credentials* c) {
+  const struct cred* cred = task->real_cred;
 
   c->uid = cred->uid.val;
   c->gid = cred->gid.val;
   c->euid = cred->euid.val;
   c->egid = cred->egid.val;
   if (bpf_core_field_exists(struct cred___val, cap_permitted.val)) {
-    struct cred___val *v = (void *)cred;
+    struct cred___val* v = (void*)cred;
 
     c->cap_permitted = v->cap_permitted.val;
     c->cap_effective = v->cap_effective.val;
   } else {
-    struct cred___words *w = (void *)cred;
+    struct cred___words* w = (void*)cred;
 
     c->cap_permitted = w->cap_permitted.cap[0] | (__u64)w->cap_permitted.cap[1] << 32;
     c->cap_effective = w->cap_effective.cap[0] | (__u64)w->cap_effective.cap[1] << 32;
   }
 }
 
-static __always_inline __u32 tgid_in_namespace(struct task_struct *task)
-{
-  struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+static __always_inline __u32 tgid_in_namespace(struct task_struct* task) {
+  struct pid* pid = BPF_CORE_READ(task, group_leader, thread_pid);
   __u32 level = BPF_CORE_READ(pid, level);
   struct upid number = {};
 
-  if (level > 32)
-    return 0;
+  if (level > 32) return 0;
   bpf_core_read(&number, sizeof(number), &pid->numbers[level]);
   return number.nr;
 }
 
-static __always_inline __u32 tty_of(struct task_struct *task)
-{
-  struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+static __always_inline __u32 tty_of(struct task_struct* task) {
+  struct tty_struct* tty = BPF_CORE_READ(task, signal, tty);
 
-  if (!tty)
-    return 0;
+  if (!tty) return 0;
   return (__u32)BPF_CORE_READ(tty, driver, major) << 20 |
          (BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
 }
 
 /* Reads what may have changed since the last look, for a record that is about to be sent. */
-static __always_inline void process_refresh(struct process_context *p, struct task_struct *task)
-{
+static __always_inline void process_refresh(struct process_context* p, struct task_struct* task) {
   p->wire.cgroup_id = task_cgroup_id(task);
   p->wire.ns_pid = BPF_CORE_READ(task, nsproxy, pid_ns_for_children, ns.inum);
   p->wire.ns_mnt = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
@@ -75,37 +68,34 @@ static __always_inline void process_refresh(struct process_context *p, struct ta
 }
 
 /* Puts `ancestor` before the other ancestors of p. */
-static __always_inline void push_ancestor(struct wire_process *p, const struct wire_process *ancestor)
-{
+static __always_inline void push_ancestor(struct wire_process* p,
+                                          const struct wire_process* ancestor) {
   __u32 head = (p->ancestor_head - 1) & (WIRE_ANCESTORS - 1);
-  struct wire_ancestor *a = &p->ancestors[head];
+  struct wire_ancestor* a = &p->ancestors[head];
 
   a->id = ancestor->id;
   a->code = ancestor->code;
   __builtin_memcpy(a->comm, ancestor->comm, WIRE_COMM_BYTES);
   p->ancestor_head = head;
-  if (p->ancestor_count < WIRE_ANCESTORS)
-    p->ancestor_count++;
+  if (p->ancestor_count < WIRE_ANCESTORS) p->ancestor_count++;
 }
 
 /* Stores a blank context for a task whose start was not seen; its lineage is what iterators or the
  * parent's context still tell. NULL, counted, when the table is full. */
-static __noinline struct process_context *process_rebuild(struct task_struct *task)
-{
+static __noinline struct process_context* process_rebuild(struct task_struct* task) {
   __u32 zero = 0;
   __u32 tgid = task->tgid;
   __u32 parent_tgid = task->real_parent->tgid;
-  struct process_context *p = bpf_map_lookup_elem(&vd_blank_process, &zero);
-  struct process_context *parent;
-  struct file *exe;
+  struct process_context* p = bpf_map_lookup_elem(&vd_blank_process, &zero);
+  struct process_context* parent;
+  struct file* exe;
 
   if (!p || bpf_map_update_elem(&vd_processes, &tgid, p, BPF_NOEXIST)) {
     count_error(WIRE_ERROR_PROCESS_TABLE);
     return NULL;
   }
   p = process_find(tgid);
-  if (!p)
-    return NULL;
+  if (!p) return NULL;
   parent = process_find(parent_tgid);
   if (parent && parent != p) {
     __builtin_memcpy(&p->wire.ancestors, &parent->wire.ancestors, sizeof(p->wire.ancestors));
@@ -123,33 +113,26 @@ static __noinline struct process_context *process_rebuild(struct task_struct *ta
   read_credentials(task, &p->wire.credentials);
   process_refresh(p, task);
   exe = task->mm ? task->mm->exe_file : NULL;
-  if (exe)
-    code_of_file(exe, &p->wire.code);
+  if (exe) code_of_file(exe, &p->wire.code);
   return p;
 }
 
 /* The context of the current process; made from what is left when its start was not seen. */
-static __always_inline struct process_context *process_current(void)
-{
-  struct task_struct *task = bpf_get_current_task_btf();
-  struct process_context *p = process_find(task->tgid);
+static __always_inline struct process_context* process_current(void) {
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct process_context* p = process_find(task->tgid);
 
-  if (p)
-    return p;
+  if (p) return p;
   count_error(WIRE_ERROR_NO_PROCESS);
   return process_rebuild(task);
 }
 
 /* May a task whose workload is that of the cgroup `left` be placed elsewhere by this mover? */
-static __always_inline bool may_place(__u64 left, const struct process_context *mover)
-{
-  struct wire_instance *from = bpf_map_lookup_elem(&vd_instances, &left);
+static __always_inline bool may_place(__u64 left, const struct process_context* mover) {
+  struct wire_instance* from = bpf_map_lookup_elem(&vd_instances, &left);
 
-  if (!from)
-    return false;
-  if (from->flags & WIRE_INSTANCE_UNPLACED)
-    return true;
-  if (!mover || !bpf_map_lookup_elem(&vd_runtimes, &mover->wire.code))
-    return false;
+  if (!from) return false;
+  if (from->flags & WIRE_INSTANCE_UNPLACED) return true;
+  if (!mover || !bpf_map_lookup_elem(&vd_runtimes, &mover->wire.code)) return false;
   return (from->flags & WIRE_INSTANCE_LAUNCHER) || mover->wire.home_cgroup_id != left;
 }

@@ -8,7 +8,7 @@ enum socket_flags {
   SOCKET_NEWS = 1,     /* its first act was reported, so its end is told too */
   SOCKET_LISTENER = 2, /* also set in the copy that an accepted socket inherits */
   SOCKET_INBOUND = 4,
-  SOCKET_OPEN = 8,     /* established, totals not yet counted */
+  SOCKET_OPEN = 8, /* established, totals not yet counted */
 };
 
 /* The owner of a socket and, for its current flow, which behaviour it belongs to. */

@@ -10,8 +10,8 @@
 
 /* What the cache said of one act. */
 struct lookup {
-  void *inner;                  /* of this workload and generation; NULL: none */
-  struct wire_verdict *verdict; /* NULL: a miss */
+  void* inner;                  /* of this workload and generation; NULL: none */
+  struct wire_verdict* verdict; /* NULL: a miss */
   __u32 slot;
   __u32 cache;
 };
@@ -25,26 +25,21 @@ enum act_class {
 
 static const struct wire_count blank_count;
 
-static __always_inline struct wire_count *count_of(struct governed *g, __u32 slot)
-{
-  struct wire_count *c;
-  void *inner = bpf_map_lookup_elem(&vd_counts, &g->key);
+static __always_inline struct wire_count* count_of(struct governed* g, __u32 slot) {
+  struct wire_count* c;
+  void* inner = bpf_map_lookup_elem(&vd_counts, &g->key);
 
-  if (!inner || !slot)
-    return NULL;
+  if (!inner || !slot) return NULL;
   c = bpf_map_lookup_elem(inner, &slot);
-  if (c)
-    return c;
+  if (c) return c;
   bpf_map_update_elem(inner, &slot, &blank_count, BPF_NOEXIST);
   c = bpf_map_lookup_elem(inner, &slot);
-  if (!c)
-    count_error(WIRE_ERROR_COUNT_INSERT);
+  if (!c) count_error(WIRE_ERROR_COUNT_INSERT);
   return c;
 }
 
-static __always_inline void count_act(struct governed *g, __u32 slot)
-{
-  struct wire_count *c = count_of(g, slot);
+static __always_inline void count_act(struct governed* g, __u32 slot) {
+  struct wire_count* c = count_of(g, slot);
 
   if (c) {
     __sync_fetch_and_add(&c->acts, 1);
@@ -53,12 +48,10 @@ static __always_inline void count_act(struct governed *g, __u32 slot)
 }
 
 /* Fills l from the cache; the act is counted by whoever ends it. */
-static __always_inline enum act_class classify(struct governed *g, struct lookup *l)
-{
+static __always_inline enum act_class classify(struct governed* g, struct lookup* l) {
   if (l->verdict) {
     l->slot = l->verdict->slot;
-    if (l->verdict->novelty == WIRE_NOVELTY_UNREPORTED)
-      return ACT_NEWS;
+    if (l->verdict->novelty == WIRE_NOVELTY_UNREPORTED) return ACT_NEWS;
     return is_tapped(g) ? ACT_TAPPED : ACT_KNOWN;
   }
   if (!l->inner) {
@@ -75,9 +68,8 @@ static __always_inline enum act_class classify(struct governed *g, struct lookup
 
 /* Makes the caller the one who reports this behaviour, or says that it is not. has_record: a record
  * is reserved; without one the behaviour is inserted as unreported, to be told later. */
-static __always_inline bool claim(struct governed *g, struct lookup *l, const void *key,
-                                  struct wire_exec_id *actor, bool has_record)
-{
+static __always_inline bool claim(struct governed* g, struct lookup* l, const void* key,
+                                  struct wire_exec_id* actor, bool has_record) {
   struct wire_verdict fresh = {.decision = WIRE_DECISION_ALLOW};
   long err;
 
@@ -85,10 +77,9 @@ static __always_inline bool claim(struct governed *g, struct lookup *l, const vo
     return has_record &&
            __sync_val_compare_and_swap(&l->verdict->novelty, WIRE_NOVELTY_UNREPORTED,
                                        WIRE_NOVELTY_REPORTED) == WIRE_NOVELTY_UNREPORTED;
-  if (!l->inner || !g->workload)
-    return has_record;
+  if (!l->inner || !g->workload) return has_record;
   fresh.novelty = has_record ? WIRE_NOVELTY_REPORTED : WIRE_NOVELTY_UNREPORTED;
-  fresh.slot = __sync_fetch_and_add(&g->workload->next_slot, 1) + 1;
+  fresh.slot = wire_make_slot(__sync_fetch_and_add(&g->workload->next_slot, 1) + 1, l->cache);
   fresh.first_ns = bpf_ktime_get_boot_ns();
   fresh.first_actor = *actor;
   err = bpf_map_update_elem(l->inner, key, &fresh, BPF_NOEXIST);
@@ -97,10 +88,9 @@ static __always_inline bool claim(struct governed *g, struct lookup *l, const vo
     return has_record;
   }
   if (err == -EEXIST) {
-    struct wire_verdict *other = bpf_map_lookup_elem(l->inner, key);
+    struct wire_verdict* other = bpf_map_lookup_elem(l->inner, key);
 
-    if (other)
-      l->slot = other->slot;
+    if (other) l->slot = other->slot;
     return false;
   }
   if (err != -E2BIG) {
@@ -114,8 +104,7 @@ static __always_inline bool claim(struct governed *g, struct lookup *l, const vo
   return false;
 }
 
-static __always_inline void fill_slot(struct wire_header *h, struct governed *g, struct lookup *l)
-{
+static __always_inline void fill_slot(struct wire_header* h, struct governed* g, struct lookup* l) {
   h->slot.workload = g->key.workload;
   h->slot.generation = g->key.generation;
   h->slot.cache = l->cache;

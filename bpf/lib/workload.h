@@ -5,13 +5,12 @@
 
 /* Which workload governs an act, at which generation: read once per act. */
 struct governed {
-  struct wire_workload *workload; /* NULL: no generation yet */
+  struct wire_workload* workload; /* NULL: no generation yet */
   struct wire_cache_key key;
 };
 
-static __always_inline void governed_by(__u64 home_cgroup, struct governed *g)
-{
-  struct wire_instance *instance = bpf_map_lookup_elem(&vd_instances, &home_cgroup);
+static __always_inline void governed_by(__u64 home_cgroup, struct governed* g) {
+  struct wire_instance* instance = bpf_map_lookup_elem(&vd_instances, &home_cgroup);
 
   g->key.workload = 0;
   g->key.generation = 0;
@@ -26,22 +25,20 @@ static __always_inline void governed_by(__u64 home_cgroup, struct governed *g)
     count_error(WIRE_ERROR_NO_WORKLOAD);
 }
 
-static __always_inline bool is_tapped(struct governed *g)
-{
-  struct wire_config *c = config();
+static __always_inline bool is_tapped(struct governed* g) {
+  struct wire_config* c = config();
 
-  return (c && c->tap_all) || (g->workload && g->workload->tap);
+  if (!c) return false;
+  return c->tap_all || (c->tap_some && bpf_map_lookup_elem(&vd_taps, &g->key.workload));
 }
 
-static __always_inline __u64 task_cgroup_id(struct task_struct *task)
-{
+static __always_inline __u64 task_cgroup_id(struct task_struct* task) {
   return task->cgroups->dfl_cgrp->kn->id;
 }
 
-static __always_inline __u64 new_workload_number(void)
-{
+static __always_inline __u64 new_workload_number(void) {
   __u32 zero = 0;
-  __u64 *next = bpf_map_lookup_elem(&vd_next_workload, &zero);
+  __u64* next = bpf_map_lookup_elem(&vd_next_workload, &zero);
 
   return next ? __sync_fetch_and_add(next, 1) : 0;
 }

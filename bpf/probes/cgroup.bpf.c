@@ -1,32 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "bpf/wire/cgroup.h"
 #include "bpf/lib/emit.h"
 #include "bpf/lib/process.h"
-#include "bpf/wire/cgroup.h"
 #include "bpf/wire/move.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
 /* Hierarchy 0 is the one of cgroup v2, also where v1 hierarchies stand beside it. */
-static __always_inline bool is_v2(struct cgroup *cgroup)
-{
-  return cgroup->root->hierarchy_id == 0;
-}
+static __always_inline bool is_v2(struct cgroup* cgroup) { return cgroup->root->hierarchy_id == 0; }
 
-static __always_inline __u64 parent_id(struct cgroup *cgroup)
-{
-  struct kernfs_node *parent;
+static __always_inline __u64 parent_id(struct cgroup* cgroup) {
+  struct kernfs_node* parent;
 
   if (bpf_core_field_exists(struct kernfs_node___rcu, __parent))
-    parent = BPF_CORE_READ((struct kernfs_node___rcu *)cgroup->kn, __parent);
+    parent = BPF_CORE_READ((struct kernfs_node___rcu*)cgroup->kn, __parent);
   else
-    parent = BPF_CORE_READ((struct kernfs_node___plain *)cgroup->kn, parent);
+    parent = BPF_CORE_READ((struct kernfs_node___plain*)cgroup->kn, parent);
   return parent ? BPF_CORE_READ(parent, id) : 0;
 }
 
-static __always_inline void emit_cgroup(struct cgroup *cgroup, const char *path, __u64 workload,
-                                        __u8 change)
-{
-  struct wire_cgroup *r = lane_reserve(WIRE_LANE_CODE, sizeof(*r));
+static __always_inline void emit_cgroup(struct cgroup* cgroup, const char* path, __u64 workload,
+                                        __u8 change) {
+  struct wire_cgroup* r = lane_reserve(WIRE_LANE_CODE, sizeof(*r));
   long bytes;
 
   if (!r) {
@@ -54,14 +49,12 @@ static __always_inline void emit_cgroup(struct cgroup *cgroup, const char *path,
 
 /* A cgroup was made, no process is in it yet; in the context of who made it. */
 SEC("tp_btf/cgroup_mkdir")
-int BPF_PROG(cgroup_made, struct cgroup *cgroup, const char *path)
-{
+int BPF_PROG(cgroup_made, struct cgroup* cgroup, const char* path) {
   struct wire_instance fresh = {};
-  struct wire_instance *parent;
+  struct wire_instance* parent;
   __u64 id, above;
 
-  if (!is_v2(cgroup))
-    return 0;
+  if (!is_v2(cgroup)) return 0;
   id = cgroup->kn->id;
   above = parent_id(cgroup);
   parent = bpf_map_lookup_elem(&vd_instances, &above);
@@ -78,23 +71,20 @@ int BPF_PROG(cgroup_made, struct cgroup *cgroup, const char *path)
 /* A cgroup without processes was removed; in the context of who removed it. The agent forgets the
  * instance after a grace period: a task moved out of it keeps its workload. */
 SEC("tp_btf/cgroup_rmdir")
-int BPF_PROG(cgroup_removed, struct cgroup *cgroup, const char *path)
-{
-  struct wire_instance *instance;
+int BPF_PROG(cgroup_removed, struct cgroup* cgroup, const char* path) {
+  struct wire_instance* instance;
   __u64 id;
 
-  if (!is_v2(cgroup))
-    return 0;
+  if (!is_v2(cgroup)) return 0;
   id = cgroup->kn->id;
   instance = bpf_map_lookup_elem(&vd_instances, &id);
   emit_cgroup(cgroup, path, instance ? instance->workload : 0, WIRE_CGROUP_REMOVED);
   return 0;
 }
 
-static __always_inline void emit_move(struct process_context *moved, struct process_context *mover,
-                                      __u64 to, bool adopted)
-{
-  struct wire_move *r = lane_reserve(WIRE_LANE_CODE, sizeof(*r));
+static __always_inline void emit_move(struct process_context* moved, struct process_context* mover,
+                                      __u64 to, bool adopted) {
+  struct wire_move* r = lane_reserve(WIRE_LANE_CODE, sizeof(*r));
 
   if (!r) {
     lane_dropped(WIRE_LANE_CODE);
@@ -116,20 +106,16 @@ static __always_inline void emit_move(struct process_context *moved, struct proc
 /* A process was moved to another cgroup; in the context of who moved it. A placement takes effect
  * at the next exec and costs no record; any other move keeps the workload and is told. */
 SEC("tp_btf/cgroup_attach_task")
-int BPF_PROG(cgroup_moved, struct cgroup *to, const char *path, struct task_struct *task)
-{
+int BPF_PROG(cgroup_moved, struct cgroup* to, const char* path, struct task_struct* task) {
   struct process_context *moved, *mover;
   __u64 id;
 
-  if (!is_v2(to))
-    return 0;
+  if (!is_v2(to)) return 0;
   id = to->kn->id;
   moved = process_find(task->tgid);
-  if (!moved)
-    moved = process_rebuild(task);
+  if (!moved) moved = process_rebuild(task);
   mover = process_current();
-  if (!moved || !mover || moved->wire.home_cgroup_id == id)
-    return 0;
+  if (!moved || !mover || moved->wire.home_cgroup_id == id) return 0;
   if (may_place(moved->wire.home_cgroup_id, mover)) {
     moved->pending_cgroup = id;
     return 0;

@@ -3,14 +3,12 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-static __always_inline void connect_act(struct bpf_sock_addr *ctx, const __u8 *address)
-{
+static __always_inline void connect_act(struct bpf_sock_addr* ctx, const __u8* address) {
   struct flow_report f = {.stage = WIRE_FLOW_OPEN};
-  struct process_context *p = process_current();
-  struct socket_owner *o;
+  struct process_context* p = process_current();
+  struct socket_owner* o;
 
-  if (!p || !ctx->sk)
-    return;
+  if (!p || !ctx->sk) return;
   o = bpf_sk_storage_get(&vd_sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
   if (!o) {
     count_error(WIRE_ERROR_SOCKET_STORAGE);
@@ -36,8 +34,7 @@ static __always_inline void connect_act(struct bpf_sock_addr *ctx, const __u8 *a
 
 /* connect(2) and TCP fast open, IPv4; in the context of the caller, before the kernel connects. */
 SEC("cgroup/connect4")
-int connect_v4(struct bpf_sock_addr *ctx)
-{
+int connect_v4(struct bpf_sock_addr* ctx) {
   __u8 address[16];
 
   set_v4(address, ctx->user_ip4);
@@ -47,14 +44,13 @@ int connect_v4(struct bpf_sock_addr *ctx)
 
 /* The same for IPv6 sockets; an IPv4 peer stands as a mapped address. */
 SEC("cgroup/connect6")
-int connect_v6(struct bpf_sock_addr *ctx)
-{
+int connect_v6(struct bpf_sock_addr* ctx) {
   __u32 address[4];
 
   address[0] = ctx->user_ip6[0];
   address[1] = ctx->user_ip6[1];
   address[2] = ctx->user_ip6[2];
   address[3] = ctx->user_ip6[3];
-  connect_act(ctx, (const __u8 *)address);
+  connect_act(ctx, (const __u8*)address);
   return 1;
 }

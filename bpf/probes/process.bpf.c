@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "bpf/lib/process.h"
 #include "bpf/lib/hash.h"
 #include "bpf/lib/path.h"
-#include "bpf/lib/process.h"
 #include "bpf/lib/verdict.h"
 #include "bpf/wire/credential.h"
 #include "bpf/wire/exec.h"
@@ -32,9 +32,8 @@ struct exec_act {
   __u8 origin;
 };
 
-static __always_inline void emit_fork(struct process_context *p, struct governed *g)
-{
-  struct wire_fork *r = lane_reserve(WIRE_LANE_TAP, sizeof(*r));
+static __always_inline void emit_fork(struct process_context* p, struct governed* g) {
+  struct wire_fork* r = lane_reserve(WIRE_LANE_TAP, sizeof(*r));
 
   if (!r) {
     lane_dropped(WIRE_LANE_TAP);
@@ -50,25 +49,21 @@ static __always_inline void emit_fork(struct process_context *p, struct governed
 
 /* A new task, io_uring workers too; in the parent's context, before the child runs. */
 SEC("tp_btf/task_newtask")
-int BPF_PROG(process_newtask, struct task_struct *task, __u64 clone_flags)
-{
+int BPF_PROG(process_newtask, struct task_struct* task, __u64 clone_flags) {
   struct process_context *parent, *p;
   struct governed g;
   __u32 tgid = task->tgid;
   __u64 cgroup_id;
 
-  if (clone_flags & CLONE_THREAD)
-    return 0;
+  if (clone_flags & CLONE_THREAD) return 0;
   parent = process_current();
-  if (!parent)
-    return 0;
+  if (!parent) return 0;
   if (bpf_map_update_elem(&vd_processes, &tgid, parent, BPF_ANY)) {
     count_error(WIRE_ERROR_PROCESS_TABLE);
     return 0;
   }
   p = process_find(tgid);
-  if (!p)
-    return 0;
+  if (!p) return 0;
   p->flags = 0;
   p->wire.parent = parent->wire.id;
   push_ancestor(&p->wire, &parent->wire);
@@ -86,16 +81,14 @@ int BPF_PROG(process_newtask, struct task_struct *task, __u64 clone_flags)
   p->wire.cgroup_id = cgroup_id;
   governed_by(p->wire.home_cgroup_id, &g);
   p->wire.workload = g.key.workload;
-  if (is_tapped(&g))
-    emit_fork(p, &g);
+  if (is_tapped(&g)) emit_fork(p, &g);
   return 0;
 }
 
 /* The script's name as its caller gave it, when the kernel runs an interpreter for it. */
-static __always_inline struct script_name *read_script(struct linux_binprm *bprm)
-{
+static __always_inline struct script_name* read_script(struct linux_binprm* bprm) {
   __u32 zero = 0;
-  struct script_name *s = bpf_map_lookup_elem(&scratch_script, &zero);
+  struct script_name* s = bpf_map_lookup_elem(&scratch_script, &zero);
   long bytes;
 
   if (!s) {
@@ -103,18 +96,15 @@ static __always_inline struct script_name *read_script(struct linux_binprm *bprm
     return NULL;
   }
   s->bytes = 0;
-  if (bprm->interp == bprm->filename)
-    return s;
+  if (bprm->interp == bprm->filename) return s;
   __builtin_memset(s->words, 0, sizeof(s->words));
   bytes = bpf_probe_read_kernel_str(s->words, sizeof(s->words), bprm->filename);
-  if (bytes > 1 && bytes <= (long)sizeof(s->words))
-    s->bytes = bytes - 1;
+  if (bytes > 1 && bytes <= (long)sizeof(s->words)) s->bytes = bytes - 1;
   return s;
 }
 
-static __always_inline void fill_exec(struct wire_exec *r, struct process_context *p,
-                                      struct exec_act *act, struct wire_code_key *key)
-{
+static __always_inline void fill_exec(struct wire_exec* r, struct process_context* p,
+                                      struct exec_act* act, struct wire_code_key* key) {
   FILL_HEADER(r, EXEC);
   __builtin_memcpy(&r->process, &p->wire, sizeof(r->process));
   r->parent_code = act->parent_code;
@@ -125,40 +115,37 @@ static __always_inline void fill_exec(struct wire_exec *r, struct process_contex
 }
 
 /* Copies the strings into the record's areas of the given sizes, which must be constants. */
-#define FILL_EXEC_STRINGS(r, path, script, PATH, ARGV, SCRIPT)                                \
-  do {                                                                                        \
-    struct mm_struct *mm = task->mm;                                                          \
-    __u64 start = mm->arg_start;                                                              \
-    __u64 argv_bytes = mm->arg_end - start;                                                   \
-    __u32 path_bytes = WIRE_PATH_BYTES - (path)->begin;                                       \
-    (r)->exec.root_device = (path)->root_device;                                              \
-    (r)->exec.root_inode = (path)->root_inode;                                                \
-    if ((path)->cut)                                                                          \
-      (r)->exec.flags |= WIRE_EXEC_PATH_CUT;                                                  \
-    if (path_bytes > (PATH))                                                                  \
-      path_bytes = (PATH);                                                                    \
-    bpf_probe_read_kernel((r)->path, path_bytes, &(path)->bytes[(path)->begin & 4095]);       \
-    (r)->exec.path_bytes = path_bytes;                                                        \
-    if (argv_bytes > (ARGV)) {                                                                \
-      argv_bytes = (ARGV);                                                                    \
-      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                                  \
-    }                                                                                         \
-    if (bpf_probe_read_user((r)->argv, argv_bytes, (void *)start)) {                          \
-      argv_bytes = 0;                                                                         \
-      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                                  \
-      count_error(WIRE_ERROR_READ);                                                           \
-    }                                                                                         \
-    (r)->exec.argv_bytes = argv_bytes;                                                        \
-    (r)->exec.script_bytes = (script)->bytes > (SCRIPT) ? (SCRIPT) : (script)->bytes;         \
-    if ((script)->bytes)                                                                      \
-      (r)->exec.flags |= WIRE_EXEC_SCRIPT;                                                    \
-    __builtin_memcpy((r)->script, (script)->words, (SCRIPT));                                 \
+#define FILL_EXEC_STRINGS(r, path, script, PATH, ARGV, SCRIPT)                          \
+  do {                                                                                  \
+    struct mm_struct* mm = task->mm;                                                    \
+    __u64 start = mm->arg_start;                                                        \
+    __u64 argv_bytes = mm->arg_end - start;                                             \
+    __u32 path_bytes = WIRE_PATH_BYTES - (path)->begin;                                 \
+    (r)->exec.root_device = (path)->root_device;                                        \
+    (r)->exec.root_inode = (path)->root_inode;                                          \
+    if ((path)->cut) (r)->exec.flags |= WIRE_EXEC_PATH_CUT;                             \
+    if (path_bytes > (PATH)) path_bytes = (PATH);                                       \
+    bpf_probe_read_kernel((r)->path, path_bytes, &(path)->bytes[(path)->begin & 4095]); \
+    (r)->exec.path_bytes = path_bytes;                                                  \
+    if (argv_bytes > (ARGV)) {                                                          \
+      argv_bytes = (ARGV);                                                              \
+      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                            \
+    }                                                                                   \
+    if (bpf_probe_read_user((r)->argv, argv_bytes, (void*)start)) {                     \
+      argv_bytes = 0;                                                                   \
+      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                            \
+      count_error(WIRE_ERROR_READ);                                                     \
+    }                                                                                   \
+    (r)->exec.argv_bytes = argv_bytes;                                                  \
+    (r)->exec.script_bytes = (script)->bytes > (SCRIPT) ? (SCRIPT) : (script)->bytes;   \
+    if ((script)->bytes) (r)->exec.flags |= WIRE_EXEC_SCRIPT;                           \
+    __builtin_memcpy((r)->script, (script)->words, (SCRIPT));                           \
   } while (0)
 
 /* Submits the record when this CPU is the one to report, else takes it back. */
-static __always_inline bool finish_exec(struct wire_exec *r, struct process_context *p,
-                                        struct governed *g, struct lookup *l, enum act_class class)
-{
+static __always_inline bool finish_exec(struct wire_exec* r, struct process_context* p,
+                                        struct governed* g, struct lookup* l,
+                                        enum act_class class) {
   __u32 lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
 
   if (class == ACT_NEWS && !claim(g, l, &r->key, &p->wire.id, true)) {
@@ -172,21 +159,20 @@ static __always_inline bool finish_exec(struct wire_exec *r, struct process_cont
   return class == ACT_NEWS;
 }
 
-static __always_inline bool report_exec(struct task_struct *task, struct linux_binprm *bprm,
-                                        struct process_context *p, struct exec_act *act,
-                                        struct wire_code_key *key, struct script_name *script,
-                                        struct governed *g, struct lookup *l, enum act_class class)
-{
+static __always_inline bool report_exec(struct task_struct* task, struct linux_binprm* bprm,
+                                        struct process_context* p, struct exec_act* act,
+                                        struct wire_code_key* key, struct script_name* script,
+                                        struct governed* g, struct lookup* l,
+                                        enum act_class class) {
   __u32 lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
-  struct path_buffer *path = path_of_file(bprm->file);
+  struct path_buffer* path = path_of_file(bprm->file);
 
   process_refresh(p, task);
-  if (!path)
-    return false;
+  if (!path) return false;
   if (WIRE_PATH_BYTES - path->begin <= WIRE_PATH_SMALL_BYTES &&
       task->mm->arg_end - task->mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&
       script->bytes <= WIRE_SCRIPT_SMALL_BYTES) {
-    struct wire_exec_small *r = lane_reserve(lane, sizeof(*r));
+    struct wire_exec_small* r = lane_reserve(lane, sizeof(*r));
 
     if (r) {
       fill_exec(&r->exec, p, act, key);
@@ -196,7 +182,7 @@ static __always_inline bool report_exec(struct task_struct *task, struct linux_b
       return finish_exec(&r->exec, p, g, l, class);
     }
   } else {
-    struct wire_exec_large *r = lane_reserve(lane, sizeof(*r));
+    struct wire_exec_large* r = lane_reserve(lane, sizeof(*r));
 
     if (r) {
       fill_exec(&r->exec, p, act, key);
@@ -207,19 +193,17 @@ static __always_inline bool report_exec(struct task_struct *task, struct linux_b
     }
   }
   lane_dropped(lane);
-  if (class == ACT_NEWS)
-    claim(g, l, key, &p->wire.id, false);
+  if (class == ACT_NEWS) claim(g, l, key, &p->wire.id, false);
   return false;
 }
 
-static __noinline void credential_act(struct task_struct *task, struct process_context *p,
-                                           struct wire_credentials *before, struct governed *g)
-{
+static __noinline void credential_act(struct task_struct* task, struct process_context* p,
+                                      struct wire_credentials* before, struct governed* g) {
   struct wire_code_key key = {.verb = WIRE_VERB_CREDENTIAL};
   struct lookup l = {.cache = WIRE_CACHE_CODE};
-  struct wire_credentials *now = &p->wire.credentials;
+  struct wire_credentials* now = &p->wire.credentials;
   enum act_class class;
-  struct wire_credential *r;
+  struct wire_credential* r;
   __u32 lane;
 
   key.subject = p->wire.code;
@@ -228,16 +212,14 @@ static __noinline void credential_act(struct task_struct *task, struct process_c
   key.object.change_time_ns = (__u64)now->uid << 32 | now->gid;
   key.name = now->cap_effective & ~before->cap_effective;
   l.inner = bpf_map_lookup_elem(&vd_code_cache, &g->key);
-  if (l.inner)
-    l.verdict = bpf_map_lookup_elem(l.inner, &key);
+  if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, &key);
   class = classify(g, &l);
   if (class == ACT_NEWS || class == ACT_TAPPED) {
     lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
     r = lane_reserve(lane, sizeof(*r));
     if (!r) {
       lane_dropped(lane);
-      if (class == ACT_NEWS)
-        claim(g, &l, &key, &p->wire.id, false);
+      if (class == ACT_NEWS) claim(g, &l, &key, &p->wire.id, false);
     } else if (class == ACT_NEWS && !claim(g, &l, &key, &p->wire.id, true)) {
       bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
     } else {
@@ -256,9 +238,8 @@ static __noinline void credential_act(struct task_struct *task, struct process_c
 }
 
 /* Compares the credentials with those of the last look, in the task's own context. */
-static __always_inline void look_at_credentials(struct task_struct *task, struct process_context *p,
-                                                struct governed *g)
-{
+static __always_inline void look_at_credentials(struct task_struct* task, struct process_context* p,
+                                                struct governed* g) {
   struct wire_credentials before = p->wire.credentials;
 
   read_credentials(task, &p->wire.credentials);
@@ -270,18 +251,16 @@ static __always_inline void look_at_credentials(struct task_struct *task, struct
 
 /* A program was executed, nothing of it has run; in the context of the process. */
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
-{
-  struct process_context *p = process_current();
-  struct script_name *script = read_script(bprm);
+int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
+  struct process_context* p = process_current();
+  struct script_name* script = read_script(bprm);
   struct wire_code_key key = {.verb = WIRE_VERB_EXEC};
   struct lookup l = {.cache = WIRE_CACHE_CODE};
   struct exec_act act = {};
   struct governed g;
   enum act_class class;
 
-  if (!p || !script)
-    return 0;
+  if (!p || !script) return 0;
   act.parent_code = p->wire.code;
   act.previous = p->wire.id;
   act.origin = code_of_file(bprm->file, &p->wire.code);
@@ -297,11 +276,9 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 
   key.subject = act.parent_code;
   key.object = p->wire.code;
-  if (script->bytes)
-    key.name = keyed_hash(script->words, script->bytes);
+  if (script->bytes) key.name = keyed_hash(script->words, script->bytes);
   l.inner = bpf_map_lookup_elem(&vd_code_cache, &g.key);
-  if (l.inner)
-    l.verdict = bpf_map_lookup_elem(l.inner, &key);
+  if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, &key);
   class = classify(&g, &l);
   p->flags &= ~PROCESS_NEWS;
   if ((class == ACT_NEWS || class == ACT_TAPPED) &&
@@ -312,11 +289,10 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
   return 0;
 }
 
-static __always_inline void emit_exit(struct task_struct *task, struct process_context *p,
-                                      struct governed *g, bool news)
-{
+static __always_inline void emit_exit(struct task_struct* task, struct process_context* p,
+                                      struct governed* g, bool news) {
   __u32 lane = news ? WIRE_LANE_CODE : WIRE_LANE_TAP;
-  struct wire_exit *r = lane_reserve(lane, sizeof(*r));
+  struct wire_exit* r = lane_reserve(lane, sizeof(*r));
 
   if (!r) {
     lane_dropped(lane);
@@ -335,21 +311,17 @@ static __always_inline void emit_exit(struct task_struct *task, struct process_c
 
 /* A thread ends; the last one of its process ends the context. In the context of the thread. */
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(process_exit, struct task_struct *task)
-{
-  struct process_context *p;
+int BPF_PROG(process_exit, struct task_struct* task) {
+  struct process_context* p;
   struct governed g;
   __u32 tgid = task->tgid;
 
-  if (task->signal->live.counter != 0)
-    return 0;
+  if (task->signal->live.counter != 0) return 0;
   p = process_find(tgid);
-  if (!p)
-    return 0;
+  if (!p) return 0;
   governed_by(p->wire.home_cgroup_id, &g);
   look_at_credentials(task, p, &g);
-  if ((p->flags & PROCESS_NEWS) || is_tapped(&g))
-    emit_exit(task, p, &g, p->flags & PROCESS_NEWS);
+  if ((p->flags & PROCESS_NEWS) || is_tapped(&g)) emit_exit(task, p, &g, p->flags & PROCESS_NEWS);
   bpf_map_delete_elem(&vd_processes, &tgid);
   return 0;
 }

@@ -26,36 +26,30 @@ struct {
 
 /* Stores the context of a process that has none. Parents come before their children when the agent
  * walks twice; who died earlier stays unknown. */
-static __always_inline struct process_context *seen_process(struct task_struct *task)
-{
-  struct process_context *p = process_find(task->tgid);
+static __always_inline struct process_context* seen_process(struct task_struct* task) {
+  struct process_context* p = process_find(task->tgid);
 
-  if (p)
-    return p;
+  if (p) return p;
   p = process_rebuild(task);
-  if (p)
-    p->wire.id.start_ns = task->start_boottime;
+  if (p) p->wire.id.start_ns = task->start_boottime;
   return p;
 }
 
 /* Every process; in the agent's context, when it reads the iterator. */
 SEC("iter/task")
-int scan_processes(struct bpf_iter__task *ctx)
-{
-  struct task_struct *task = ctx->task;
-  struct process_context *p;
-  struct scan_strings *s;
-  struct path_buffer *path;
-  struct file *exe;
+int scan_processes(struct bpf_iter__task* ctx) {
+  struct task_struct* task = ctx->task;
+  struct process_context* p;
+  struct scan_strings* s;
+  struct path_buffer* path;
+  struct file* exe;
   __u32 zero = 0;
   __u32 bytes;
 
-  if (!task || task->pid != task->tgid || (task->flags & PF_KTHREAD))
-    return 0;
+  if (!task || task->pid != task->tgid || (task->flags & PF_KTHREAD)) return 0;
   p = seen_process(task);
   s = bpf_map_lookup_elem(&scratch_scan, &zero);
-  if (!p || !s)
-    return 0;
+  if (!p || !s) return 0;
   FILL_HEADER(&s->seen, PROCESS_SEEN);
   s->seen.header.reason = WIRE_REASON_CONTEXT;
   __builtin_memcpy(&s->seen.process, &p->wire, sizeof(s->seen.process));
@@ -71,37 +65,32 @@ int scan_processes(struct bpf_iter__task *ctx)
     path = path_of_file(exe);
     if (path) {
       bytes = WIRE_PATH_BYTES - path->begin;
-      if (bytes > WIRE_PATH_BYTES)
-        bytes = WIRE_PATH_BYTES;
+      if (bytes > WIRE_PATH_BYTES) bytes = WIRE_PATH_BYTES;
       bpf_probe_read_kernel(s->path, bytes, &path->bytes[path->begin & (WIRE_PATH_BYTES - 1)]);
       s->seen.path_bytes = bytes;
-      if (path->cut)
-        s->seen.flags |= WIRE_EXEC_PATH_CUT;
+      if (path->cut) s->seen.flags |= WIRE_EXEC_PATH_CUT;
     }
   }
   s->seen.header.size = sizeof(s->seen) + s->seen.path_bytes;
   bytes = s->seen.path_bytes;
-  if (bytes > WIRE_PATH_BYTES)
-    return 0;
+  if (bytes > WIRE_PATH_BYTES) return 0;
   bpf_seq_write(ctx->meta->seq, s, sizeof(s->seen) + bytes);
   return 0;
 }
 
 /* The key of the code behind each file that the agent itself holds open: {fd, key}. */
 SEC("iter/task_file")
-int scan_files(struct bpf_iter__task_file *ctx)
-{
-  struct task_struct *task = ctx->task;
-  struct wire_config *c = config();
-  struct file *file = ctx->file;
+int scan_files(struct bpf_iter__task_file* ctx) {
+  struct task_struct* task = ctx->task;
+  struct wire_config* c = config();
+  struct file* file = ctx->file;
   struct {
     struct wire_code code;
     __u32 fd;
     __u32 pad;
   } out = {};
 
-  if (!task || !file || !c || (__u32)task->tgid != c->agent_tgid)
-    return 0;
+  if (!task || !file || !c || (__u32)task->tgid != c->agent_tgid) return 0;
   out.fd = ctx->fd;
   code_of_file(file, &out.code);
   bpf_seq_write(ctx->meta->seq, &out, sizeof(out));
@@ -110,33 +99,28 @@ int scan_files(struct bpf_iter__task_file *ctx)
 
 /* Sockets that were open before the agent get their holder as owner. */
 SEC("iter/task_file")
-int scan_sockets(struct bpf_iter__task_file *ctx)
-{
-  struct task_struct *task = ctx->task;
-  struct file *file = ctx->file;
-  struct process_context *p;
-  struct socket_owner *o;
-  struct socket *socket;
-  struct sock *sk;
+int scan_sockets(struct bpf_iter__task_file* ctx) {
+  struct task_struct* task = ctx->task;
+  struct file* file = ctx->file;
+  struct process_context* p;
+  struct socket_owner* o;
+  struct socket* socket;
+  struct sock* sk;
 
-  if (!task || !file)
-    return 0;
+  if (!task || !file) return 0;
   socket = bpf_sock_from_file(file);
-  if (!socket)
-    return 0;
+  if (!socket) return 0;
   sk = socket->sk;
   if (!sk || (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
     return 0;
   p = process_find(task->tgid);
-  if (!p)
-    return 0;
+  if (!p) return 0;
   o = bpf_sk_storage_get(&vd_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
   if (!o) {
     count_error(WIRE_ERROR_SOCKET_STORAGE);
     return 0;
   }
-  if (o->owner.start_ns)
-    return 0;
+  if (o->owner.start_ns) return 0;
   owner_from_process(o, p);
   o->key.protocol = sk->sk_protocol;
   if (sk->__sk_common.skc_state == TCP_LISTEN)
@@ -150,20 +134,19 @@ int scan_sockets(struct bpf_iter__task_file *ctx)
 
 /* Adds what TCP connections that are open for more than a minute did since the last look. */
 SEC("iter/bpf_sk_storage_map")
-int scan_long_flows(struct bpf_iter__bpf_sk_storage_map *ctx)
-{
-  struct socket_owner *o = ctx->value;
-  struct sock *sk = ctx->sk;
+int scan_long_flows(struct bpf_iter__bpf_sk_storage_map* ctx) {
+  struct socket_owner* o = ctx->value;
+  struct sock* sk = ctx->sk;
   struct flow_report f = {.stage = WIRE_FLOW_UPDATE};
-  struct wire_count *c;
-  struct tcp_sock *tp;
+  struct wire_count* c;
+  struct tcp_sock* tp;
   __u64 sent, received;
   __u32 retransmits;
 
   if (!o || !sk || !(o->flags & SOCKET_OPEN) || sk->sk_protocol != IPPROTO_TCP ||
       bpf_ktime_get_boot_ns() - o->start_ns < LONG_FLOW_NS)
     return 0;
-  tp = (struct tcp_sock *)sk;
+  tp = (struct tcp_sock*)sk;
   sent = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
   received = BPF_CORE_READ(tp, bytes_received);
   retransmits = BPF_CORE_READ(tp, total_retrans);

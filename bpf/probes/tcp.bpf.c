@@ -9,8 +9,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 #define TCP_CLOSE 7
 #define TCP_LISTEN 10
 
-static __always_inline void read_endpoints(struct sock *sk, struct flow_report *f)
-{
+static __always_inline void read_endpoints(struct sock* sk, struct flow_report* f) {
   if (sk->__sk_common.skc_family == AF_INET6) {
     bpf_core_read(f->local.address, 16, &sk->__sk_common.skc_v6_rcv_saddr);
     bpf_core_read(f->remote.address, 16, &sk->__sk_common.skc_v6_daddr);
@@ -22,31 +21,26 @@ static __always_inline void read_endpoints(struct sock *sk, struct flow_report *
   f->remote.port = bpf_ntohs(sk->__sk_common.skc_dport);
 }
 
-static __always_inline void tcp_established(struct sock *sk, struct socket_owner *o)
-{
+static __always_inline void tcp_established(struct sock* sk, struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_ESTABLISHED};
-  struct wire_count *c = flow_count(o);
+  struct wire_count* c = flow_count(o);
   __u64 took = bpf_ktime_get_boot_ns() - o->start_ns;
   __u32 bucket = 0;
 
   o->flags |= SOCKET_OPEN;
   for (; bucket < WIRE_LATENCY_BUCKETS - 1; bucket++)
-    if (took < (64000ULL << bucket))
-      break;
-  if (c)
-    __sync_fetch_and_add(&c->latency[bucket & (WIRE_LATENCY_BUCKETS - 1)], 1);
+    if (took < (64000ULL << bucket)) break;
+  if (c) __sync_fetch_and_add(&c->latency[bucket & (WIRE_LATENCY_BUCKETS - 1)], 1);
   read_endpoints(sk, &f);
   f.cookie = bpf_get_socket_cookie(sk);
   flow_follow_up(o, &f);
 }
 
-static __always_inline void tcp_failed(struct sock *sk, struct socket_owner *o)
-{
+static __always_inline void tcp_failed(struct sock* sk, struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_FAILED};
-  struct wire_count *c = flow_count(o);
+  struct wire_count* c = flow_count(o);
 
-  if (c)
-    __sync_fetch_and_add(&c->failures, 1);
+  if (c) __sync_fetch_and_add(&c->failures, 1);
   read_endpoints(sk, &f);
   f.cookie = bpf_get_socket_cookie(sk);
   f.error = sk->sk_err;
@@ -55,8 +49,7 @@ static __always_inline void tcp_failed(struct sock *sk, struct socket_owner *o)
 
 /* An inbound connection; in softirq, so the owner is that of the listener, from which the socket
  * inherited its storage. */
-static __always_inline void tcp_accepted(struct sock *sk, struct socket_owner *o)
-{
+static __always_inline void tcp_accepted(struct sock* sk, struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_ACCEPTED};
 
   read_endpoints(sk, &f);
@@ -77,14 +70,12 @@ static __always_inline void tcp_accepted(struct sock *sk, struct socket_owner *o
 
 /* listen(2), also without bind: then the kernel picks the port after this, and it is 0 here. A port
  * that the kernel picked is not part of the behaviour. */
-static __always_inline void tcp_listening(struct sock *sk)
-{
+static __always_inline void tcp_listening(struct sock* sk) {
   struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
-  struct process_context *p = process_current();
-  struct socket_owner *o;
+  struct process_context* p = process_current();
+  struct socket_owner* o;
 
-  if (!p)
-    return;
+  if (!p) return;
   o = bpf_sk_storage_get(&vd_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
   if (!o) {
     count_error(WIRE_ERROR_SOCKET_STORAGE);
@@ -96,8 +87,7 @@ static __always_inline void tcp_listening(struct sock *sk)
   o->start_ns = bpf_ktime_get_boot_ns();
   __builtin_memset(&o->key, 0, sizeof(o->key));
   o->key.subject = o->code;
-  if (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)
-    o->key.port = f.local.port;
+  if (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK) o->key.port = f.local.port;
   o->key.protocol = IPPROTO_TCP;
   o->key.verb = WIRE_VERB_LISTEN;
   o->key.prefix = PREFIX_OBJECT;
@@ -105,14 +95,13 @@ static __always_inline void tcp_listening(struct sock *sk)
   flow_act(o, &f);
 }
 
-static __always_inline void tcp_closed(struct sock *sk, struct socket_owner *o)
-{
-  struct tcp_sock *tp = (struct tcp_sock *)sk;
+static __always_inline void tcp_closed(struct sock* sk, struct socket_owner* o) {
+  struct tcp_sock* tp = (struct tcp_sock*)sk;
   struct flow_report f = {.stage = WIRE_FLOW_CLOSED};
   __u64 sent = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
   __u64 received = BPF_CORE_READ(tp, bytes_received);
   __u32 retransmits = BPF_CORE_READ(tp, total_retrans);
-  struct wire_count *c = flow_count(o);
+  struct wire_count* c = flow_count(o);
 
   if (c) {
     __sync_fetch_and_add(&c->sent_bytes, sent - o->sent_bytes);
@@ -131,25 +120,21 @@ static __always_inline void tcp_closed(struct sock *sk, struct socket_owner *o)
   flow_follow_up(o, &f);
 }
 
-/* Every change of state of a TCP socket; in the caller's context for connect and listen, else mostly
- * in softirq. */
+/* Every change of state of a TCP socket; in the caller's context for connect and listen, else
+ * mostly in softirq. */
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
-{
-  struct socket_owner *o;
+int BPF_PROG(tcp_state, struct sock* sk, int old_state, int new_state) {
+  struct socket_owner* o;
 
-  if (sk->sk_protocol != IPPROTO_TCP)
-    return 0;
+  if (sk->sk_protocol != IPPROTO_TCP) return 0;
   if (new_state == TCP_LISTEN) {
     tcp_listening(sk);
     return 0;
   }
-  if (new_state != TCP_ESTABLISHED && new_state != TCP_CLOSE)
-    return 0;
+  if (new_state != TCP_ESTABLISHED && new_state != TCP_CLOSE) return 0;
   o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
   if (!o) {
-    if (old_state != TCP_CLOSE)
-      count_error(WIRE_ERROR_NO_SOCKET_OWNER);
+    if (old_state != TCP_CLOSE) count_error(WIRE_ERROR_NO_SOCKET_OWNER);
     return 0;
   }
   if (new_state == TCP_ESTABLISHED) {

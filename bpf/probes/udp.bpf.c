@@ -56,27 +56,23 @@ struct datagram {
   __u32 payload_bytes;
 };
 
-static __always_inline struct socket_owner *own(void *ctx, struct bpf_sock *sk)
-{
-  struct process_context *p = process_current();
-  struct socket_owner *o;
+static __always_inline struct socket_owner* own(void* ctx, struct bpf_sock* sk) {
+  struct process_context* p = process_current();
+  struct socket_owner* o;
 
-  if (!p || !sk)
-    return NULL;
+  if (!p || !sk) return NULL;
   o = bpf_sk_storage_get(&vd_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
   if (!o) {
     count_error(WIRE_ERROR_SOCKET_STORAGE);
     return NULL;
   }
-  if (o->owner.start_ns == 0)
-    owner_from_process(o, p);
+  if (o->owner.start_ns == 0) owner_from_process(o, p);
   o->user = p->wire.id;
   return o;
 }
 
-static __always_inline void start_flow(struct socket_owner *o, const __u8 *remote, __u16 port,
-                                       __u8 verb)
-{
+static __always_inline void start_flow(struct socket_owner* o, const __u8* remote, __u16 port,
+                                       __u8 verb) {
   o->start_ns = bpf_ktime_get_boot_ns();
   o->sent_bytes = 0;
   o->received_bytes = 0;
@@ -92,22 +88,19 @@ static __always_inline void start_flow(struct socket_owner *o, const __u8 *remot
 }
 
 /* Is this the flow that the socket was last seen with? */
-static __always_inline bool same_remote(struct socket_owner *o, const __u8 *address, __u16 port)
-{
-  const __u64 *a = (const void *)o->remote.address;
-  const __u64 *b = (const void *)address;
+static __always_inline bool same_remote(struct socket_owner* o, const __u8* address, __u16 port) {
+  const __u64* a = (const void*)o->remote.address;
+  const __u64* b = (const void*)address;
 
   return o->remote.port == port && a[0] == b[0] && a[1] == b[1];
 }
 
-static __always_inline void send_act(struct bpf_sock_addr *ctx, const __u8 *address)
-{
+static __always_inline void send_act(struct bpf_sock_addr* ctx, const __u8* address) {
   struct flow_report f = {.stage = WIRE_FLOW_OPEN};
-  struct socket_owner *o = own(ctx, ctx->sk);
+  struct socket_owner* o = own(ctx, ctx->sk);
   __u16 port = bpf_ntohs(ctx->user_port);
 
-  if (!o || same_remote(o, address, port))
-    return;
+  if (!o || same_remote(o, address, port)) return;
   o->flags &= SOCKET_LISTENER;
   start_flow(o, address, port, WIRE_VERB_CONNECT);
   __builtin_memcpy(o->remote.address, address, sizeof(o->remote.address));
@@ -119,8 +112,7 @@ static __always_inline void send_act(struct bpf_sock_addr *ctx, const __u8 *addr
 
 /* A datagram to an address given with it, IPv4; in the context of the sender. */
 SEC("cgroup/sendmsg4")
-int udp_send_v4(struct bpf_sock_addr *ctx)
-{
+int udp_send_v4(struct bpf_sock_addr* ctx) {
   __u8 address[16];
 
   set_v4(address, ctx->user_ip4);
@@ -130,29 +122,25 @@ int udp_send_v4(struct bpf_sock_addr *ctx)
 
 /* The same for IPv6 sockets. */
 SEC("cgroup/sendmsg6")
-int udp_send_v6(struct bpf_sock_addr *ctx)
-{
+int udp_send_v6(struct bpf_sock_addr* ctx) {
   __u32 address[4];
 
   address[0] = ctx->user_ip6[0];
   address[1] = ctx->user_ip6[1];
   address[2] = ctx->user_ip6[2];
   address[3] = ctx->user_ip6[3];
-  send_act(ctx, (const __u8 *)address);
+  send_act(ctx, (const __u8*)address);
   return 1;
 }
 
-static __always_inline void bind_act(struct bpf_sock_addr *ctx)
-{
+static __always_inline void bind_act(struct bpf_sock_addr* ctx) {
   struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
-  struct socket_owner *o;
+  struct socket_owner* o;
   __u8 any[16] = {};
 
-  if (ctx->protocol != IPPROTO_UDP)
-    return;
+  if (ctx->protocol != IPPROTO_UDP) return;
   o = own(ctx, ctx->sk);
-  if (!o)
-    return;
+  if (!o) return;
   start_flow(o, any, bpf_ntohs(ctx->user_port), WIRE_VERB_LISTEN);
   o->flags = SOCKET_LISTENER | SOCKET_INBOUND;
   f.local.port = o->key.port;
@@ -163,23 +151,20 @@ static __always_inline void bind_act(struct bpf_sock_addr *ctx)
 /* bind(2) of a UDP socket, IPv4: it may receive from now on. In the context of the caller, before
  * the kernel binds. Port 0: the kernel picks one. */
 SEC("cgroup/bind4")
-int udp_bind_v4(struct bpf_sock_addr *ctx)
-{
+int udp_bind_v4(struct bpf_sock_addr* ctx) {
   bind_act(ctx);
   return 1;
 }
 
 /* The same for IPv6 sockets. */
 SEC("cgroup/bind6")
-int udp_bind_v6(struct bpf_sock_addr *ctx)
-{
+int udp_bind_v6(struct bpf_sock_addr* ctx) {
   bind_act(ctx);
   return 1;
 }
 
 /* Reads the headers of a UDP packet without extension headers. False for anything else. */
-static __always_inline bool read_datagram(struct __sk_buff *skb, struct datagram *d)
-{
+static __always_inline bool read_datagram(struct __sk_buff* skb, struct datagram* d) {
   __u16 ports[4];
   __u8 next;
 
@@ -195,35 +180,30 @@ static __always_inline bool read_datagram(struct __sk_buff *skb, struct datagram
     d->payload_at = (first & 0xf) * 4;
   } else {
     if (bpf_skb_load_bytes(skb, 6, &next, 1) || next != IPPROTO_UDP ||
-        bpf_skb_load_bytes(skb, 8, d->source, 16) || bpf_skb_load_bytes(skb, 24, d->destination, 16))
+        bpf_skb_load_bytes(skb, 8, d->source, 16) ||
+        bpf_skb_load_bytes(skb, 24, d->destination, 16))
       return false;
     d->payload_at = 40;
   }
-  if (bpf_skb_load_bytes(skb, d->payload_at, ports, sizeof(ports)))
-    return false;
+  if (bpf_skb_load_bytes(skb, d->payload_at, ports, sizeof(ports))) return false;
   d->source_port = bpf_ntohs(ports[0]);
   d->destination_port = bpf_ntohs(ports[1]);
   d->payload_bytes = bpf_ntohs(ports[2]);
-  if (d->payload_bytes < 8)
-    return false;
+  if (d->payload_bytes < 8) return false;
   d->payload_bytes -= 8;
   d->payload_at += 8;
   return true;
 }
 
-static __always_inline void note_query(struct __sk_buff *skb, struct datagram *d)
-{
+static __always_inline void note_query(struct __sk_buff* skb, struct datagram* d) {
   struct dns_pending pending = {};
   struct dns_pending_key key = {.cookie = bpf_get_socket_cookie(skb)};
   __u32 bytes = d->payload_bytes;
   __u16 id;
 
-  if (bytes < DNS_HEADER_BYTES)
-    return;
-  if (bytes > sizeof(pending.query))
-    bytes = sizeof(pending.query);
-  if (bpf_skb_load_bytes(skb, d->payload_at, pending.query, bytes))
-    return;
+  if (bytes < DNS_HEADER_BYTES) return;
+  if (bytes > sizeof(pending.query)) bytes = sizeof(pending.query);
+  if (bpf_skb_load_bytes(skb, d->payload_at, pending.query, bytes)) return;
   __builtin_memcpy(&id, pending.query, sizeof(id));
   key.id = id;
   __builtin_memcpy(pending.resolver.address, d->destination, 16);
@@ -233,47 +213,41 @@ static __always_inline void note_query(struct __sk_buff *skb, struct datagram *d
 }
 
 /* True once in half a minute for the same answer to the same workload. */
-static __always_inline bool is_answer_new(struct __sk_buff *skb, struct datagram *d, __u64 workload)
-{
+static __always_inline bool is_answer_new(struct __sk_buff* skb, struct datagram* d,
+                                          __u64 workload) {
   struct dns_told_key key = {.workload = workload};
   __u64 words[HASH_INPUT_WORDS] = {};
   __u64 now = bpf_ktime_get_boot_ns();
   __u32 bytes = d->payload_bytes - 2;
-  __u64 *told;
+  __u64* told;
 
   /* A longer answer is told every time: a part of it says nothing of the rest. */
-  if (bytes > sizeof(words) || bytes == 0)
-    return true;
-  if (bpf_skb_load_bytes(skb, d->payload_at + 2, words, bytes))
-    return true;
+  if (bytes > sizeof(words) || bytes == 0) return true;
+  if (bpf_skb_load_bytes(skb, d->payload_at + 2, words, bytes)) return true;
   key.hash = keyed_hash(words, bytes);
   told = bpf_map_lookup_elem(&vd_dns_told, &key);
-  if (told && now - *told < DNS_REPEAT_NS)
-    return false;
+  if (told && now - *told < DNS_REPEAT_NS) return false;
   bpf_map_update_elem(&vd_dns_told, &key, &now, BPF_ANY);
   return true;
 }
 
-static __always_inline void tell_answer(struct __sk_buff *skb, struct datagram *d,
-                                        struct socket_owner *o)
-{
+static __always_inline void tell_answer(struct __sk_buff* skb, struct datagram* d,
+                                        struct socket_owner* o) {
   struct dns_pending_key key = {.cookie = bpf_get_socket_cookie(skb)};
-  struct dns_pending *pending;
+  struct dns_pending* pending;
   struct governed g;
-  struct wire_dns *r;
+  struct wire_dns* r;
   __u32 bytes = d->payload_bytes;
   __u16 id;
 
-  if (bytes < DNS_HEADER_BYTES || bpf_skb_load_bytes(skb, d->payload_at, &id, sizeof(id)))
-    return;
+  if (bytes < DNS_HEADER_BYTES || bpf_skb_load_bytes(skb, d->payload_at, &id, sizeof(id))) return;
   key.id = id;
   pending = bpf_map_lookup_elem(&vd_dns_pending, &key);
   if (!pending || pending->resolver.port != d->source_port ||
       __builtin_memcmp(pending->resolver.address, d->source, 16))
     return;
   governed_by(o->home_cgroup_id, &g);
-  if (!is_answer_new(skb, d, g.key.workload))
-    return;
+  if (!is_answer_new(skb, d, g.key.workload)) return;
   r = lane_reserve(WIRE_LANE_FLOW, sizeof(*r));
   if (!r) {
     lane_dropped(WIRE_LANE_FLOW);
@@ -294,58 +268,47 @@ static __always_inline void tell_answer(struct __sk_buff *skb, struct datagram *
   __builtin_memcpy(r->query, pending->query, sizeof(r->query));
   __builtin_memset(r->pad, 0, sizeof(r->pad));
   r->answer_cut = bytes > sizeof(r->answer);
-  if (bytes > sizeof(r->answer))
-    bytes = sizeof(r->answer);
+  if (bytes > sizeof(r->answer)) bytes = sizeof(r->answer);
   r->answer_bytes = bytes;
-  if (bpf_skb_load_bytes(skb, d->payload_at, r->answer, bytes))
-    r->answer_bytes = 0;
+  if (bpf_skb_load_bytes(skb, d->payload_at, r->answer, bytes)) r->answer_bytes = 0;
   lane_submit(WIRE_LANE_FLOW, &r->header, false);
 }
 
 /* The socket of a UDP packet; NULL for TCP, which leaves here, and for packets without a socket. */
-static __always_inline struct bpf_sock *udp_socket(struct __sk_buff *skb)
-{
-  struct bpf_sock *sk = skb->sk;
+static __always_inline struct bpf_sock* udp_socket(struct __sk_buff* skb) {
+  struct bpf_sock* sk = skb->sk;
 
-  if (!sk)
-    return NULL;
+  if (!sk) return NULL;
   sk = bpf_sk_fullsock(sk);
   return sk && sk->protocol == IPPROTO_UDP ? sk : NULL;
 }
 
 /* A UDP packet leaves; in the sender's context or in softirq. */
 SEC("cgroup_skb/egress")
-int udp_egress(struct __sk_buff *skb)
-{
-  struct bpf_sock *sk = udp_socket(skb);
-  struct socket_owner *o;
-  struct wire_count *c;
+int udp_egress(struct __sk_buff* skb) {
+  struct bpf_sock* sk = udp_socket(skb);
+  struct socket_owner* o;
+  struct wire_count* c;
   struct datagram d;
 
-  if (!sk)
-    return 1;
+  if (!sk) return 1;
   o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
-  if (!o || !read_datagram(skb, &d))
-    return 1;
+  if (!o || !read_datagram(skb, &d)) return 1;
   __sync_fetch_and_add(&o->sent_bytes, d.payload_bytes);
   __sync_fetch_and_add(&o->sent_packets, 1);
   c = flow_count(o);
-  if (c)
-    __sync_fetch_and_add(&c->sent_bytes, d.payload_bytes);
-  if (d.destination_port == DNS_PORT)
-    note_query(skb, &d);
+  if (c) __sync_fetch_and_add(&c->sent_bytes, d.payload_bytes);
+  if (d.destination_port == DNS_PORT) note_query(skb, &d);
   return 1;
 }
 
 /* A datagram from a peer that the socket was not last talking to: an answer to an earlier send, or
  * an inbound flow. */
-static __always_inline void other_remote(struct __sk_buff *skb, struct datagram *d,
-                                         struct socket_owner *o)
-{
+static __always_inline void other_remote(struct __sk_buff* skb, struct datagram* d,
+                                         struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_ACCEPTED};
 
-  if (!(o->flags & SOCKET_LISTENER))
-    return;
+  if (!(o->flags & SOCKET_LISTENER)) return;
   start_flow(o, d->source, d->destination_port, WIRE_VERB_ACCEPT);
   o->flags |= SOCKET_INBOUND;
   __builtin_memset(&o->remote, 0, sizeof(o->remote));
@@ -360,39 +323,31 @@ static __always_inline void other_remote(struct __sk_buff *skb, struct datagram 
 
 /* A UDP packet arrives; in softirq, so the owner is that of the socket. */
 SEC("cgroup_skb/ingress")
-int udp_ingress(struct __sk_buff *skb)
-{
-  struct bpf_sock *sk = udp_socket(skb);
-  struct socket_owner *o;
-  struct wire_count *c;
+int udp_ingress(struct __sk_buff* skb) {
+  struct bpf_sock* sk = udp_socket(skb);
+  struct socket_owner* o;
+  struct wire_count* c;
   struct datagram d;
 
-  if (!sk)
-    return 1;
+  if (!sk) return 1;
   o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
-  if (!o || !read_datagram(skb, &d))
-    return 1;
-  if (!same_remote(o, d.source, d.source_port))
-    other_remote(skb, &d, o);
+  if (!o || !read_datagram(skb, &d)) return 1;
+  if (!same_remote(o, d.source, d.source_port)) other_remote(skb, &d, o);
   __sync_fetch_and_add(&o->received_bytes, d.payload_bytes);
   __sync_fetch_and_add(&o->received_packets, 1);
   c = flow_count(o);
-  if (c)
-    __sync_fetch_and_add(&c->received_bytes, d.payload_bytes);
-  if (d.source_port == DNS_PORT)
-    tell_answer(skb, &d, o);
+  if (c) __sync_fetch_and_add(&c->received_bytes, d.payload_bytes);
+  if (d.source_port == DNS_PORT) tell_answer(skb, &d, o);
   return 1;
 }
 
 /* A UDP socket is closed by its last holder, in that task's context. */
 SEC("cgroup/sock_release")
-int udp_release(struct bpf_sock *sk)
-{
+int udp_release(struct bpf_sock* sk) {
   struct flow_report f = {.stage = WIRE_FLOW_CLOSED};
-  struct socket_owner *o;
+  struct socket_owner* o;
 
-  if (sk->protocol != IPPROTO_UDP)
-    return 1;
+  if (sk->protocol != IPPROTO_UDP) return 1;
   o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
   if (o && o->start_ns) {
     f.remote = o->remote;

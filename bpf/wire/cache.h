@@ -33,7 +33,8 @@ struct wire_cache_key {
 WIRE_LAYOUT(struct wire_cache_key, 16);
 
 /* Executing: parent code, new code, keyed hash of the script's name. Credentials: subject is the
- * code, object.device the old and object.inode the new (euid << 32 | egid), name what was gained. */
+ * code, object.device the old and object.inode the new (euid << 32 | egid), name what was gained.
+ */
 struct wire_code_key {
   struct wire_code subject;
   struct wire_code object;
@@ -60,12 +61,34 @@ WIRE_LAYOUT(struct wire_flow_key, 64);
 struct wire_verdict {
   __u32 novelty;
   __u32 decision;
-  __u32 slot; /* of the counts; unique within (workload, generation), from 1 */
+  __u32 slot; /* of the counts; unique within (workload, generation); 0 is none */
   __u32 pad;
   __u64 first_ns; /* since boot */
   struct wire_exec_id first_actor;
 };
 WIRE_LAYOUT(struct wire_verdict, 40);
+
+/* Slots that the agent gives out; the others are given out by BPF. */
+#define WIRE_SLOT_OF_AGENT 0x80000000u
+
+/* The lowest bit of a slot names its cache. */
+static inline __u32 wire_make_slot(__u32 number, __u32 cache) { return number << 1 | (cache & 1); }
+
+/* Turns the key of a peer into that of its class, the network around it: /24 of IPv4, /64 of IPv6.
+ */
+static inline void wire_make_class(struct wire_flow_key* key) {
+  __u8* a = key->address;
+  int mapped = !(a[0] | a[1] | a[2] | a[3] | a[4] | a[5] | a[6] | a[7] | a[8] | a[9]) &&
+               a[10] == 0xff && a[11] == 0xff;
+
+  if (mapped) {
+    key->prefix = 120;
+    a[15] = 0;
+    return;
+  }
+  key->prefix = 64;
+  for (int i = 8; i < 16; i++) a[i] = 0;
+}
 
 #define WIRE_LATENCY_BUCKETS 16
 
@@ -99,7 +122,7 @@ struct wire_workload {
   __u64 generation;
   __u64 not_cached; /* acts that found no room */
   __u32 next_slot;
-  __u32 tap; /* 1: every act is sent to the tap */
+  __u32 pad;
   __u32 overflowed[2]; /* by cache: 1 once the overflow was reported */
 };
 WIRE_LAYOUT(struct wire_workload, 32);
@@ -108,10 +131,12 @@ WIRE_LAYOUT(struct wire_workload, 32);
 struct wire_config {
   __u64 hash_secret[2];
   __u64 wake_bytes; /* a ring that holds more wakes its reader */
-  __u32 tap_all;
+  __u32 tap_all;    /* every act of every workload is sent to the tap */
+  __u32 tap_some;   /* of the workloads in vd_taps */
   __u32 agent_tgid;
+  __u32 pad;
 };
-WIRE_LAYOUT(struct wire_config, 32);
+WIRE_LAYOUT(struct wire_config, 40);
 
 /* Per CPU and lane. sent + dropped = sequence. */
 struct wire_lane_count {

@@ -3,16 +3,16 @@
 
 /* The one list of record kinds: WIRE_KIND(name, number, struct, version). A number is never reused.
  * abi.bpf.c and the decoder's table are made from it. */
-#define WIRE_KINDS(WIRE_KIND)                                  \
-  WIRE_KIND(EXEC, 1, struct wire_exec, 1)                      \
-  WIRE_KIND(PROCESS_SEEN, 2, struct wire_process_seen, 1)      \
-  WIRE_KIND(FORK, 3, struct wire_fork, 1)                      \
-  WIRE_KIND(EXIT, 4, struct wire_exit, 1)                      \
-  WIRE_KIND(CREDENTIAL, 5, struct wire_credential, 1)          \
-  WIRE_KIND(FLOW, 6, struct wire_flow, 1)                      \
-  WIRE_KIND(DNS, 7, struct wire_dns, 1)                        \
-  WIRE_KIND(CGROUP, 8, struct wire_cgroup, 1)                  \
-  WIRE_KIND(MOVE, 9, struct wire_move, 1)                      \
+#define WIRE_KINDS(WIRE_KIND)                             \
+  WIRE_KIND(EXEC, 1, struct wire_exec, 1)                 \
+  WIRE_KIND(PROCESS_SEEN, 2, struct wire_process_seen, 1) \
+  WIRE_KIND(FORK, 3, struct wire_fork, 1)                 \
+  WIRE_KIND(EXIT, 4, struct wire_exit, 1)                 \
+  WIRE_KIND(CREDENTIAL, 5, struct wire_credential, 1)     \
+  WIRE_KIND(FLOW, 6, struct wire_flow, 1)                 \
+  WIRE_KIND(DNS, 7, struct wire_dns, 1)                   \
+  WIRE_KIND(CGROUP, 8, struct wire_cgroup, 1)             \
+  WIRE_KIND(MOVE, 9, struct wire_move, 1)                 \
   WIRE_KIND(OVERFLOW, 10, struct wire_overflow, 1)
 
 enum wire_kind {

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cache/swept_event.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <string>
+
+#include "absl/time/clock.h"
+
+namespace vedette {
+namespace {
+
+CodeKey ToCodeKey(const wire_code& code) {
+  return {code.device,     code.inode,      code.change_time_ns,
+          code.size_bytes, code.generation, code.flags};
+}
+
+template <typename Key>
+EventHeader HeaderOf(const Key& key, const wire_verdict& verdict, const CacheSlot& slot) {
+  timespec now = {};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  EventHeader header;
+  header.time = absl::Now() - absl::DurationFromTimespec(now) +
+                absl::Nanoseconds(static_cast<int64_t>(verdict.first_ns));
+  header.reason = Reason::kSwept;
+  header.slot = slot;
+  header.cache_key.assign(reinterpret_cast<const char*>(&key), sizeof(key));
+  return header;
+}
+
+ProcessContext ActorOf(const wire_verdict& verdict, const CacheSlot& slot) {
+  ProcessContext process;
+  process.id = {verdict.first_actor.start_ns, verdict.first_actor.tgid};
+  process.tgid = verdict.first_actor.tgid;
+  process.workload_number = slot.workload_number;
+  return process;
+}
+
+}  // namespace
+
+Event SweptEvent(const wire_code_key& key, const wire_verdict& verdict, const CacheSlot& slot) {
+  ProcessContext process = ActorOf(verdict, slot);
+  if (key.verb == WIRE_VERB_CREDENTIAL) {
+    CredentialEvent change;
+    process.code = ToCodeKey(key.subject);
+    process.credentials.uid = static_cast<uint32_t>(key.object.change_time_ns >> 32);
+    process.credentials.gid = static_cast<uint32_t>(key.object.change_time_ns);
+    process.credentials.euid = static_cast<uint32_t>(key.object.inode >> 32);
+    process.credentials.egid = static_cast<uint32_t>(key.object.inode);
+    process.credentials.cap_effective = key.name;
+    change.before.euid = static_cast<uint32_t>(key.object.device >> 32);
+    change.before.egid = static_cast<uint32_t>(key.object.device);
+    change.before.uid = change.before.euid;
+    change.process = std::move(process);
+    return {HeaderOf(key, verdict, slot), std::move(change)};
+  }
+  ExecEvent exec;
+  process.code = ToCodeKey(key.object);
+  exec.process = std::move(process);
+  exec.parent_code = ToCodeKey(key.subject);
+  return {HeaderOf(key, verdict, slot), std::move(exec)};
+}
+
+Event SweptEvent(const wire_flow_key& key, const wire_verdict& verdict, const CacheSlot& slot) {
+  FlowEvent flow;
+  flow.process = ActorOf(verdict, slot);
+  flow.process.code = ToCodeKey(key.subject);
+  flow.protocol = key.protocol;
+  Endpoint remote;
+  std::copy(std::begin(key.address), std::end(key.address), remote.address.bytes.begin());
+  switch (key.verb) {
+    case WIRE_VERB_LISTEN:
+      flow.stage = FlowStage::kListening;
+      flow.direction = FlowDirection::kInbound;
+      flow.local.port = key.port;
+      break;
+    case WIRE_VERB_ACCEPT:
+      flow.stage = FlowStage::kAccepted;
+      flow.direction = FlowDirection::kInbound;
+      flow.local.port = key.port;
+      flow.remote = remote;
+      break;
+    default:
+      flow.stage = FlowStage::kOpen;
+      remote.port = key.port;
+      flow.remote = remote;
+  }
+  return {HeaderOf(key, verdict, slot), std::move(flow)};
+}
+
+}  // namespace vedette

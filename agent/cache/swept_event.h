@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "agent/event/event.h"
+#include "bpf/wire/cache.h"
+
+namespace vedette {
+
+// The event of a cache entry whose record was lost: what the key and the first actor still tell.
+Event SweptEvent(const wire_code_key& key, const wire_verdict& verdict, const CacheSlot& slot);
+Event SweptEvent(const wire_flow_key& key, const wire_verdict& verdict, const CacheSlot& slot);
+
+}  // namespace vedette

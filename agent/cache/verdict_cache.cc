@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cache/verdict_cache.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fmt/format.h>
+#include <string.h>
+#include <time.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "agent/base/status.h"
+#include "agent/cache/swept_event.h"
+#include "bpf/wire/cache.h"
+#include "bpf/wire/kinds.h"
+
+namespace vedette {
+namespace {
+
+constexpr uint32_t kZero = 0;
+// Workload 0 stands for acts whose cgroup is not known.
+constexpr uint64_t kFirstWorkload = 1;
+
+constexpr std::string_view kErrorNames[WIRE_ERRORS] = {
+    "ring_full",           "no_process",     "process_table_full", "no_instance",
+    "instance_table_full", "no_workload",    "no_cache",           "cache_full",
+    "cache_insert",        "count_insert",   "socket_storage",     "unreadable_memory",
+    "no_scratch",          "no_socket_owner"};
+
+absl::Status MapError(std::string_view what) {
+  return absl::InternalError(fmt::format("{}: {}", what, strerror(errno)));
+}
+
+uint64_t BootNs() {
+  timespec now = {};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
+}
+
+UniqueFd MakeMap(bpf_map_type type, uint32_t key_bytes, uint32_t value_bytes, uint32_t entries) {
+  LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
+  return UniqueFd(bpf_map_create(type, nullptr, key_bytes, value_bytes, entries, &options));
+}
+
+// The inner map that an outer map holds at `key`.
+UniqueFd InnerOf(int outer, const wire_cache_key& key) {
+  uint32_t id = 0;
+  if (bpf_map_lookup_elem(outer, &key, &id) != 0) {
+    return UniqueFd();
+  }
+  return UniqueFd(bpf_map_get_fd_by_id(id));
+}
+
+absl::Status PutInner(int outer, const wire_cache_key& key, const UniqueFd& inner) {
+  const int fd = inner.get();
+  if (!inner.valid() || bpf_map_update_elem(outer, &key, &fd, BPF_ANY) != 0) {
+    return MapError(fmt::format("verdict cache of workload {}", key.workload));
+  }
+  return absl::OkStatus();
+}
+
+template <typename Key>
+std::optional<Key> KeyFromBytes(std::string_view bytes) {
+  if (bytes.size() != sizeof(Key)) {
+    return std::nullopt;
+  }
+  Key key;
+  memcpy(&key, bytes.data(), sizeof(key));
+  return key;
+}
+
+}  // namespace
+
+VerdictCache::VerdictCache(MapFds maps, const VerdictCacheOptions& options)
+    : maps_(std::move(maps)), options_(options) {}
+
+absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint64_t wake_bytes,
+                                     bool tap_all) {
+  wire_config config = {};
+  if (bpf_map_lookup_elem(maps_("vd_config"), &kZero, &config) != 0) {
+    return MapError("map vd_config");
+  }
+  if (config.hash_secret[0] == 0 && config.hash_secret[1] == 0) {
+    config.hash_secret[0] = secret[0];
+    config.hash_secret[1] = secret[1];
+  }
+  config.wake_bytes = wake_bytes;
+  config.tap_all = tap_all;
+  config.agent_tgid = static_cast<uint32_t>(getpid());
+  uint64_t next = 0;
+  bpf_map_lookup_elem(maps_("vd_next_workload"), &kZero, &next);
+  next = std::max(next, kFirstWorkload);
+  if (bpf_map_update_elem(maps_("vd_config"), &kZero, &config, BPF_ANY) != 0 ||
+      bpf_map_update_elem(maps_("vd_next_workload"), &kZero, &next, BPF_ANY) != 0) {
+    return MapError("map vd_config");
+  }
+  uint64_t number = 0;
+  for (const uint64_t* at = nullptr; bpf_map_get_next_key(maps_("vd_workloads"), at, &number) == 0;
+       at = &number) {
+    wire_workload workload;
+    if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) == 0) {
+      VEDETTE_ASSIGN_OR_RETURN(workloads_[number], AdoptWorkload(number, workload.generation));
+    }
+  }
+  if (!workloads_.contains(0)) {
+    VEDETTE_RETURN_IF_ERROR(MakeWorkload(0));
+  }
+  return PrepareWorkloads();
+}
+
+absl::StatusOr<VerdictCache::InnerMaps> VerdictCache::AdoptWorkload(uint64_t number,
+                                                                    uint64_t generation) const {
+  const wire_cache_key key = {number, generation};
+  InnerMaps inner{generation, InnerOf(maps_("vd_code_cache"), key),
+                  InnerOf(maps_("vd_flow_cache"), key), InnerOf(maps_("vd_counts"), key)};
+  if (!inner.code.valid() || !inner.flow.valid() || !inner.counts.valid()) {
+    return MapError(fmt::format("verdict cache left by a predecessor, workload {}", number));
+  }
+  return inner;
+}
+
+// Fills the maps of a new generation, then names it: a program sees all of it or none.
+absl::Status VerdictCache::MakeWorkload(uint64_t number) {
+  InnerMaps inner{BootNs(),
+                  MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_code_key), sizeof(wire_verdict),
+                          options_.code_entries),
+                  MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_flow_key), sizeof(wire_verdict),
+                          options_.flow_entries),
+                  MakeMap(BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(wire_count),
+                          options_.code_entries + options_.flow_entries)};
+  const wire_cache_key key = {number, inner.generation};
+  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_code_cache"), key, inner.code));
+  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_flow_cache"), key, inner.flow));
+  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_counts"), key, inner.counts));
+  wire_workload workload = {};
+  workload.generation = inner.generation;
+  if (bpf_map_update_elem(maps_("vd_workloads"), &number, &workload, BPF_ANY) != 0) {
+    return MapError(fmt::format("map vd_workloads, workload {}", number));
+  }
+  workloads_[number] = std::move(inner);
+  return absl::OkStatus();
+}
+
+absl::Status VerdictCache::PrepareWorkloads() {
+  uint64_t next = 0;
+  if (bpf_map_lookup_elem(maps_("vd_next_workload"), &kZero, &next) != 0) {
+    return MapError("map vd_next_workload");
+  }
+  prepared_ = std::max(prepared_, kFirstWorkload);
+  for (; prepared_ < next + options_.spare_workloads; ++prepared_) {
+    if (!workloads_.contains(prepared_)) {
+      VEDETTE_RETURN_IF_ERROR(MakeWorkload(prepared_));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> VerdictCache::BindCgroup(const Cgroup& cgroup) {
+  uint64_t number = cgroup.workload_number;
+  if (number == 0) {
+    // The kernel counts on from here too. Nothing is attached yet when the agent takes numbers, or
+    // a number more is skipped: it is never given out twice.
+    if (bpf_map_lookup_elem(maps_("vd_next_workload"), &kZero, &number) != 0) {
+      return MapError("map vd_next_workload");
+    }
+    const uint64_t next = number + 1;
+    if (bpf_map_update_elem(maps_("vd_next_workload"), &kZero, &next, BPF_ANY) != 0) {
+      return MapError("map vd_next_workload");
+    }
+  }
+  if (!workloads_.contains(number)) {
+    VEDETTE_RETURN_IF_ERROR(MakeWorkload(number));
+  }
+  wire_instance instance = {};
+  instance.workload = number;
+  instance.flags = (cgroup.inherit_below ? uint32_t{WIRE_INSTANCE_INHERIT} : 0u) |
+                   (cgroup.launcher ? uint32_t{WIRE_INSTANCE_LAUNCHER} : 0u) |
+                   (cgroup.unplaced ? uint32_t{WIRE_INSTANCE_UNPLACED} : 0u);
+  if (bpf_map_update_elem(maps_("vd_instances"), &cgroup.id, &instance, BPF_ANY) != 0) {
+    return MapError(fmt::format("map vd_instances, cgroup {}", cgroup.id));
+  }
+  cgroups_[cgroup.id] = number;
+  return number;
+}
+
+absl::Status VerdictCache::ForgetCgroup(uint64_t cgroup_id) {
+  auto it = cgroups_.find(cgroup_id);
+  if (it == cgroups_.end()) {
+    return absl::OkStatus();
+  }
+  const uint64_t number = it->second;
+  cgroups_.erase(it);
+  bpf_map_delete_elem(maps_("vd_instances"), &cgroup_id);
+  const bool used = std::any_of(cgroups_.begin(), cgroups_.end(),
+                                [number](const auto& entry) { return entry.second == number; });
+  auto inner = workloads_.find(number);
+  if (!used && inner != workloads_.end()) {
+    const wire_cache_key key = {number, inner->second.generation};
+    bpf_map_delete_elem(maps_("vd_workloads"), &number);
+    bpf_map_delete_elem(maps_("vd_code_cache"), &key);
+    bpf_map_delete_elem(maps_("vd_flow_cache"), &key);
+    bpf_map_delete_elem(maps_("vd_counts"), &key);
+    workloads_.erase(inner);
+  }
+  return absl::OkStatus();
+}
+
+int VerdictCache::InnerFd(const CacheSlot& slot) const {
+  auto it = workloads_.find(slot.workload_number);
+  if (it == workloads_.end() || it->second.generation != slot.generation) {
+    return -1;
+  }
+  return slot.cache == WIRE_CACHE_CODE ? it->second.code.get() : it->second.flow.get();
+}
+
+absl::Status VerdictCache::MarkKnown(const CacheSlot& slot, std::string_view key) {
+  const int fd = InnerFd(slot);
+  const size_t key_bytes =
+      slot.cache == WIRE_CACHE_CODE ? sizeof(wire_code_key) : sizeof(wire_flow_key);
+  if (fd < 0 || slot.slot == 0) {
+    return absl::OkStatus();  // The generation is gone, or the behaviour has no entry.
+  }
+  wire_verdict verdict;
+  if (key.size() != key_bytes || bpf_map_lookup_elem(fd, key.data(), &verdict) != 0) {
+    return absl::NotFoundError(
+        fmt::format("no entry for slot {} of workload {}", slot.slot, slot.workload_number));
+  }
+  verdict.novelty = WIRE_NOVELTY_KNOWN;
+  return bpf_map_update_elem(fd, key.data(), &verdict, BPF_EXIST) == 0
+             ? absl::OkStatus()
+             : MapError("marking a behaviour as known");
+}
+
+absl::StatusOr<CacheSlot> VerdictCache::MarkClassKnown(const CacheSlot& slot,
+                                                       std::string_view key) {
+  const int fd = InnerFd(slot);
+  std::optional<wire_flow_key> wire = KeyFromBytes<wire_flow_key>(key);
+  if (fd < 0 || slot.cache != WIRE_CACHE_FLOW || !wire) {
+    return absl::NotFoundError("the behaviour has no entry in the cache of flows");
+  }
+  wire_make_class(&*wire);
+  wire_verdict verdict = {};
+  CacheSlot result = slot;
+  if (bpf_map_lookup_elem(fd, &*wire, &verdict) == 0) {
+    result.slot = verdict.slot;
+    return result;
+  }
+  verdict.novelty = WIRE_NOVELTY_KNOWN;
+  verdict.decision = WIRE_DECISION_ALLOW;
+  verdict.slot = WIRE_SLOT_OF_AGENT | wire_make_slot(++class_slots_, WIRE_CACHE_FLOW);
+  verdict.first_ns = BootNs();
+  if (bpf_map_update_elem(fd, &*wire, &verdict, BPF_NOEXIST) != 0) {
+    return MapError("a network's entry");
+  }
+  result.slot = verdict.slot;
+  return result;
+}
+
+template <typename Key>
+void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number,
+                            const std::function<bool(const CacheSlot&)>& is_judged,
+                            std::vector<Event>& events) const {
+  constexpr bool kIsCode = std::is_same_v<Key, wire_code_key>;
+  const int fd = kIsCode ? maps.code.get() : maps.flow.get();
+  Key key;
+  for (const Key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
+    wire_verdict verdict;
+    if (bpf_map_lookup_elem(fd, &key, &verdict) != 0 || verdict.novelty == WIRE_NOVELTY_KNOWN) {
+      continue;
+    }
+    const CacheSlot slot = {number, maps.generation,
+                            kIsCode ? uint32_t{WIRE_CACHE_CODE} : uint32_t{WIRE_CACHE_FLOW},
+                            verdict.slot};
+    if (!is_judged(slot)) {
+      events.push_back(SweptEvent(key, verdict, slot));
+    }
+    verdict.novelty = WIRE_NOVELTY_REPORTED;
+    bpf_map_update_elem(fd, &key, &verdict, BPF_EXIST);
+  }
+}
+
+std::vector<Event> VerdictCache::Sweep(const std::function<bool(const CacheSlot&)>& is_judged) {
+  std::vector<Event> events;
+  for (const auto& [number, maps] : workloads_) {
+    SweepMap<wire_code_key>(maps, number, is_judged, events);
+    SweepMap<wire_flow_key>(maps, number, is_judged, events);
+  }
+  return events;
+}
+
+void VerdictCache::ReadCounts(
+    const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const {
+  const uint32_t most = options_.code_entries + options_.flow_entries;
+  std::vector<uint32_t> slots(most);
+  std::vector<wire_count> values(static_cast<size_t>(most) * static_cast<size_t>(options_.cpus));
+  for (const auto& [number, maps] : workloads_) {
+    // A batch starts at a bucket and may end before the map does; the kernel says where to go on.
+    uint32_t position = 0;
+    for (void* from = nullptr;; from = &position) {
+      uint32_t count = most;
+      const int error = bpf_map_lookup_batch(maps.counts.get(), from, &position, slots.data(),
+                                             values.data(), &count, nullptr);
+      if (error != 0 && errno != ENOENT) {
+        break;
+      }
+      for (uint32_t i = 0; i < count; ++i) {
+        BehaviourCount total;
+        for (int cpu = 0; cpu < options_.cpus; ++cpu) {
+          const wire_count& c = values[i * static_cast<size_t>(options_.cpus) + cpu];
+          total.acts += c.acts;
+          total.failures += c.failures;
+          total.sent_bytes += c.sent_bytes;
+          total.received_bytes += c.received_bytes;
+          total.retransmits += c.retransmits;
+          total.last_ns = std::max<uint64_t>(total.last_ns, c.last_ns);
+          for (size_t b = 0; b < total.latency.size(); ++b) {
+            total.latency[b] += c.latency[b];
+          }
+        }
+        visit({number, maps.generation, slots[i] & 1, slots[i]}, total);
+      }
+      if (error != 0) {
+        break;
+      }
+    }
+  }
+}
+
+absl::Status VerdictCache::SetTap(uint64_t workload_number, bool on) {
+  const uint32_t yes = 1;
+  if (on && bpf_map_update_elem(maps_("vd_taps"), &workload_number, &yes, BPF_ANY) != 0) {
+    return MapError(fmt::format("opening a tap on workload number {}", workload_number));
+  }
+  if (!on) {
+    bpf_map_delete_elem(maps_("vd_taps"), &workload_number);
+  }
+  uint64_t first = 0;
+  const bool some = bpf_map_get_next_key(maps_("vd_taps"), nullptr, &first) == 0;
+  return ChangeConfig([some](wire_config& config) { config.tap_some = some; });
+}
+
+absl::Status VerdictCache::SetTapAll(bool on) {
+  return ChangeConfig([on](wire_config& config) { config.tap_all = on; });
+}
+
+absl::Status VerdictCache::ChangeConfig(const std::function<void(wire_config&)>& change) {
+  wire_config config = {};
+  if (bpf_map_lookup_elem(maps_("vd_config"), &kZero, &config) != 0) {
+    return MapError("map vd_config");
+  }
+  change(config);
+  return bpf_map_update_elem(maps_("vd_config"), &kZero, &config, BPF_ANY) == 0
+             ? absl::OkStatus()
+             : MapError("map vd_config");
+}
+
+uint32_t VerdictCache::limit(uint32_t cache) const {
+  return cache == WIRE_CACHE_CODE ? options_.code_entries : options_.flow_entries;
+}
+
+KernelErrors VerdictCache::ReadErrors() const {
+  KernelErrors errors;
+  std::vector<uint64_t> values(static_cast<size_t>(options_.cpus));
+  for (uint32_t reason = 0; reason < WIRE_ERRORS; ++reason) {
+    uint64_t total = 0;
+    if (bpf_map_lookup_elem(maps_("vd_errors"), &reason, values.data()) == 0) {
+      for (uint64_t value : values) {
+        total += value;
+      }
+    }
+    errors.by_reason.emplace_back(kErrorNames[reason], total);
+  }
+  return errors;
+}
+
+std::vector<LaneCount> VerdictCache::ReadLanes() const {
+  std::vector<LaneCount> lanes;
+  std::vector<wire_lane_count> values(static_cast<size_t>(options_.cpus));
+  for (uint32_t lane = 0; lane < WIRE_LANES; ++lane) {
+    if (bpf_map_lookup_elem(maps_("vd_lanes"), &lane, values.data()) != 0) {
+      continue;
+    }
+    for (uint32_t cpu = 0; cpu < values.size(); ++cpu) {
+      lanes.push_back({cpu, lane, values[cpu].sequence, values[cpu].sent, values[cpu].dropped});
+    }
+  }
+  return lanes;
+}
+
+uint64_t VerdictCache::NotCached() const {
+  uint64_t total = 0;
+  for (const auto& [number, maps] : workloads_) {
+    wire_workload workload;
+    if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) == 0) {
+      total += workload.not_cached;
+    }
+  }
+  return total;
+}
+
+absl::Status VerdictCache::AddRuntime(const CodeKey& code) {
+  const wire_code key = {code.device,     code.inode,      code.change_time_ns,
+                         code.size_bytes, code.generation, code.flags};
+  const uint32_t yes = 1;
+  return bpf_map_update_elem(maps_("vd_runtimes"), &key, &yes, BPF_ANY) == 0
+             ? absl::OkStatus()
+             : MapError("map vd_runtimes");
+}
+
+}  // namespace vedette

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/base/unique_fd.h"
+#include "agent/event/event.h"
+
+struct wire_config;
+
+namespace vedette {
+
+struct VerdictCacheOptions {
+  uint32_t code_entries = 512;  // Per workload.
+  uint32_t flow_entries = 1024;
+  uint32_t spare_workloads = 8;  // Made ahead, for cgroups that the agent has not seen yet.
+  int cpus = 1;                  // As the kernel counts possible ones.
+};
+
+// Totals of one behaviour since its entry was made, over all CPUs.
+struct BehaviourCount {
+  uint64_t acts = 0;
+  uint64_t failures = 0;
+  uint64_t sent_bytes = 0;
+  uint64_t received_bytes = 0;
+  uint64_t retransmits = 0;
+  uint64_t last_ns = 0;                   // Since boot.
+  std::array<uint64_t, 16> latency = {};  // Bucket i: connected within 64 us << i.
+};
+
+// Errors that the kernel side counted, by reason.
+struct KernelErrors {
+  std::vector<std::pair<std::string, uint64_t>> by_reason;
+};
+
+// What the kernel numbered in one lane of one CPU: sequence = sent + dropped.
+struct LaneCount {
+  uint32_t cpu = 0;
+  uint32_t lane = 0;
+  uint64_t sequence = 0;
+  uint64_t sent = 0;
+  uint64_t dropped = 0;
+};
+
+// Owner of the maps that hold verdicts, workloads and cgroups; the only one that writes them from
+// user space. Pipeline thread. Does not load programs and knows no names of workloads.
+class VerdictCache {
+ public:
+  using MapFds = std::function<int(std::string_view name)>;
+  VerdictCache(MapFds maps, const VerdictCacheOptions& options);
+
+  // Fills the configuration that every program reads. `secret` is the key of keyed hashes. Keeps
+  // the secret of a predecessor whose maps were adopted.
+  absl::Status Configure(const std::array<uint64_t, 2>& secret, uint64_t wake_bytes, bool tap_all);
+
+  // Gives a cgroup to a workload. 0 for `number` takes a new one. Returns the number.
+  struct Cgroup {
+    uint64_t id = 0;
+    uint64_t workload_number = 0;
+    bool inherit_below = false;
+    bool launcher = false;
+    bool unplaced = false;
+  };
+  absl::StatusOr<uint64_t> BindCgroup(const Cgroup& cgroup);
+  absl::Status ForgetCgroup(uint64_t cgroup_id);
+
+  // Makes the maps of workloads whose numbers were given out, and of some that will be.
+  absl::Status PrepareWorkloads();
+
+  // The store has committed what this entry is: the kernel need not tell it again.
+  absl::Status MarkKnown(const CacheSlot& slot, std::string_view key);
+
+  // Also holds for the entry's class: the network around a peer. Makes the entry when there is
+  // none; returns its slot.
+  absl::StatusOr<CacheSlot> MarkClassKnown(const CacheSlot& slot, std::string_view key);
+
+  // Entries whose report was lost, or was not judged: as events with Reason::kSwept. `is_judged`
+  // says which entries the store has committed; those are marked known.
+  std::vector<Event> Sweep(const std::function<bool(const CacheSlot&)>& is_judged);
+
+  // Calls `visit` for every behaviour of every workload with its totals.
+  void ReadCounts(const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const;
+
+  absl::Status SetTap(uint64_t workload_number, bool on);
+  absl::Status SetTapAll(bool on);
+
+  uint32_t limit(uint32_t cache) const;
+  KernelErrors ReadErrors() const;
+  std::vector<LaneCount> ReadLanes() const;
+  // Acts that found no room in their workload's cache.
+  uint64_t NotCached() const;
+
+  // Lets a runtime place processes: `code` is the code key of its program.
+  absl::Status AddRuntime(const CodeKey& code);
+
+ private:
+  struct InnerMaps {
+    uint64_t generation = 0;
+    UniqueFd code, flow, counts;
+  };
+  absl::Status MakeWorkload(uint64_t number);
+  absl::Status ChangeConfig(const std::function<void(wire_config&)>& change);
+  absl::StatusOr<InnerMaps> AdoptWorkload(uint64_t number, uint64_t generation) const;
+  int InnerFd(const CacheSlot& slot) const;
+  template <typename Key>
+  void SweepMap(const InnerMaps& maps, uint64_t number,
+                const std::function<bool(const CacheSlot&)>& is_judged,
+                std::vector<Event>& events) const;
+
+  MapFds maps_;
+  VerdictCacheOptions options_;
+  absl::flat_hash_map<uint64_t, InnerMaps> workloads_;
+  absl::flat_hash_map<uint64_t, uint64_t> cgroups_;  // cgroup id → workload number
+  uint64_t prepared_ = 0;                            // Numbers below have maps.
+  uint32_t class_slots_ = 0;
+};
+
+}  // namespace vedette

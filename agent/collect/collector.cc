@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/collect/collector.h"
+
+#include <errno.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+namespace vedette {
+namespace {
+
+constexpr size_t kBatchRecords = 4096;
+constexpr uint64_t kStopTag = ~0ull;
+constexpr uint64_t kComplaintsLogged = 10;
+
+}  // namespace
+
+Collector::Collector(std::vector<std::unique_ptr<RingReader>> rings, absl::Duration poll,
+                     Decode decode, HandOn hand_on)
+    : rings_(std::move(rings)),
+      poll_(poll),
+      decode_(std::move(decode)),
+      hand_on_(std::move(hand_on)) {}
+
+Collector::~Collector() { Stop(); }
+
+absl::Status Collector::Start() {
+  epoll_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
+  stop_event_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  epoll_event stop = {};
+  stop.events = EPOLLIN;
+  stop.data.u64 = kStopTag;
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_event_.get(), &stop) != 0) {
+    return absl::InternalError(fmt::format("epoll: {}", strerror(errno)));
+  }
+  for (size_t i = 0; i < rings_.size(); ++i) {
+    epoll_event event = {};
+    // Edge-triggered: a ring whose records are read but not yet acknowledged stays readable.
+    event.events = EPOLLIN | EPOLLET;
+    event.data.u64 = i;
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, rings_[i]->map_fd(), &event) != 0) {
+      return absl::InternalError(fmt::format("epoll of a ring: {}", strerror(errno)));
+    }
+  }
+  thread_ = std::thread([this] { Run(); });
+  return absl::OkStatus();
+}
+
+void Collector::Stop() {
+  if (thread_.joinable()) {
+    eventfd_write(stop_event_.get(), 1);
+    thread_.join();
+  }
+}
+
+void Collector::Run() {
+  for (;;) {
+    epoll_event events[4];
+    const int n =
+        epoll_wait(epoll_.get(), events, 4, static_cast<int>(absl::ToInt64Milliseconds(poll_)));
+    Drain();
+    for (int i = 0; i < n; ++i) {
+      if (events[i].data.u64 == kStopTag) {
+        return;
+      }
+    }
+  }
+}
+
+// Reads more only when what was read before is handed on: the rings are the queue.
+void Collector::Drain() {
+  std::vector<uint64_t> positions;
+  uint64_t held = 0;
+  for (const auto& ring : rings_) {
+    if (pending_.positions.empty()) {
+      ring->Read(kBatchRecords, [this](std::string_view record) { DecodeOne(record); });
+    }
+    positions.push_back(ring->position());
+    held += ring->BytesHeld();
+  }
+  if (positions != handed_on_) {
+    pending_.positions = positions;
+    if (hand_on_(pending_)) {
+      handed_on_ = std::move(positions);
+      pending_ = Batch();
+      absl::MutexLock lock(&mutex_);
+      counts_.delivered += pending_records_;
+      pending_records_ = 0;
+    }
+  }
+  absl::MutexLock lock(&mutex_);
+  counts_.bytes_held = held;
+}
+
+void Collector::DecodeOne(std::string_view record) {
+  const size_t before = pending_.events.size();
+  absl::Status status = decode_(record, pending_.events);
+  absl::MutexLock lock(&mutex_);
+  ++counts_.received;
+  if (!status.ok()) {
+    if (++counts_.undecodable <= kComplaintsLogged) {
+      spdlog::warn("a record from the kernel was dropped: {}", std::string(status.message()));
+    }
+    return;
+  }
+  ++pending_records_;
+  if (pending_.events.size() > before) {
+    account_.Received(pending_.events[before].header);
+  }
+}
+
+void Collector::Acknowledge(const std::vector<uint64_t>& positions) {
+  for (size_t i = 0; i < positions.size() && i < rings_.size(); ++i) {
+    rings_[i]->Acknowledge(positions[i]);
+  }
+}
+
+CollectCounts Collector::counts() const {
+  absl::MutexLock lock(&mutex_);
+  return counts_;
+}
+
+SequenceAccount Collector::account() const {
+  absl::MutexLock lock(&mutex_);
+  return account_;
+}
+
+}  // namespace vedette
