@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,7 +14,12 @@ namespace vedette {
 // A kind of behaviour that is learned, scored and counted on its own.
 enum class Channel { kExec, kConnect, kAccept, kListen, kCredential };
 
-std::string_view ChannelName(Channel channel);  // "exec", "connect", "accept", "listen", "credential"
+inline constexpr std::array kChannels = {Channel::kExec, Channel::kConnect, Channel::kAccept,
+                                         Channel::kListen, Channel::kCredential};
+
+std::string_view ChannelName(
+    Channel channel);  // "exec", "connect", "accept", "listen", "credential"
+std::optional<Channel> ChannelFromName(std::string_view name);
 
 // Who, by which code, does what, to what: in stable names, so that it outlives a boot. The workload
 // is that of the profile that holds it.
@@ -20,9 +27,10 @@ struct Behaviour {
   Channel channel = Channel::kExec;
   std::string subject;         // Path of the acting code; of the parent for kExec.
   std::string subject_sha256;  // Empty where not known; compared only when both sides are known.
-  std::string object;          // Path of the new code, "dns:db.example:5432/tcp", "8080/tcp", "uid 1000 -> 0".
-  std::string object_sha256;   // kExec only.
-  std::string qualifier;       // kExec: script name. Else empty.
+  std::string
+      object;  // Path of the new code, "dns:db.example:5432/tcp", "8080/tcp", "uid 1000 -> 0".
+  std::string object_sha256;  // kExec only.
+  std::string qualifier;      // kExec: script name. Else empty.
 
   auto operator<=>(const Behaviour&) const = default;
   template <typename H>
