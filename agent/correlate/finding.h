@@ -22,8 +22,8 @@ struct Finding {
   enum class Kind { kDeviation, kCacheOverflow, kUnattributed, kMove };
   Kind kind = Kind::kDeviation;
   Severity severity = Severity::kLow;
-  double score = 0;       // Bits.
-  std::string title;      // "New program in host/nginx: /usr/bin/curl"
+  double score = 0;   // Bits.
+  std::string title;  // "New program in host/nginx: /usr/bin/curl"
   std::string sentence;
   absl::Time first_seen, last_seen;
   uint64_t count = 1;
