@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,8 +14,12 @@ namespace vedette {
 // A kind of behaviour that is learned, scored and counted on its own.
 enum class Channel { kExec, kConnect, kAccept, kListen, kCredential };
 
+inline constexpr std::array kChannels = {Channel::kExec, Channel::kConnect, Channel::kAccept,
+                                         Channel::kListen, Channel::kCredential};
+
 std::string_view ChannelName(
     Channel channel);  // "exec", "connect", "accept", "listen", "credential"
+std::optional<Channel> ChannelFromName(std::string_view name);
 
 // Who, by which code, does what, to what: in stable names, so that it outlives a boot. The workload
 // is that of the profile that holds it.

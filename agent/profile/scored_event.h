@@ -22,8 +22,9 @@ enum class Judgement {
 struct ScoredEvent {
   EnrichedEvent enriched;
   Judgement judgement = Judgement::kNotABehaviour;
-  Behaviour behaviour;   // Meaningless for kNotABehaviour.
-  double score = 0;      // kDeviation: bits of surprise, -log2 of the estimated probability.
+  Behaviour behaviour;        // Meaningless for kNotABehaviour.
+  double score = 0;           // kDeviation: bits of surprise, -log2 of the estimated probability.
+  bool new_revision = false;  // kDeviation: the program is known, its content is not.
   std::string sentence;  // kDeviation: what is new, how rare, compared with what, on what evidence.
   ProfileState state = ProfileState::kLearning;
   std::string state_text;  // "learned", "frozen (by root)"

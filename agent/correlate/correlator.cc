@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/correlate/correlator.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "agent/base/status.h"
+#include "agent/base/text.h"
+#include "agent/correlate/finding_codec.h"
+#include "agent/correlate/finding_of.h"
+
+namespace vedette {
+namespace {
+
+constexpr int64_t kSchemaVersion = 1;
+constexpr size_t kEvictedShare = 100;  // One in so many goes at once when the bound is reached.
+
+constexpr char kSchema[] = R"(
+CREATE TABLE IF NOT EXISTS finding_meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS finding(
+  uid TEXT PRIMARY KEY, workload BLOB NOT NULL, severity INTEGER NOT NULL, count INTEGER NOT NULL,
+  emitted_count INTEGER NOT NULL, last_seen_ns INTEGER NOT NULL, emitted_at_ns INTEGER NOT NULL,
+  body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS finding_last_seen ON finding(last_seen_ns);
+)";
+
+absl::Status CheckSchema(SqliteDatabase* db) {
+  VEDETTE_ASSIGN_OR_RETURN(auto select,
+                           db->Prepare("SELECT value FROM finding_meta WHERE key = 'schema'"));
+  VEDETTE_ASSIGN_OR_RETURN(const bool there, select.Step());
+  if (!there) {
+    return db->Exec(fmt::format("INSERT INTO finding_meta VALUES('schema', {})", kSchemaVersion));
+  }
+  if (const int64_t version = select.Int64(0); version != kSchemaVersion) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: the findings are of schema {}, this agent knows {}: run the version that "
+                    "wrote them, or move the file away",
+                    db->path(), version, kSchemaVersion));
+  }
+  return absl::OkStatus();
+}
+
+// The story of a row, with the row's counts. Columns: body, count, last_seen_ns.
+absl::StatusOr<Finding> FindingOfRow(const SqliteDatabase& db, const SqliteStatement& row) {
+  absl::StatusOr<Finding> finding = DecodeFinding(row.Bytes(0));
+  if (!finding.ok()) {
+    return absl::DataLossError(
+        fmt::format("{}: {}", db.path(), std::string(finding.status().message())));
+  }
+  finding->count = static_cast<uint64_t>(row.Int64(1));
+  finding->last_seen = absl::FromUnixNanos(row.Int64(2));
+  return finding;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Correlator>> Correlator::Load(SqliteDatabase* db, const Clock* clock,
+                                                             CorrelatorOptions options) {
+  VEDETTE_RETURN_IF_ERROR(db->Exec(kSchema));
+  VEDETTE_RETURN_IF_ERROR(CheckSchema(db));
+  std::unique_ptr<Correlator> correlator(new Correlator(db, clock, options));
+  VEDETTE_RETURN_IF_ERROR(correlator->LoadRows());
+  return correlator;
+}
+
+absl::Status Correlator::LoadRows() {
+  VEDETTE_ASSIGN_OR_RETURN(
+      auto rows,
+      db_->Prepare("SELECT uid, count, emitted_count, last_seen_ns, emitted_at_ns FROM finding"));
+  for (;;) {
+    VEDETTE_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) {
+      return absl::OkStatus();
+    }
+    Open open;
+    open.count = static_cast<uint64_t>(rows.Int64(1));
+    open.emitted_count = static_cast<uint64_t>(rows.Int64(2));
+    open.last_seen = absl::FromUnixNanos(rows.Int64(3));
+    open.emitted_at = absl::FromUnixNanos(rows.Int64(4));
+    std::string uid = rows.Bytes(0);
+    if (rows.Int64(1) < 1 || rows.Int64(2) < 0 || open.emitted_count > open.count) {
+      return absl::DataLossError(
+          fmt::format("{}: table finding holds a row that cannot be: the "
+                      "file is damaged; move it away to start anew",
+                      db_->path()));
+    }
+    if (open.count > open.emitted_count) {
+      grown_.insert(uid);
+    }
+    open_.emplace(std::move(uid), std::move(open));
+  }
+}
+
+std::optional<Finding> Correlator::Correlate(ScoredEvent scored) {
+  ++ledger_.received;
+  std::optional<Finding> finding = FindingOf(std::move(scored));
+  if (!finding) {
+    ledger_.Drop(kDropNoFinding);
+    return std::nullopt;
+  }
+  if (const auto it = open_.find(finding->uid); it != open_.end()) {
+    Raise(it->first, it->second, 1, finding->last_seen);
+    ledger_.Drop(kDropRepeat);
+    return std::nullopt;
+  }
+  if (open_.size() >= options_.max_findings) {
+    MakeRoom();
+  }
+  Open open;
+  open.last_seen = finding->last_seen;
+  open.emitted_at = clock_->Now();
+  open.unsaved = *finding;
+  dirty_.insert(finding->uid);
+  removed_.erase(finding->uid);
+  open_.emplace(finding->uid, std::move(open));
+  ++ledger_.emitted;
+  return finding;
+}
+
+void Correlator::Grow(const DeviationGrowth& growth) {
+  Finding finding;
+  finding.workload.name = growth.workload;
+  finding.behaviour = growth.behaviour;
+  const std::string uid = UidOf(finding);
+  if (const auto it = open_.find(uid); it != open_.end()) {
+    Raise(it->first, it->second, growth.hits, growth.last_seen);
+  } else {
+    growth_lost_ += growth.hits;
+  }
+}
+
+void Correlator::Raise(const std::string& uid, Open& open, uint64_t by, absl::Time seen) {
+  open.count += by;
+  open.last_seen = std::max(open.last_seen, seen);
+  open.written = false;
+  grown_.insert(uid);
+  dirty_.insert(uid);
+}
+
+void Correlator::MakeRoom() {
+  using Row = std::pair<absl::Time, std::string>;
+  std::vector<Row> rows;
+  rows.reserve(open_.size());
+  for (const auto& [uid, open] : open_) {
+    rows.emplace_back(open.last_seen, uid);
+  }
+  const size_t count = std::min(rows.size(), options_.max_findings / kEvictedShare + 1);
+  std::partial_sort(rows.begin(), rows.begin() + static_cast<ptrdiff_t>(count), rows.end());
+  for (size_t i = 0; i < count; ++i) {
+    const std::string& uid = rows[i].second;
+    open_.erase(uid);
+    grown_.erase(uid);
+    dirty_.erase(uid);
+    removed_.insert(uid);
+  }
+  if (evicted_ == 0) {
+    spdlog::warn("{} findings are stored, which is the bound: the oldest are forgotten",
+                 options_.max_findings);
+  }
+  evicted_ += count;
+}
+
+absl::StatusOr<std::vector<Finding>> Correlator::DueUpdates() {
+  std::vector<Finding> due;
+  const absl::Time now = clock_->Now();
+  std::vector<std::string> given;
+  for (const std::string& uid : grown_) {
+    if (due.size() >= kMaxUpdatesAtOnce) {
+      break;
+    }
+    const Open& open = open_.at(uid);
+    // A clock that was set back must not silence a finding for as long as it was set back.
+    if (open.emitted_at <= now && now - open.emitted_at < options_.update_interval) {
+      continue;
+    }
+    absl::StatusOr<Finding> finding = open.unsaved ? *open.unsaved : Stored(uid);
+    if (!finding.ok()) {
+      return finding.status();
+    }
+    finding->change = Finding::Change::kUpdated;
+    finding->count = open.count;
+    finding->last_seen = open.last_seen;
+    due.push_back(*std::move(finding));
+    given.push_back(uid);
+  }
+  for (const std::string& uid : given) {
+    Open& open = open_.at(uid);
+    open.emitted_at = now;
+    open.emitted_count = open.count;
+    open.written = false;
+    dirty_.insert(uid);
+    grown_.erase(uid);
+  }
+  updates_ += due.size();
+  return due;
+}
+
+absl::Status Correlator::Write() {
+  if (removed_.empty() && dirty_.empty()) {
+    return absl::OkStatus();
+  }
+  VEDETTE_ASSIGN_OR_RETURN(auto remove, db_->Prepare("DELETE FROM finding WHERE uid = ?"));
+  VEDETTE_ASSIGN_OR_RETURN(
+      auto insert, db_->Prepare("INSERT OR REPLACE INTO finding VALUES(?, ?, ?, ?, ?, ?, ?, ?)"));
+  VEDETTE_ASSIGN_OR_RETURN(auto update,
+                           db_->Prepare("UPDATE finding SET count = ?, emitted_count = ?, "
+                                        "last_seen_ns = ?, emitted_at_ns = ? WHERE uid = ?"));
+  for (const std::string& uid : removed_) {
+    VEDETTE_RETURN_IF_ERROR(remove.BindText(1, uid).Run());
+  }
+  for (const std::string& uid : dirty_) {
+    Open& open = open_.at(uid);
+    const auto count = static_cast<int64_t>(open.count);
+    const auto emitted = static_cast<int64_t>(open.emitted_count);
+    const int64_t last_seen = absl::ToUnixNanos(open.last_seen);
+    const int64_t emitted_at = absl::ToUnixNanos(open.emitted_at);
+    if (open.unsaved) {
+      insert.BindText(1, uid).BindBlob(2, open.unsaved->workload.name);
+      insert.Bind(3, static_cast<int64_t>(open.unsaved->severity)).Bind(4, count).Bind(5, emitted);
+      insert.Bind(6, last_seen).Bind(7, emitted_at).BindBlob(8, EncodeFinding(*open.unsaved));
+      VEDETTE_RETURN_IF_ERROR(insert.Run());
+    } else {
+      update.Bind(1, count).Bind(2, emitted).Bind(3, last_seen).Bind(4, emitted_at);
+      VEDETTE_RETURN_IF_ERROR(update.BindText(5, uid).Run());
+    }
+    open.written = true;
+  }
+  return absl::OkStatus();
+}
+
+void Correlator::Committed() {
+  removed_.clear();
+  absl::erase_if(dirty_, [this](const std::string& uid) {
+    Open& open = open_.at(uid);
+    if (!open.written) {
+      return false;
+    }
+    open.unsaved.reset();
+    return true;
+  });
+}
+
+absl::StatusOr<Finding> Correlator::Stored(std::string_view uid) const {
+  VEDETTE_ASSIGN_OR_RETURN(
+      auto row, db_->Prepare("SELECT body, count, last_seen_ns FROM finding WHERE uid = ?"));
+  VEDETTE_ASSIGN_OR_RETURN(const bool there, row.BindText(1, uid).Step());
+  if (!there) {
+    return absl::NotFoundError(
+        fmt::format("no finding has the id {}: see `vedette finding list`", PrintableUtf8(uid)));
+  }
+  return FindingOfRow(*db_, row);
+}
+
+absl::StatusOr<Finding> Correlator::Show(std::string_view uid) const { return Stored(uid); }
+
+absl::StatusOr<std::vector<Finding>> Correlator::List(const FindingFilter& filter) const {
+  VEDETTE_ASSIGN_OR_RETURN(
+      auto rows, db_->Prepare("SELECT body, count, last_seen_ns FROM finding WHERE "
+                              "(length(?1) = 0 OR workload = ?1) AND severity >= ?2 AND "
+                              "last_seen_ns >= ?3 ORDER BY last_seen_ns DESC, uid LIMIT ?4"));
+  const auto limit = std::min<size_t>(filter.limit, std::numeric_limits<int32_t>::max());
+  rows.BindBlob(1, filter.workload).Bind(2, static_cast<int64_t>(filter.min_severity));
+  rows.Bind(3, absl::ToUnixNanos(filter.since)).Bind(4, static_cast<int64_t>(limit));
+  std::vector<Finding> findings;
+  for (;;) {
+    VEDETTE_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) {
+      return findings;
+    }
+    VEDETTE_ASSIGN_OR_RETURN(auto finding, FindingOfRow(*db_, rows));
+    findings.push_back(std::move(finding));
+  }
+}
+
+}  // namespace vedette

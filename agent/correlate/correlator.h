@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "agent/base/clock.h"
+#include "agent/base/sqlite.h"
+#include "agent/base/stage_ledger.h"
+#include "agent/correlate/finding.h"
+#include "agent/profile/profiles.h"
+
+namespace vedette {
+
+inline constexpr size_t kMaxFindings = 10'000;
+inline constexpr absl::Duration kUpdateInterval = absl::Minutes(1);  // Per finding.
+inline constexpr size_t kMaxUpdatesAtOnce = 256;
+
+// Reasons in the ledger of the stage. Neither is a loss: the count of a repeat is in the store and
+// goes out with the next update.
+inline constexpr std::string_view kDropNoFinding = "no-finding";
+inline constexpr std::string_view kDropRepeat = "repeat";
+
+struct CorrelatorOptions {
+  size_t max_findings = kMaxFindings;
+  absl::Duration update_interval = kUpdateInterval;
+};
+
+// What to list; the newest come first.
+struct FindingFilter {
+  std::string workload = {};  // Empty: all.
+  Severity min_severity = Severity::kInformational;
+  absl::Time since = absl::InfinitePast();  // Last seen at or after.
+  size_t limit = 1000;
+};
+
+// The stage correlate: makes findings of deviations, one per deviation, and counts the repeats.
+// Owner of the findings. Pipeline thread. Knows nothing of delivery. Keeps in memory only what
+// counts; the stories are in the store. Writes only inside the caller's transaction, as Profiles
+// does: Write, commit, Committed. When more findings than the bound are held, those not seen for
+// longest go; if one of them comes again it is a new finding under the same uid.
+class Correlator {
+ public:
+  static absl::StatusOr<std::unique_ptr<Correlator>> Load(SqliteDatabase* db, const Clock* clock,
+                                                          CorrelatorOptions options);
+
+  // A finding that was not there before; repeats are counted and come out of DueUpdates.
+  std::optional<Finding> Correlate(ScoredEvent scored);
+  // What the kernel counted of a known deviation. An evicted finding does not grow.
+  void Grow(const DeviationGrowth& growth);
+
+  // Findings whose count grew since they were last given out, each at most once per interval. To be
+  // called at the end of each batch and now and then; what is not due or too much at once waits.
+  absl::StatusOr<std::vector<Finding>> DueUpdates();
+
+  absl::Status Write();
+  void Committed();
+
+  // As of the last Write.
+  absl::StatusOr<std::vector<Finding>> List(const FindingFilter& filter) const;
+  absl::StatusOr<Finding> Show(std::string_view uid) const;  // NotFound.
+
+  size_t size() const { return open_.size(); }
+  const StageLedger& ledger() const { return ledger_; }
+  uint64_t evicted() const { return evicted_; }
+  uint64_t updates() const { return updates_; }
+  uint64_t growth_lost() const { return growth_lost_; }  // Of evicted findings.
+
+ private:
+  struct Open {
+    uint64_t count = 1;
+    uint64_t emitted_count = 1;
+    absl::Time last_seen;
+    absl::Time emitted_at;
+    std::optional<Finding> unsaved;  // The whole, until it is in the store.
+    bool written = false;
+  };
+
+  Correlator(SqliteDatabase* db, const Clock* clock, CorrelatorOptions options)
+      : db_(db), clock_(clock), options_(options) {}
+  absl::Status LoadRows();
+  void Raise(const std::string& uid, Open& open, uint64_t by, absl::Time seen);
+  void MakeRoom();
+  absl::StatusOr<Finding> Stored(std::string_view uid) const;
+
+  SqliteDatabase* const db_;
+  const Clock* const clock_;
+  const CorrelatorOptions options_;
+  absl::flat_hash_map<std::string, Open> open_;
+  absl::flat_hash_set<std::string> grown_;    // Have counts that were not given out.
+  absl::flat_hash_set<std::string> dirty_;    // Differ from the store.
+  absl::flat_hash_set<std::string> removed_;  // Are in the store still.
+  StageLedger ledger_;
+  uint64_t evicted_ = 0;
+  uint64_t updates_ = 0;
+  uint64_t growth_lost_ = 0;
+};
+
+}  // namespace vedette

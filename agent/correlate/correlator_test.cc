@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/correlate/correlator.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "agent/correlate/finding_of.h"
+#include "agent/profile/profile_test_events.h"
+
+namespace vedette {
+namespace {
+
+using testing::HasSubstr;
+
+// Profiles and findings on one database, as the pipeline has them.
+class CorrelatorTest : public testing::Test {
+ protected:
+  CorrelatorTest() : dir_(testing::TempDir() + "/correlator_test." + std::to_string(getpid())) {
+    std::filesystem::remove_all(dir_);
+    std::filesystem::create_directories(dir_);
+    Reopen();
+    Send(events_.Exec("/bin/known"));
+    EXPECT_TRUE(profiles_->Freeze({}, "root").ok());
+    Commit();
+  }
+  ~CorrelatorTest() override {
+    Close();
+    std::filesystem::remove_all(dir_);
+  }
+
+  void Close() {
+    correlator_.reset();
+    profiles_.reset();
+    db_.reset();
+  }
+
+  void Reopen() {
+    Close();
+    auto db = SqliteDatabase::Open(dir_ + "/vedette.db");
+    ASSERT_TRUE(db.ok()) << db.status();
+    db_ = *std::move(db);
+    auto profiles = Profiles::Load(db_.get(), &clock_, {});
+    ASSERT_TRUE(profiles.ok()) << profiles.status();
+    profiles_ = *std::move(profiles);
+    auto correlator = Correlator::Load(db_.get(), &clock_, options_);
+    ASSERT_TRUE(correlator.ok()) << correlator.status();
+    correlator_ = *std::move(correlator);
+  }
+
+  std::optional<Finding> Send(EnrichedEvent event) {
+    return correlator_->Correlate(profiles_->Judge(std::move(event)));
+  }
+
+  void Commit() {
+    ASSERT_TRUE(db_->Begin().ok());
+    ASSERT_TRUE(profiles_->Write().ok());
+    const absl::Status status = correlator_->Write();
+    ASSERT_TRUE(status.ok()) << status;
+    ASSERT_TRUE(db_->Commit().ok());
+    profiles_->Committed();
+    correlator_->Committed();
+  }
+
+  std::vector<Finding> Due() {
+    auto due = correlator_->DueUpdates();
+    EXPECT_TRUE(due.ok()) << due.status();
+    return due.ok() ? *std::move(due) : std::vector<Finding>();
+  }
+
+  void Wait(absl::Duration time) {
+    clock_.Advance(time);
+    events_.time += time;
+  }
+
+  std::string dir_;
+  TestEvents events_;
+  ManualClock clock_{absl::FromUnixSeconds(1'700'000'000)};
+  CorrelatorOptions options_;
+  std::unique_ptr<SqliteDatabase> db_;
+  std::unique_ptr<Profiles> profiles_;
+  std::unique_ptr<Correlator> correlator_;
+};
+
+TEST_F(CorrelatorTest, OneFindingPerDeviationAndRepeatsAreCounted) {
+  const auto first = Send(events_.Exec("/bin/new"));
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->change, Finding::Change::kCreated);
+  EXPECT_EQ(first->count, 1u);
+  EXPECT_FALSE(Send(events_.Exec("/bin/known")));
+  Wait(absl::Seconds(10));
+  EXPECT_FALSE(Send(events_.Exec("/bin/new")));
+  EXPECT_FALSE(Send(events_.Exec("/bin/new")));
+  EXPECT_TRUE(Due().empty()) << "at most once a minute";
+  Commit();
+  const Finding stored = correlator_->Show(first->uid).value();
+  EXPECT_EQ(stored.count, 3u) << "the store is exact at once";
+  EXPECT_EQ(stored.last_seen, events_.time);
+  EXPECT_EQ(stored.first_seen, first->first_seen);
+
+  Wait(absl::Seconds(50));
+  const std::vector<Finding> due = Due();
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_EQ(due[0].change, Finding::Change::kUpdated);
+  EXPECT_EQ(due[0].uid, first->uid);
+  EXPECT_EQ(due[0].count, 3u);
+  EXPECT_EQ(due[0].sentence, first->sentence);
+  EXPECT_TRUE(Due().empty());
+  Send(events_.Exec("/bin/new"));
+  EXPECT_TRUE(Due().empty());
+  EXPECT_EQ(correlator_->ledger().received, 6u);
+  EXPECT_TRUE(correlator_->ledger().Balances());
+  EXPECT_EQ(correlator_->ledger().DroppedFor(kDropRepeat), 3u);
+  EXPECT_EQ(correlator_->ledger().DroppedFor(kDropNoFinding), 2u);
+}
+
+TEST_F(CorrelatorTest, KernelCountsRaiseTheFindingOfTheirDeviation) {
+  const CacheSlot slot{7, 1, 1, 9};
+  const auto first = Send(events_.Connect("evil.example", 443, slot));
+  ASSERT_TRUE(first);
+  const auto growth = profiles_->AddCounts(slot, {.hits = 41}, events_.time);
+  ASSERT_TRUE(growth);
+  correlator_->Grow(*growth);
+  Commit();
+  EXPECT_EQ(correlator_->Show(first->uid)->count, 42u);
+  DeviationGrowth other = *growth;
+  other.behaviour.object = "unknown";
+  correlator_->Grow(other);
+  EXPECT_EQ(correlator_->growth_lost(), 41u);
+}
+
+TEST_F(CorrelatorTest, ARestartKeepsFindingsCountsAndWhatIsStillDue) {
+  const auto first = Send(events_.Exec("/bin/\xff\n"));
+  Send(events_.Exec("/bin/\xff\n"));
+  Commit();
+  Reopen();
+  EXPECT_TRUE(Due().empty());
+  EXPECT_FALSE(Send(events_.Exec("/bin/\xff\n"))) << "still the same finding";
+  Wait(absl::Minutes(1));
+  std::vector<Finding> due = Due();
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_EQ(due[0].count, 3u);
+  EXPECT_EQ(due[0].uid, first->uid);
+  EXPECT_EQ(due[0].process.code.path, "/bin/\xff\n");
+  EXPECT_EQ(due[0].ancestors.size(), 1u);
+  Commit();
+  Reopen();
+  Wait(absl::Minutes(1));
+  EXPECT_TRUE(Due().empty()) << "given out before the restart";
+}
+
+TEST_F(CorrelatorTest, WhatWasRolledBackIsWrittenTheNextTime) {
+  const auto first = Send(events_.Exec("/bin/new"));
+  ASSERT_TRUE(db_->Begin().ok());
+  ASSERT_TRUE(correlator_->Write().ok());
+  db_->Rollback();
+  EXPECT_EQ(correlator_->Show(first->uid).status().code(), absl::StatusCode::kNotFound);
+  Send(events_.Exec("/bin/new"));
+  Wait(absl::Minutes(1));
+  ASSERT_EQ(Due().size(), 1u) << "a finding that is not stored yet can be given out again";
+  Commit();
+  EXPECT_EQ(correlator_->Show(first->uid)->count, 2u);
+}
+
+TEST_F(CorrelatorTest, ListsByWorkloadSeverityAndTimeNewestFirst) {
+  Send(events_.Exec("/bin/one"));
+  Wait(absl::Seconds(30));
+  Send(events_.Connect("evil.example", 1));
+  Wait(absl::Seconds(30));
+  EnrichedEvent overflow = events_.With(OverflowEvent{7, 1, 0, 10});
+  overflow.workload.name = "host/other";
+  Send(std::move(overflow));
+  Commit();
+  const auto titles = [&](const FindingFilter& filter) {
+    std::vector<std::string> list;
+    const std::vector<Finding> findings = correlator_->List(filter).value();
+    for (const Finding& f : findings) {
+      list.push_back(f.title);
+    }
+    return list;
+  };
+  EXPECT_THAT(titles({}), testing::ElementsAre(HasSubstr("host/other"), HasSubstr("evil.example"),
+                                               HasSubstr("/bin/one")));
+  EXPECT_THAT(titles({.workload = "host/web"}), testing::SizeIs(2));
+  EXPECT_THAT(titles({.min_severity = Severity::kMedium}),
+              testing::ElementsAre(HasSubstr("host/other")));
+  EXPECT_THAT(titles({.since = events_.time - absl::Seconds(30)}), testing::SizeIs(2));
+  EXPECT_THAT(titles({.limit = 1}), testing::SizeIs(1));
+  EXPECT_THAT(std::string(correlator_->Show("no\nsuch").status().message()),
+              HasSubstr("no finding has the id no\\x0asuch"));
+}
+
+TEST_F(CorrelatorTest, AtTheBoundTheOldestGoAndAreCounted) {
+  options_.max_findings = 10;
+  Reopen();
+  const uint64_t sent = 25;
+  std::string first_uid;
+  for (uint64_t i = 0; i < sent; ++i) {
+    Wait(absl::Seconds(1));
+    const auto finding = Send(events_.Exec("/new/" + std::to_string(i)));
+    ASSERT_TRUE(finding);
+    first_uid = first_uid.empty() ? finding->uid : first_uid;
+    if (i % 2 == 0) {
+      Commit();
+    }
+  }
+  Commit();
+  EXPECT_EQ(correlator_->size(), 10u);
+  EXPECT_EQ(correlator_->evicted(), sent - 10);
+  const auto list = correlator_->List({});
+  ASSERT_EQ(list->size(), 10u);
+  EXPECT_THAT(list->front().title, HasSubstr("/new/24"));
+  EXPECT_THAT(list->back().title, HasSubstr("/new/15"));
+  EXPECT_TRUE(correlator_->ledger().Balances());
+  const auto again = Send(events_.Exec("/new/0"));
+  ASSERT_TRUE(again) << "forgotten, so told again";
+  EXPECT_EQ(again->uid, first_uid);
+}
+
+TEST_F(CorrelatorTest, AClockSetBackDoesNotSilenceUpdates) {
+  Send(events_.Exec("/bin/new"));
+  Send(events_.Exec("/bin/new"));
+  clock_.Advance(absl::Hours(-5));
+  EXPECT_EQ(Due().size(), 1u);
+}
+
+TEST_F(CorrelatorTest, ADamagedStoreIsDataLossAndNamed) {
+  const auto finding = Send(events_.Exec("/bin/new"));
+  Commit();
+  ASSERT_TRUE(db_->Exec("UPDATE finding SET body = x'00ff'").ok());
+  EXPECT_EQ(correlator_->Show(finding->uid).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(correlator_->List({}).status().code(), absl::StatusCode::kDataLoss);
+  ASSERT_TRUE(db_->Exec("UPDATE finding SET emitted_count = 9").ok());
+  const auto loaded = Correlator::Load(db_.get(), &clock_, options_);
+  EXPECT_EQ(loaded.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(loaded.status().message()), HasSubstr("vedette.db"));
+  ASSERT_TRUE(db_->Exec("UPDATE finding_meta SET value = 99").ok());
+  EXPECT_EQ(Correlator::Load(db_.get(), &clock_, options_).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace vedette

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/correlate/finding_of.h"
+
+#include <fmt/format.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <variant>
+
+#include "agent/base/text.h"
+#include "agent/profile/behaviour_of.h"
+
+namespace vedette {
+namespace {
+
+constexpr std::array kSeverities = {Severity::kInformational, Severity::kLow, Severity::kMedium,
+                                    Severity::kHigh, Severity::kCritical};
+
+std::string PathText(const std::string& path) {
+  return path.empty() ? "a program of unknown path" : PrintableUtf8(path);
+}
+
+std::string WorkloadText(const WorkloadInfo& workload) {
+  return workload.name.empty() ? fmt::format("workload number {}", workload.number)
+                               : PrintableUtf8(workload.name);
+}
+
+std::string DeviationTitle(const ScoredEvent& scored) {
+  const Behaviour& b = scored.behaviour;
+  const std::string workload = WorkloadText(scored.enriched.workload);
+  const std::string object = PrintableUtf8(b.object);
+  if (scored.new_revision) {
+    return fmt::format("New revision of a program in {}: {}", workload, PathText(b.object));
+  }
+  switch (b.channel) {
+    case Channel::kExec:
+      return fmt::format("New program in {}: {}", workload, PathText(b.object));
+    case Channel::kConnect:
+      return fmt::format("New peer of {}: {}", workload, object);
+    case Channel::kAccept:
+      return fmt::format("New source of connections to {}: {}", workload, object);
+    case Channel::kListen:
+      return fmt::format("New listening port in {}: {}", workload, object);
+    case Channel::kCredential:
+      return fmt::format("New privilege change in {}: {}", workload, object);
+  }
+  return fmt::format("New behaviour in {}: {}", workload, object);
+}
+
+// Takes the story out of the event.
+Finding Story(ScoredEvent&& scored) {
+  Finding f;
+  EnrichedEvent& e = scored.enriched;
+  f.first_seen = f.last_seen = e.event.header.time;
+  f.profile_state = std::move(scored.state_text);
+  f.workload = std::move(e.workload);
+  f.instance = std::move(e.instance);
+  f.process = std::move(e.process);
+  f.ancestors = std::move(e.ancestors);
+  f.peer = std::move(e.peer);
+  if (auto* flow = std::get_if<FlowEvent>(&e.event.body)) {
+    f.flow = std::move(*flow);
+  }
+  return f;
+}
+
+Finding Deviation(ScoredEvent&& scored) {
+  const std::string title = DeviationTitle(scored);
+  const Severity severity = SeverityOf(scored.behaviour.channel, scored.score, scored.watched);
+  Finding f = Story(std::move(scored));
+  f.kind = Finding::Kind::kDeviation;
+  f.severity = severity;
+  f.score = scored.score;
+  f.title = title;
+  f.sentence = std::move(scored.sentence);
+  f.behaviour = std::move(scored.behaviour);
+  return f;
+}
+
+Finding Overflow(ScoredEvent&& scored, const OverflowEvent& overflow) {
+  const std::string_view lane = overflow.cache == 0 ? "code" : "network";
+  if (scored.enriched.workload.number == 0) {
+    scored.enriched.workload.number = overflow.workload_number;
+  }
+  const std::string workload = WorkloadText(scored.enriched.workload);
+  Finding f = Story(std::move(scored));
+  f.kind = Finding::Kind::kCacheOverflow;
+  f.severity = Severity::kMedium;
+  f.title = fmt::format("More different acts in {} than its verdict cache holds", workload);
+  f.sentence = fmt::format(
+      "{}: its verdict cache for {} acts holds {} and is full: later ones are not told apart or "
+      "counted one by one in the kernel. Something in this workload does very many different "
+      "things.",
+      workload, lane, overflow.limit);
+  f.behaviour.channel = overflow.cache == 0 ? Channel::kExec : Channel::kConnect;
+  return f;
+}
+
+Finding Move(ScoredEvent&& scored, const MoveEvent& move) {
+  const std::string workload = WorkloadText(scored.enriched.workload);
+  const std::string process = PathText(scored.enriched.process.code.path);
+  Finding f = Story(std::move(scored));
+  f.kind = Finding::Kind::kMove;
+  f.severity = Severity::kLow;
+  f.title = fmt::format("Process of {} moved to another cgroup: {}", workload, process);
+  f.sentence = fmt::format(
+      "{}: {} (pid {}) was moved to cgroup {} by a program that is no container or service runtime "
+      "outside this workload; it goes on being judged as {}.",
+      workload, process, f.process.pid, move.to_cgroup_id, workload);
+  f.behaviour.subject = f.process.code.path;
+  return f;
+}
+
+Finding Unattributed(ScoredEvent&& scored, Behaviour behaviour) {
+  Finding f = Story(std::move(scored));
+  f.kind = Finding::Kind::kUnattributed;
+  f.severity = Severity::kLow;
+  f.title = fmt::format("Acts without a known workload: {}", ChannelName(behaviour.channel));
+  f.sentence = fmt::format(
+      "Processes did things (channel {}) while their workload was not known, so that no profile "
+      "judged them; the first was {}, object {}.",
+      ChannelName(behaviour.channel), PathText(behaviour.subject), PrintableUtf8(behaviour.object));
+  // All of a channel are one finding: there is no workload to tell them apart by.
+  f.behaviour.channel = behaviour.channel;
+  return f;
+}
+
+}  // namespace
+
+Severity SeverityOf(Channel channel, double score_bits, absl::Duration watched) {
+  double medium = 3;
+  double high = 8;
+  if (channel == Channel::kConnect || channel == Channel::kAccept) {
+    medium = 5;
+    high = 10;
+  } else if (channel == Channel::kListen) {
+    medium = 4;
+    high = 9;
+  }
+  const Severity severity = score_bits < medium ? Severity::kLow
+                            : score_bits < high ? Severity::kMedium
+                                                : Severity::kHigh;
+  return watched < kWeakEvidenceTime ? std::min(severity, Severity::kMedium) : severity;
+}
+
+std::string_view SeverityName(Severity severity) {
+  switch (severity) {
+    case Severity::kInformational:
+      return "informational";
+    case Severity::kLow:
+      return "low";
+    case Severity::kMedium:
+      return "medium";
+    case Severity::kHigh:
+      return "high";
+    case Severity::kCritical:
+      return "critical";
+  }
+  return "unknown";
+}
+
+std::optional<Severity> SeverityFromName(std::string_view name) {
+  for (const Severity severity : kSeverities) {
+    if (SeverityName(severity) == name) {
+      return severity;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string_view KindName(Finding::Kind kind) {
+  switch (kind) {
+    case Finding::Kind::kDeviation:
+      return "deviation";
+    case Finding::Kind::kCacheOverflow:
+      return "cache-overflow";
+    case Finding::Kind::kUnattributed:
+      return "unattributed";
+    case Finding::Kind::kMove:
+      return "move";
+  }
+  return "unknown";
+}
+
+std::string UidOf(const Finding& finding) {
+  const Behaviour& b = finding.behaviour;
+  std::string text;
+  // Each field with its length: bytes of one field cannot pass for a border between two.
+  const auto add = [&](std::string_view field) {
+    text += fmt::format("{}:{},", field.size(), field);
+  };
+  add(KindName(finding.kind));
+  add(WorkloadText(finding.workload));
+  add(ChannelName(b.channel));
+  for (const std::string* field :
+       {&b.subject, &b.subject_sha256, &b.object, &b.object_sha256, &b.qualifier}) {
+    add(*field);
+  }
+  std::array<uint8_t, SHA256_DIGEST_LENGTH> digest;
+  SHA256(reinterpret_cast<const uint8_t*>(text.data()), text.size(), digest.data());
+  digest[6] = static_cast<uint8_t>((digest[6] & 0x0f) | 0x80);
+  digest[8] = static_cast<uint8_t>((digest[8] & 0x3f) | 0x80);
+  std::string uid;
+  for (size_t i = 0; i < 16; ++i) {
+    uid += fmt::format("{}{:02x}", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", digest[i]);
+  }
+  return uid;
+}
+
+std::optional<Finding> FindingOf(ScoredEvent scored) {
+  std::optional<Finding> f;
+  const EventBody& body = scored.enriched.event.body;
+  if (scored.judgement == Judgement::kDeviation) {
+    f = Deviation(std::move(scored));
+  } else if (scored.judgement != Judgement::kNotABehaviour) {
+    return std::nullopt;
+  } else if (const auto* overflow = std::get_if<OverflowEvent>(&body)) {
+    f = Overflow(std::move(scored), *overflow);
+  } else if (const auto* move = std::get_if<MoveEvent>(&body)) {
+    if (move->by_runtime) {
+      return std::nullopt;
+    }
+    f = Move(std::move(scored), *move);
+  } else if (scored.enriched.workload.name.empty()) {
+    auto behaviour = BehaviourOf(scored.enriched);
+    if (!behaviour) {
+      return std::nullopt;
+    }
+    // A number without a name would make a finding per number.
+    scored.enriched.workload.number = 0;
+    f = Unattributed(std::move(scored), *std::move(behaviour));
+  }
+  if (f) {
+    f->uid = UidOf(*f);
+  }
+  return f;
+}
+
+}  // namespace vedette

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/correlate/finding_of.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "agent/correlate/finding_codec.h"
+#include "agent/correlate/finding_json.h"
+#include "agent/profile/behaviour_of.h"
+#include "agent/profile/profile_test_events.h"
+
+namespace vedette {
+namespace {
+
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+ScoredEvent Deviation(EnrichedEvent event, double score = 9,
+                      absl::Duration watched = absl::Hours(30)) {
+  ScoredEvent scored;
+  if (auto behaviour = BehaviourOf(event)) {
+    scored.behaviour = *behaviour;
+  }
+  scored.enriched = std::move(event);
+  scored.judgement = Judgement::kDeviation;
+  scored.score = score;
+  scored.sentence = "It is new.";
+  scored.state_text = "learned";
+  scored.watched = watched;
+  return scored;
+}
+
+ScoredEvent Passed(EnrichedEvent event) {
+  ScoredEvent scored;
+  scored.enriched = std::move(event);
+  return scored;
+}
+
+TEST(FindingOfTest, ADeviationKeepsItsWholeStory) {
+  const auto f = FindingOf(Deviation(TestEvents().Exec("/usr/bin/curl", "cc33")));
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->title, "New program in host/web: /usr/bin/curl");
+  EXPECT_EQ(f->kind, Finding::Kind::kDeviation);
+  EXPECT_EQ(f->severity, Severity::kHigh);
+  EXPECT_EQ(f->sentence, "It is new.");
+  EXPECT_EQ(f->profile_state, "learned");
+  EXPECT_EQ(f->process.argv, (std::vector<std::string>{"/usr/bin/curl", "-v"}));
+  ASSERT_EQ(f->ancestors.size(), 1u);
+  EXPECT_EQ(f->ancestors[0].code.path, "/usr/sbin/nginx");
+  EXPECT_EQ(f->instance.cgroup_id, 42u);
+  EXPECT_EQ(f->first_seen, TestEvents().time);
+  EXPECT_FALSE(f->flow);
+
+  const auto flow = FindingOf(Deviation(TestEvents().Connect("evil.example", 443)));
+  EXPECT_EQ(flow->title, "New peer of host/web: dns:evil.example:443/tcp");
+  ASSERT_TRUE(flow->flow && flow->peer);
+  EXPECT_EQ(flow->flow->remote.port, 443);
+  EXPECT_EQ(flow->peer->dns_name, "evil.example");
+}
+
+TEST(FindingOfTest, TheUidIsOfTheDeviationAlone) {
+  TestEvents events;
+  const std::string uid = FindingOf(Deviation(events.Exec("/usr/bin/curl")))->uid;
+  EXPECT_EQ(uid, "894b0099-7e7b-82e4-9b87-d354596744c0") << "a change of this breaks consumers";
+  events.time += absl::Hours(1);
+  events.container_id = "other";
+  EXPECT_EQ(FindingOf(Deviation(events.Exec("/usr/bin/curl"), 2))->uid, uid);
+  EXPECT_NE(FindingOf(Deviation(events.Exec("/usr/bin/curl", "h")))->uid, uid);
+  EXPECT_NE(FindingOf(Deviation(events.Exec("/usr/bin/cur")))->uid, uid);
+  events.program = "/usr/sbin/ngin";
+  EXPECT_NE(FindingOf(Deviation(events.Exec("x/usr/bin/curl")))->uid, uid);
+  events = TestEvents();
+  events.workload = "host/web2";
+  EXPECT_NE(FindingOf(Deviation(events.Exec("/usr/bin/curl")))->uid, uid);
+}
+
+TEST(FindingOfTest, BytesCannotMoveFromOneFieldToTheNext) {
+  Finding a, b;
+  a.behaviour.subject = "x";
+  a.behaviour.object = "1:y,";
+  b.behaviour.subject = "x,0:,4:1:y";
+  EXPECT_NE(UidOf(a), UidOf(b));
+}
+
+TEST(FindingOfTest, SeverityFollowsTheTableAndWeakEvidenceIsCapped) {
+  const auto severity = [](Channel channel, double score) {
+    return SeverityOf(channel, score, absl::Hours(30));
+  };
+  EXPECT_EQ(severity(Channel::kExec, 2.9), Severity::kLow);
+  EXPECT_EQ(severity(Channel::kExec, 3), Severity::kMedium);
+  EXPECT_EQ(severity(Channel::kCredential, 8), Severity::kHigh);
+  EXPECT_EQ(severity(Channel::kConnect, 8), Severity::kMedium);
+  EXPECT_EQ(severity(Channel::kAccept, 10), Severity::kHigh);
+  EXPECT_EQ(severity(Channel::kListen, 3.9), Severity::kLow);
+  EXPECT_EQ(severity(Channel::kListen, 9), Severity::kHigh);
+  EXPECT_EQ(SeverityOf(Channel::kExec, 50, absl::Minutes(59)), Severity::kMedium);
+  EXPECT_EQ(SeverityOf(Channel::kExec, 1, absl::Minutes(59)), Severity::kLow);
+  EXPECT_EQ(SeverityFromName("medium"), Severity::kMedium);
+  EXPECT_FALSE(SeverityFromName("Medium"));
+}
+
+TEST(FindingOfTest, OverflowIsOneFindingPerWorkloadAndLane) {
+  OverflowEvent overflow{7, 3, 1, 4096};
+  const TestEvents events;
+  const auto f = FindingOf(Passed(events.With(overflow)));
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->kind, Finding::Kind::kCacheOverflow);
+  EXPECT_THAT(f->sentence, HasSubstr("for network acts holds 4096 and is full"));
+  overflow.generation = 4;
+  EXPECT_EQ(FindingOf(Passed(events.With(overflow)))->uid, f->uid);
+  overflow.cache = 0;
+  EXPECT_NE(FindingOf(Passed(events.With(overflow)))->uid, f->uid);
+}
+
+TEST(FindingOfTest, OnlyMovesThatNoRuntimeMadeAreFindings) {
+  MoveEvent move;
+  move.to_cgroup_id = 99;
+  const auto f = FindingOf(Passed(TestEvents().With(move)));
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->kind, Finding::Kind::kMove);
+  EXPECT_EQ(f->severity, Severity::kLow);
+  EXPECT_THAT(f->title, HasSubstr("Process of host/web moved"));
+  move.by_runtime = true;
+  EXPECT_FALSE(FindingOf(Passed(TestEvents().With(move))));
+}
+
+TEST(FindingOfTest, BehaviourWithoutWorkloadIsOneFindingPerChannel) {
+  TestEvents events;
+  events.workload = "";
+  const auto f = FindingOf(Passed(events.Exec("/bin/a")));
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->kind, Finding::Kind::kUnattributed);
+  EXPECT_EQ(FindingOf(Passed(events.Exec("/bin/b")))->uid, f->uid);
+  EXPECT_NE(FindingOf(Passed(events.Connect("x", 1)))->uid, f->uid);
+  EXPECT_FALSE(FindingOf(Passed(events.With(ForkEvent()))));
+}
+
+TEST(FindingOfTest, WhatIsKnownOrLearnedIsNone) {
+  ScoredEvent scored = Deviation(TestEvents().Exec("/bin/a"));
+  for (const Judgement j : {Judgement::kKnown, Judgement::kLearned, Judgement::kNotABehaviour}) {
+    scored.judgement = j;
+    EXPECT_FALSE(FindingOf(scored));
+  }
+}
+
+std::string RandomBytes(std::mt19937& random) {
+  std::string bytes;
+  for (int n = random() % 30; n > 0; --n) {
+    bytes.push_back(static_cast<char>(random()));
+  }
+  return bytes;
+}
+
+TEST(FindingCodecTest, WhatIsReadBackEncodesTheSameWhateverTheBytes) {
+  std::mt19937 random(3);
+  for (int i = 0; i < 200; ++i) {
+    TestEvents events;
+    events.program = RandomBytes(random);
+    events.workload = "w" + RandomBytes(random);
+    EnrichedEvent e = i % 2 != 0 ? events.Exec(RandomBytes(random), RandomBytes(random))
+                                 : events.Connect(RandomBytes(random), i);
+    e.process.argv = {RandomBytes(random), RandomBytes(random)};
+    e.process.comm = RandomBytes(random);
+    const Finding f = *FindingOf(Deviation(e));
+    const std::string bytes = EncodeFinding(f);
+    const auto back = DecodeFinding(bytes);
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(EncodeFinding(*back), bytes);
+    EXPECT_EQ(back->process.argv, f.process.argv);
+    EXPECT_EQ(back->behaviour, f.behaviour);
+    EXPECT_EQ(back->first_seen, f.first_seen);
+    const std::string json = ToJson(*back).dump();  // Throws where a string is not UTF-8.
+    EXPECT_EQ(json, ToJson(f).dump());
+    EXPECT_EQ(json.find('\x1b'), std::string::npos);
+  }
+}
+
+TEST(FindingCodecTest, DamagedBytesAreDataLossAndNeverACrash) {
+  const std::string bytes = EncodeFinding(*FindingOf(Deviation(TestEvents().Connect("a", 1))));
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_EQ(DecodeFinding(bytes.substr(0, size)).status().code(), absl::StatusCode::kDataLoss);
+  }
+  std::mt19937 random(5);
+  for (int i = 0; i < 5000; ++i) {
+    std::string bad = bytes;
+    bad[random() % bad.size()] = static_cast<char>(random());
+    const auto decoded = DecodeFinding(bad);
+    EXPECT_TRUE(decoded.ok() || decoded.status().code() == absl::StatusCode::kDataLoss);
+    if (decoded.ok()) {
+      ToJson(*decoded).dump();
+    }
+  }
+}
+
+TEST(FindingJsonTest, HoldsProcessAncestorsPeerAndFlow) {
+  TestEvents events;
+  const nlohmann::json exec = ToJson(*FindingOf(Deviation(events.Exec("/bin/\xff\n"))));
+  EXPECT_EQ(exec["process"]["path"], "/bin/\\xff\\x0a");
+  EXPECT_EQ(exec["process"]["argv"][1], "-v");
+  EXPECT_EQ(exec["ancestors"][0]["path"], "/usr/sbin/nginx");
+  EXPECT_EQ(exec["severity"], "high");
+  EXPECT_EQ(exec["kind"], "deviation");
+  EXPECT_EQ(exec["first_seen"], "2023-11-14T22:13:20.000000Z");
+  EXPECT_FALSE(exec.contains("flow"));
+  const nlohmann::json flow = ToJson(*FindingOf(Deviation(events.Connect("evil.example", 443))));
+  EXPECT_EQ(flow["peer"]["dns_name"], "evil.example");
+  EXPECT_EQ(flow["flow"]["direction"], "outbound");
+  EXPECT_EQ(flow["flow"]["remote"]["port"], 443);
+}
+
+}  // namespace
+}  // namespace vedette

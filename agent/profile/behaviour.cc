@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/profile/behaviour.h"
+
+namespace vedette {
+
+std::string_view ChannelName(Channel channel) {
+  switch (channel) {
+    case Channel::kExec:
+      return "exec";
+    case Channel::kConnect:
+      return "connect";
+    case Channel::kAccept:
+      return "accept";
+    case Channel::kListen:
+      return "listen";
+    case Channel::kCredential:
+      return "credential";
+  }
+  return "unknown";
+}
+
+std::optional<Channel> ChannelFromName(std::string_view name) {
+  for (const Channel channel : kChannels) {
+    if (ChannelName(channel) == name) {
+      return channel;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace vedette

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/profile/behaviour_of.h"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+
+#include <array>
+#include <bit>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace vedette {
+namespace {
+
+constexpr std::array<std::string_view, 41> kCapabilityNames = {"chown",
+                                                               "dac_override",
+                                                               "dac_read_search",
+                                                               "fowner",
+                                                               "fsetid",
+                                                               "kill",
+                                                               "setgid",
+                                                               "setuid",
+                                                               "setpcap",
+                                                               "linux_immutable",
+                                                               "net_bind_service",
+                                                               "net_broadcast",
+                                                               "net_admin",
+                                                               "net_raw",
+                                                               "ipc_lock",
+                                                               "ipc_owner",
+                                                               "sys_module",
+                                                               "sys_rawio",
+                                                               "sys_chroot",
+                                                               "sys_ptrace",
+                                                               "sys_pacct",
+                                                               "sys_admin",
+                                                               "sys_boot",
+                                                               "sys_nice",
+                                                               "sys_resource",
+                                                               "sys_time",
+                                                               "sys_tty_config",
+                                                               "mknod",
+                                                               "lease",
+                                                               "audit_write",
+                                                               "audit_control",
+                                                               "setfcap",
+                                                               "mac_override",
+                                                               "mac_admin",
+                                                               "syslog",
+                                                               "wake_alarm",
+                                                               "block_suspend",
+                                                               "audit_read",
+                                                               "perfmon",
+                                                               "bpf",
+                                                               "checkpoint_restore"};
+
+// More capabilities than this at once are written as a mask.
+constexpr int kMaxNamedCapabilities = 4;
+
+std::string_view OriginPrefix(CodeOrigin origin) {
+  switch (origin) {
+    case CodeOrigin::kUnknown:
+    case CodeOrigin::kHost:
+    case CodeOrigin::kImage:
+      return "";
+    case CodeOrigin::kWritableLayer:
+      return "writable-layer:";
+    case CodeOrigin::kMemfd:
+      return "memfd:";
+    case CodeOrigin::kDeleted:
+      return "deleted:";
+    case CodeOrigin::kUntrustedFs:
+      return "untrusted-fs:";
+  }
+  return "";
+}
+
+std::string PortText(uint16_t port, uint8_t protocol) {
+  switch (protocol) {
+    case IPPROTO_TCP:
+      return fmt::format("{}/tcp", port);
+    case IPPROTO_UDP:
+      return fmt::format("{}/udp", port);
+    default:
+      return fmt::format("{}/ip-{}", port, protocol);
+  }
+}
+
+std::string PeerName(const EnrichedEvent& event, const FlowEvent& flow) {
+  return event.peer ? event.peer->StableName() : "net:" + flow.remote.address.ToString();
+}
+
+void AddCapabilities(std::string_view prefix, uint64_t mask, std::vector<std::string>& parts) {
+  if (std::popcount(mask) > kMaxNamedCapabilities) {
+    parts.push_back(fmt::format("{}caps {:#x}", prefix, mask));
+    return;
+  }
+  for (int bit = 0; bit < 64; ++bit) {
+    if ((mask >> bit & 1) == 0) {
+      continue;
+    }
+    const auto index = static_cast<size_t>(bit);
+    parts.push_back(index < kCapabilityNames.size()
+                        ? fmt::format("{}cap_{}", prefix, kCapabilityNames[index])
+                        : fmt::format("{}cap_{}", prefix, bit));
+  }
+}
+
+std::string CredentialChange(const Credentials& before, const Credentials& after) {
+  std::vector<std::string> parts;
+  const auto id = [&](std::string_view name, uint32_t from, uint32_t to) {
+    if (from != to) {
+      parts.push_back(fmt::format("{} {} -> {}", name, from, to));
+    }
+  };
+  id("uid", before.uid, after.uid);
+  id("gid", before.gid, after.gid);
+  // An effective id that follows the real one is not said twice.
+  if (before.euid != before.uid || after.euid != after.uid) {
+    id("euid", before.euid, after.euid);
+  }
+  if (before.egid != before.gid || after.egid != after.gid) {
+    id("egid", before.egid, after.egid);
+  }
+  AddCapabilities("+", after.cap_effective & ~before.cap_effective, parts);
+  AddCapabilities("-", before.cap_effective & ~after.cap_effective, parts);
+  // What is permitted but was not effective before or after would else go unseen.
+  const uint64_t effective = before.cap_effective | after.cap_effective;
+  AddCapabilities("permitted +", after.cap_permitted & ~before.cap_permitted & ~effective, parts);
+  AddCapabilities("permitted -", before.cap_permitted & ~after.cap_permitted & ~effective, parts);
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+Behaviour ByProcess(Channel channel, const EnrichedEvent& event) {
+  Behaviour b;
+  b.channel = channel;
+  b.subject = event.process.code.path;
+  b.subject_sha256 = event.process.code.sha256;
+  return b;
+}
+
+std::optional<Behaviour> Of(const EnrichedEvent& event, const ExecEvent& exec) {
+  Behaviour b;
+  b.channel = Channel::kExec;
+  if (event.parent_code) {
+    b.subject = event.parent_code->path;
+    b.subject_sha256 = event.parent_code->sha256;
+  }
+  const Code& code = event.process.code;
+  const std::string& path = code.path.empty() ? exec.path : code.path;
+  b.object =
+      fmt::format("{}{}{}", exec.path_truncated ? "cut:" : "", OriginPrefix(code.origin), path);
+  b.object_sha256 = code.sha256;
+  b.qualifier = code.script.empty() ? exec.script : code.script;
+  return b;
+}
+
+std::optional<Behaviour> Of(const EnrichedEvent& event, const FlowEvent& flow) {
+  switch (flow.stage) {
+    case FlowStage::kOpen:
+    case FlowStage::kFailed: {
+      if (flow.direction != FlowDirection::kOutbound) {
+        return std::nullopt;
+      }
+      Behaviour b = ByProcess(Channel::kConnect, event);
+      b.object = PeerName(event, flow) + ":" + PortText(flow.remote.port, flow.protocol);
+      return b;
+    }
+    case FlowStage::kAccepted: {
+      Behaviour b = ByProcess(Channel::kAccept, event);
+      b.object = PeerName(event, flow) + " -> " + PortText(flow.local.port, flow.protocol);
+      return b;
+    }
+    case FlowStage::kListening: {
+      Behaviour b = ByProcess(Channel::kListen, event);
+      b.object = PortText(flow.local.port, flow.protocol);
+      return b;
+    }
+    case FlowStage::kEstablished:
+    case FlowStage::kUpdate:
+    case FlowStage::kClosed:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<Behaviour> Of(const EnrichedEvent& event, const CredentialEvent& change) {
+  Behaviour b = ByProcess(Channel::kCredential, event);
+  b.object = CredentialChange(change.before, change.process.credentials);
+  return b.object.empty() ? std::nullopt : std::optional(std::move(b));
+}
+
+template <typename Other>
+std::optional<Behaviour> Of(const EnrichedEvent&, const Other&) {
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Behaviour> BehaviourOf(const EnrichedEvent& event) {
+  const Reason reason = event.event.header.reason;
+  // Credential changes have no entry in the kernel's cache, so they may come as context.
+  const bool credential = std::holds_alternative<CredentialEvent>(event.event.body);
+  const bool news = reason == Reason::kNews || reason == Reason::kSwept ||
+                    (credential && reason == Reason::kContext);
+  if (!news) {
+    return std::nullopt;
+  }
+  return std::visit([&](const auto& body) { return Of(event, body); }, event.event.body);
+}
+
+}  // namespace vedette

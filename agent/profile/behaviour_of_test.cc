@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/profile/behaviour_of.h"
+
+#include <gtest/gtest.h>
+
+#include "agent/profile/profile_test_events.h"
+
+namespace vedette {
+namespace {
+
+CredentialEvent Change(Credentials before, Credentials after) {
+  CredentialEvent change;
+  change.before = before;
+  change.process.credentials = after;
+  return change;
+}
+
+std::string CredentialObject(Credentials before, Credentials after) {
+  const auto b = BehaviourOf(TestEvents().With(Change(before, after)));
+  return b ? b->object : "none";
+}
+
+TEST(BehaviourOfTest, AnExecIsAnEdgeFromParentToChildWithItsScript) {
+  EnrichedEvent e = TestEvents().Exec("/bin/sh", "bb22");
+  e.process.code.script = "/tmp/x\n.sh";
+  const auto b = BehaviourOf(e);
+  ASSERT_TRUE(b);
+  EXPECT_EQ(
+      *b, (Behaviour{Channel::kExec, "/usr/sbin/nginx", "aa11", "/bin/sh", "bb22", "/tmp/x\n.sh"}));
+}
+
+TEST(BehaviourOfTest, AnExecByAnUnknownParentHasNoSubject) {
+  EnrichedEvent e = TestEvents().Exec("/bin/sh");
+  e.parent_code.reset();
+  EXPECT_EQ(BehaviourOf(e)->subject, "");
+}
+
+TEST(BehaviourOfTest, CodeThatIsNotThePlainFileDoesNotPassForIt) {
+  EnrichedEvent e = TestEvents().Exec("/usr/bin/id");
+  e.process.code.origin = CodeOrigin::kDeleted;
+  EXPECT_EQ(BehaviourOf(e)->object, "deleted:/usr/bin/id");
+  e.process.code.origin = CodeOrigin::kMemfd;
+  EXPECT_EQ(BehaviourOf(e)->object, "memfd:/usr/bin/id");
+  e.process.code.origin = CodeOrigin::kImage;
+  EXPECT_EQ(BehaviourOf(e)->object, "/usr/bin/id");
+  std::get<ExecEvent>(e.event.body).path_truncated = true;
+  EXPECT_EQ(BehaviourOf(e)->object, "cut:/usr/bin/id");
+}
+
+TEST(BehaviourOfTest, FlowsByDirectionPeerAndPort) {
+  const TestEvents events;
+  const auto connect = BehaviourOf(events.Connect("db.example", 5432));
+  EXPECT_EQ(*connect, (Behaviour{Channel::kConnect, "/usr/sbin/nginx", "aa11",
+                                 "dns:db.example:5432/tcp", "", ""}));
+  EXPECT_EQ(BehaviourOf(events.Flow(FlowStage::kFailed, "db.example", 5432)), connect);
+
+  EnrichedEvent accepted = events.Flow(FlowStage::kAccepted, "", 8080);
+  accepted.peer->network = "10.1.2.0/24";
+  const auto accept = BehaviourOf(accepted);
+  EXPECT_EQ(accept->channel, Channel::kAccept);
+  EXPECT_EQ(accept->object, "net:10.1.2.0/24 -> 8080/tcp");
+
+  EnrichedEvent udp = events.Flow(FlowStage::kListening, "", 53);
+  std::get<FlowEvent>(udp.event.body).protocol = IPPROTO_UDP;
+  const auto listen = BehaviourOf(udp);
+  EXPECT_EQ(listen->channel, Channel::kListen);
+  EXPECT_EQ(listen->object, "53/udp");
+}
+
+TEST(BehaviourOfTest, APeerWithoutNamesGoesByItsAddress) {
+  EnrichedEvent e = TestEvents().Connect("", 443);
+  e.peer.reset();
+  auto& address = std::get<FlowEvent>(e.event.body).remote.address.bytes;
+  address = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1};
+  EXPECT_EQ(BehaviourOf(e)->object, "net:192.0.2.1:443/tcp");
+}
+
+TEST(BehaviourOfTest, CredentialChangesSayWhatChanged) {
+  EXPECT_EQ(CredentialObject({1000, 1000, 1000, 1000, 0, 0}, {0, 1000, 0, 1000, 0, 1 << 12}),
+            "uid 1000 -> 0, +cap_net_admin");
+  EXPECT_EQ(CredentialObject({1000, 1000, 1000, 1000, 0, 0}, {1000, 1000, 0, 1000, 0, 0}),
+            "euid 1000 -> 0");
+  EXPECT_EQ(CredentialObject({0, 0, 0, 0, 0, 0x1ff}, {0, 0, 0, 0, 0, 0}), "-caps 0x1ff");
+  EXPECT_EQ(CredentialObject({0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 1 << 21, 0}),
+            "permitted +cap_sys_admin");
+  EXPECT_EQ(CredentialObject({0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 1ull << 63}), "+cap_63");
+  EXPECT_EQ(CredentialObject({5, 5, 5, 5, 0, 0}, {5, 5, 5, 5, 0, 0}), "none");
+}
+
+TEST(BehaviourOfTest, ContextFollowUpsAndTapsAreNone) {
+  TestEvents events;
+  EXPECT_FALSE(BehaviourOf(events.With(ForkEvent())));
+  EXPECT_FALSE(BehaviourOf(events.With(ExitEvent())));
+  EXPECT_FALSE(BehaviourOf(events.With(ProcessSeenEvent())));
+  EXPECT_FALSE(BehaviourOf(events.With(DnsEvent())));
+  EXPECT_FALSE(BehaviourOf(events.With(CgroupEvent())));
+  EXPECT_FALSE(BehaviourOf(events.With(MoveEvent())));
+  EXPECT_FALSE(BehaviourOf(events.With(OverflowEvent())));
+  for (const FlowStage stage : {FlowStage::kEstablished, FlowStage::kUpdate, FlowStage::kClosed}) {
+    EXPECT_FALSE(BehaviourOf(events.Flow(stage, "db.example", 1)));
+  }
+  EnrichedEvent inbound = events.Connect("db.example", 1);
+  std::get<FlowEvent>(inbound.event.body).direction = FlowDirection::kInbound;
+  EXPECT_FALSE(BehaviourOf(inbound));
+  for (const Reason reason : {Reason::kFollowUp, Reason::kContext, Reason::kTap}) {
+    events.reason = reason;
+    EXPECT_FALSE(BehaviourOf(events.Exec("/bin/sh")));
+  }
+  events.reason = Reason::kSwept;
+  EXPECT_TRUE(BehaviourOf(events.Exec("/bin/sh")));
+}
+
+TEST(ChannelNameTest, NamesAreReadBack) {
+  for (const Channel channel : kChannels) {
+    EXPECT_EQ(ChannelFromName(ChannelName(channel)), channel);
+  }
+  EXPECT_FALSE(ChannelFromName("Exec"));
+}
+
+}  // namespace
+}  // namespace vedette

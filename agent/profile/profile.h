@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/time/time.h"
+#include "agent/profile/activity.h"
+#include "agent/profile/behaviour.h"
+#include "agent/profile/profile_view.h"
+
+namespace vedette {
+
+class Profile;
+
+// What of an entry the store does not hold yet. Counts alone wait for a flush.
+enum class Dirty { kNo, kCounts, kRow };
+
+// One behaviour or known deviation in memory. Its address does not change while the profile lives.
+struct ProfileEntry {
+  BehaviourRecord record;
+  Profile* profile = nullptr;
+  bool deviation = false;
+  int64_t row = 0;
+  Dirty dirty = Dirty::kNo;
+  bool written = false;                  // In a transaction that is not committed yet.
+  ProfileEntry* next_variant = nullptr;  // Same behaviour with other hashes.
+};
+
+// The behaviours of one workload: what was learned and which deviations are known already. A set
+// with evidence, independent of the order in which it was filled. Owned by Profiles, pipeline
+// thread. Decides nothing: when to learn and what to report is for Profiles.
+class Profile {
+ public:
+  // Variants of a behaviour differ in hashes. A hash that is not known on one side matches by path,
+  // unless the profile knows some hash of that path: then a new hash is a new revision.
+  enum class Match { kNone, kObjectRevision, kSubjectRevision, kByPath, kExact };
+  struct Found {
+    Match match = Match::kNone;
+    ProfileEntry* entry = nullptr;  // The nearest variant; none for kNone.
+    bool known() const { return match >= Match::kByPath; }
+  };
+
+  Profile(std::string name, std::string identity, absl::Time first_seen)
+      : name(std::move(name)), identity(std::move(identity)), first_seen(first_seen) {}
+
+  Found FindLearned(const Behaviour& behaviour) const { return Find(learned_, behaviour); }
+  Found FindDeviation(const Behaviour& behaviour) const { return Find(deviations_, behaviour); }
+  // A known deviation that started exactly this code; none: null.
+  ProfileEntry* FindDeviatingProgram(const std::string& path, const std::string& sha256) const;
+  // The profile holds this content of this program, in whatever behaviour.
+  bool KnowsCode(const std::string& path, const std::string& sha256) const;
+
+  ProfileEntry* Add(BehaviourRecord record, bool deviation);
+  size_t Size(Channel channel, bool deviation) const;
+  // Distinct windows in which something new turned up, learned or deviating.
+  uint64_t NovelWindows(Channel channel) const;
+  const std::vector<std::unique_ptr<ProfileEntry>>& entries() const { return entries_; }
+
+  Activity& activity(Channel channel) { return activity_[static_cast<size_t>(channel)]; }
+  const Activity& activity(Channel channel) const {
+    return activity_[static_cast<size_t>(channel)];
+  }
+  bool& cut(Channel channel) { return cut_[static_cast<size_t>(channel)]; }
+  bool cut(Channel channel) const { return cut_[static_cast<size_t>(channel)]; }
+
+  const std::string name;
+  std::string identity;
+  const absl::Time first_seen;
+  absl::Duration first_uptime;  // The agents' summed running time when the workload was first seen.
+  absl::Time learned_at = absl::InfiniteFuture();
+  std::string frozen_by;  // Empty: not frozen.
+  absl::Time frozen_at = absl::InfiniteFuture();
+  int64_t row = 0;
+  Dirty dirty = Dirty::kNo;
+  bool written = false;  // In a transaction that is not committed yet.
+
+ private:
+  // Hash and equality over everything but the content hashes.
+  struct StableHash {
+    using is_transparent = void;
+    size_t operator()(const Behaviour& b) const;
+    size_t operator()(const ProfileEntry* e) const { return (*this)(e->record.behaviour); }
+  };
+  struct StableEqual {
+    using is_transparent = void;
+    static const Behaviour& Of(const Behaviour& b) { return b; }
+    static const Behaviour& Of(const ProfileEntry* e) { return e->record.behaviour; }
+    template <typename A, typename B>
+    bool operator()(const A& left, const B& right) const {
+      const Behaviour& a = Of(left);
+      const Behaviour& b = Of(right);
+      return a.channel == b.channel && a.subject == b.subject && a.object == b.object &&
+             a.qualifier == b.qualifier;
+    }
+  };
+  using Index = absl::flat_hash_set<ProfileEntry*, StableHash, StableEqual>;
+  static Found Find(const Index& index, const Behaviour& behaviour);
+
+  std::vector<std::unique_ptr<ProfileEntry>> entries_;
+  Index learned_;
+  Index deviations_;
+  std::array<std::array<size_t, 2>, kChannels.size()> sizes_ = {};
+  std::array<Activity, kChannels.size()> activity_;
+  std::array<bool, kChannels.size()> cut_ = {};
+};
+
+}  // namespace vedette

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/profile/profile_json.h"
+
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "agent/base/text.h"
+
+namespace vedette {
+namespace {
+
+using nlohmann::json;
+
+std::string TimeText(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone());
+}
+
+std::string_view StateName(ProfileState state) {
+  switch (state) {
+    case ProfileState::kLearning:
+      return "learning";
+    case ProfileState::kLearned:
+      return "learned";
+    case ProfileState::kFrozen:
+      return "frozen";
+  }
+  return "unknown";
+}
+
+json ListOf(const std::vector<BehaviourRecord>& records, bool deviations) {
+  json list = json::array();
+  for (const BehaviourRecord& record : records) {
+    list.push_back(ToJson(record, deviations));
+  }
+  return list;
+}
+
+}  // namespace
+
+json ToJson(const BehaviourRecord& record, bool deviation) {
+  const Behaviour& b = record.behaviour;
+  json out = {{"channel", std::string(ChannelName(b.channel))},
+              {"subject", PrintableUtf8(b.subject)},
+              {"object", PrintableUtf8(b.object)},
+              {"count", record.count},
+              {"first_seen", TimeText(record.first_seen)},
+              {"last_seen", TimeText(record.last_seen)},
+              {"sources_cut", record.sources_cut}};
+  json& sources = out["sources"] = json::array();
+  for (const std::string& source : record.sources) {
+    sources.push_back(PrintableUtf8(source));
+  }
+  const auto text = [&](const char* key, const std::string& value) {
+    if (!value.empty()) {
+      out[key] = PrintableUtf8(value);
+    }
+  };
+  text("subject_sha256", b.subject_sha256);
+  text("object_sha256", b.object_sha256);
+  text("script", b.qualifier);
+  if (b.channel == Channel::kConnect || b.channel == Channel::kAccept) {
+    out["failures"] = record.failures;
+    out["sent_bytes"] = record.sent_bytes;
+    out["received_bytes"] = record.received_bytes;
+  }
+  if (deviation) {
+    out["score_bits"] = record.score;
+    out["sentence"] = PrintableUtf8(record.sentence);
+    out["new_revision"] = record.new_revision;
+  }
+  return out;
+}
+
+json ToJson(const ProfileSummary& summary) {
+  json channels = json::object();
+  for (size_t i = 0; i < kChannels.size(); ++i) {
+    const ChannelSummary& c = summary.channels[i];
+    channels[std::string(ChannelName(kChannels[i]))] = {{"behaviours", c.behaviours},
+                                                        {"deviations", c.deviations},
+                                                        {"active_windows", c.active_windows},
+                                                        {"novel_windows", c.novel_windows},
+                                                        {"cut", c.cut}};
+  }
+  return {{"workload", PrintableUtf8(summary.workload)},
+          {"identity", PrintableUtf8(summary.identity)},
+          {"state", std::string(StateName(summary.state))},
+          {"state_text", PrintableUtf8(summary.state_text)},
+          {"first_seen", TimeText(summary.first_seen)},
+          {"watched_seconds", absl::ToInt64Seconds(summary.watched)},
+          {"min_time_seconds", absl::ToInt64Seconds(summary.min_time)},
+          {"channels", std::move(channels)}};
+}
+
+json ToJson(const ProfileDetail& detail) {
+  json out = ToJson(detail.summary);
+  out["behaviours"] = ListOf(detail.behaviours, false);
+  out["deviations"] = ListOf(detail.deviations, true);
+  return out;
+}
+
+}  // namespace vedette

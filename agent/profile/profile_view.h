@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "agent/profile/behaviour.h"
+#include "agent/profile/scored_event.h"
+
+namespace vedette {
+
+// What the kernel counted for one behaviour. `hits` are acts that made no record.
+struct SlotCounts {
+  uint64_t hits = 0;
+  uint64_t failures = 0;
+  uint64_t sent_bytes = 0;
+  uint64_t received_bytes = 0;
+};
+
+// A behaviour with its evidence. Strings are bytes.
+struct BehaviourRecord {
+  Behaviour behaviour;
+  uint64_t count = 0;
+  uint64_t failures = 0;
+  uint64_t sent_bytes = 0;
+  uint64_t received_bytes = 0;
+  absl::Time first_seen = absl::InfiniteFuture();
+  absl::Time last_seen = absl::InfinitePast();
+  std::set<std::string> sources;  // Instances: container ids, else cgroup paths.
+  bool sources_cut = false;       // There were more than are kept.
+  // Of a deviation, as it was scored the first time.
+  double score = 0;
+  std::string sentence;
+  bool new_revision = false;
+};
+
+struct ChannelSummary {
+  uint64_t behaviours = 0;
+  uint64_t deviations = 0;
+  uint64_t active_windows = 0;
+  uint64_t novel_windows = 0;
+  bool cut = false;  // More behaviours than a profile holds: it is not complete.
+};
+
+// One workload's profile in a line.
+struct ProfileSummary {
+  std::string workload;
+  std::string identity;
+  ProfileState state = ProfileState::kLearning;
+  std::string state_text;
+  absl::Time first_seen;
+  absl::Duration watched;
+  absl::Duration min_time;
+  std::array<ChannelSummary, kChannels.size()> channels;  // In the order of kChannels.
+};
+
+// The whole profile, sorted by behaviour.
+struct ProfileDetail {
+  ProfileSummary summary;
+  std::vector<BehaviourRecord> behaviours;
+  std::vector<BehaviourRecord> deviations;
+};
+
+}  // namespace vedette

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/profile/profiles.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/base/status.h"
+#include "agent/base/text.h"
+#include "agent/profile/behaviour_of.h"
+#include "agent/profile/score.h"
+#include "agent/profile/sentence.h"
+
+namespace vedette {
+
+absl::StatusOr<std::unique_ptr<Profiles>> Profiles::Load(SqliteDatabase* db, const Clock* clock,
+                                                         ProfilesOptions options) {
+  VEDETTE_ASSIGN_OR_RETURN(auto store, ProfileStore::Open(db));
+  VEDETTE_ASSIGN_OR_RETURN(auto content, store->Load());
+  std::unique_ptr<Profiles> profiles(new Profiles(std::move(store), clock, options));
+  profiles->uptime_before_ = profiles->uptime_ = content.uptime;
+  profiles->last_workload_row_ = content.last_workload_row;
+  profiles->last_behaviour_row_ = content.last_behaviour_row;
+  profiles->profiles_ = std::move(content.profiles);
+  for (const auto& profile : profiles->profiles_) {
+    profiles->by_name_.emplace(profile->name, profile.get());
+  }
+  return profiles;
+}
+
+ScoredEvent Profiles::Judge(EnrichedEvent event) {
+  ++ledger_.received;
+  ScoredEvent scored;
+  scored.enriched = std::move(event);
+  std::optional<Behaviour> behaviour;
+  if (!scored.enriched.workload.name.empty()) {
+    behaviour = BehaviourOf(scored.enriched);
+  }
+  if (!behaviour) {
+    ++ledger_.emitted;
+    return scored;
+  }
+  Profile* profile = ProfileFor(scored.enriched.workload);
+  if (profile == nullptr) {
+    ledger_.Drop(kDropWorkloadsFull);
+    return scored;
+  }
+  EndLearningIfDue(profile);
+  scored.behaviour = *std::move(behaviour);
+  scored.state = StateOf(*profile);
+  scored.state_text = StateText(*profile);
+  scored.watched = Watched(*profile);
+
+  const Profile::Found found = profile->FindLearned(scored.behaviour);
+  ProfileEntry* entry = nullptr;
+  if (scored.state == ProfileState::kLearning) {
+    scored.judgement = found.known() ? Judgement::kKnown : Judgement::kLearned;
+    entry = Learn(profile, scored, found);
+  } else if (found.known() ||
+             (found.match == Profile::Match::kSubjectRevision &&
+              profile->KnowsCode(scored.behaviour.subject, scored.behaviour.subject_sha256))) {
+    scored.judgement = Judgement::kKnown;
+    entry = found.entry;
+  } else {
+    scored.judgement = Judgement::kDeviation;
+    entry = Deviate(profile, scored, found);
+  }
+  if (entry == nullptr) {
+    scored.judgement = Judgement::kNotABehaviour;
+    ledger_.Drop(kDropBehavioursFull);
+    return scored;
+  }
+  CountAct(entry, scored.enriched);
+  Bind(scored.enriched.event.header.slot, entry);
+  ++ledger_.emitted;
+  return scored;
+}
+
+Profile* Profiles::ProfileFor(const WorkloadInfo& workload) {
+  if (const auto it = by_name_.find(workload.name); it != by_name_.end()) {
+    if (it->second->identity != workload.identity && !workload.identity.empty()) {
+      it->second->identity = workload.identity;
+      MarkDirty(it->second, Dirty::kRow);
+    }
+    return it->second;
+  }
+  if (profiles_.size() >= options_.max_workloads) {
+    if (!said_workloads_full_) {
+      spdlog::warn(
+          "{} workloads have profiles, which is the bound: {} and later ones are neither "
+          "learned nor judged",
+          profiles_.size(), PrintableUtf8(workload.name));
+      said_workloads_full_ = true;
+    }
+    return nullptr;
+  }
+  auto& profile = profiles_.emplace_back(
+      std::make_unique<Profile>(workload.name, workload.identity, clock_->Now()));
+  profile->row = ++last_workload_row_;
+  profile->first_uptime = Uptime();
+  by_name_.emplace(workload.name, profile.get());
+  MarkDirty(profile.get(), Dirty::kRow);
+  return profile.get();
+}
+
+ProfileEntry* Profiles::Learn(Profile* profile, const ScoredEvent& scored, Profile::Found found) {
+  if (found.match == Profile::Match::kExact) {
+    return found.entry;
+  }
+  // Each pair of hashes seen while learning is a variant of its own, known by path or not, so that
+  // the profile does not depend on which of them came first.
+  const Channel channel = scored.behaviour.channel;
+  if (profile->Size(channel, false) < options_.max_behaviours) {
+    BehaviourRecord record;
+    record.behaviour = scored.behaviour;
+    return Add(profile, std::move(record), false);
+  }
+  if (found.known()) {
+    return found.entry;
+  }
+  if (!profile->cut(channel)) {
+    spdlog::warn(
+        "{}: the profile holds {} behaviours of channel {}, which is the bound: it learns "
+        "no more of them and is not complete",
+        PrintableUtf8(profile->name), options_.max_behaviours, ChannelName(channel));
+    profile->cut(channel) = true;
+    MarkDirty(profile, Dirty::kRow);
+  }
+  return nullptr;
+}
+
+ProfileEntry* Profiles::Deviate(Profile* profile, ScoredEvent& scored, Profile::Found found) {
+  ProfileEntry* entry = nullptr;
+  if (found.match == Profile::Match::kSubjectRevision) {
+    // A program that was replaced does all it ever did by new code. That is one deviation, not one
+    // per behaviour: the start of the new code if it was seen, else the new code itself.
+    const Behaviour& b = scored.behaviour;
+    entry = profile->FindDeviatingProgram(b.subject, b.subject_sha256);
+    if (entry == nullptr) {
+      scored.behaviour = {Channel::kExec, "", "", b.subject, b.subject_sha256, ""};
+    }
+  }
+  if (entry == nullptr) {
+    const Profile::Found repeat = profile->FindDeviation(scored.behaviour);
+    entry = repeat.known() ? repeat.entry : NewDeviation(profile, scored, found);
+  }
+  scored.behaviour = entry->record.behaviour;
+  scored.score = entry->record.score;
+  scored.sentence = entry->record.sentence;
+  scored.new_revision = entry->record.new_revision;
+  return entry;
+}
+
+ProfileEntry* Profiles::NewDeviation(Profile* profile, const ScoredEvent& scored,
+                                     Profile::Found found) {
+  const Channel channel = scored.behaviour.channel;
+  if (profile->Size(channel, true) >= options_.max_deviations) {
+    ++counters_.deviations_folded;
+    return RestOf(profile, channel);
+  }
+  const absl::Time time = scored.enriched.event.header.time;
+  const Evidence evidence = {profile, found, time, scored.watched};
+  BehaviourRecord record;
+  record.behaviour = scored.behaviour;
+  record.score = SurpriseBits(profile->activity(channel).windows(), profile->NovelWindows(channel));
+  record.sentence = DeviationSentence(scored.behaviour, evidence);
+  record.new_revision = found.match == Profile::Match::kObjectRevision ||
+                        found.match == Profile::Match::kSubjectRevision;
+  return Add(profile, std::move(record), true);
+}
+
+ProfileEntry* Profiles::RestOf(Profile* profile, Channel channel) {
+  BehaviourRecord record;
+  record.behaviour.channel = channel;
+  record.behaviour.object = fmt::format("(more than {} deviations)", options_.max_deviations);
+  if (const auto found = profile->FindDeviation(record.behaviour); found.known()) {
+    return found.entry;
+  }
+  spdlog::warn(
+      "{}: {} deviations of channel {} are known, which is the bound: further ones are "
+      "counted in one finding",
+      PrintableUtf8(profile->name), options_.max_deviations, ChannelName(channel));
+  record.score = SurpriseBits(profile->activity(channel).windows(), profile->NovelWindows(channel));
+  record.sentence = RestSentence(*profile, channel, options_.max_deviations);
+  return Add(profile, std::move(record), true);
+}
+
+ProfileEntry* Profiles::Add(Profile* profile, BehaviourRecord record, bool deviation) {
+  ProfileEntry* entry = profile->Add(std::move(record), deviation);
+  entry->row = ++last_behaviour_row_;
+  return entry;
+}
+
+void Profiles::CountAct(ProfileEntry* entry, const EnrichedEvent& event) {
+  BehaviourRecord& record = entry->record;
+  const absl::Time time = event.event.header.time;
+  ++record.count;
+  if (const auto* flow = std::get_if<FlowEvent>(&event.event.body);
+      flow != nullptr && flow->stage == FlowStage::kFailed) {
+    ++record.failures;
+  }
+  record.first_seen = std::min(record.first_seen, time);
+  record.last_seen = std::max(record.last_seen, time);
+  const InstanceInfo& instance = event.instance;
+  const std::string& source =
+      instance.container_id.empty() ? instance.cgroup_path : instance.container_id;
+  if (!source.empty() && record.sources.insert(source).second &&
+      record.sources.size() > kMaxSources) {
+    // The smallest are kept, whatever the order they came in.
+    record.sources.erase(std::prev(record.sources.end()));
+    record.sources_cut = true;
+  }
+  MarkDirty(entry, Dirty::kRow);
+  if (entry->profile->activity(record.behaviour.channel).Mark(time)) {
+    MarkDirty(entry->profile, Dirty::kRow);
+  }
+}
+
+void Profiles::Bind(const CacheSlot& slot, ProfileEntry* entry) {
+  if (slot.slot == 0) {
+    return;
+  }
+  const auto it = slots_.find(slot);
+  if (it != slots_.end()) {
+    it->second = entry;
+  } else if (slots_.size() < options_.max_slots) {
+    slots_.emplace(slot, entry);
+  } else {
+    ++counters_.slots_full;
+  }
+}
+
+bool Profiles::BindSlot(const CacheSlot& slot, std::string_view workload,
+                        const Behaviour& behaviour) {
+  const auto it = by_name_.find(std::string(workload));
+  if (it == by_name_.end()) {
+    return false;
+  }
+  Profile::Found found = it->second->FindLearned(behaviour);
+  if (!found.known()) {
+    found = it->second->FindDeviation(behaviour);
+  }
+  if (found.known()) {
+    Bind(slot, found.entry);
+  }
+  return found.known();
+}
+
+void Profiles::ForgetSlots(uint64_t workload_number, uint64_t generation) {
+  for (auto it = slots_.begin(); it != slots_.end();) {
+    const CacheSlot& slot = it->first;
+    if (slot.workload_number == workload_number && slot.generation < generation) {
+      slots_.erase(it++);
+    } else {
+      ++it;
+    }
+  }
+}
+
+std::optional<DeviationGrowth> Profiles::AddCounts(const CacheSlot& slot, const SlotCounts& counts,
+                                                   absl::Time at) {
+  const auto it = slots_.find(slot);
+  if (it == slots_.end()) {
+    counters_.unbound_hits += counts.hits;
+    return std::nullopt;
+  }
+  ProfileEntry* entry = it->second;
+  BehaviourRecord& record = entry->record;
+  record.count += counts.hits;
+  record.failures += counts.failures;
+  record.sent_bytes += counts.sent_bytes;
+  record.received_bytes += counts.received_bytes;
+  MarkDirty(entry, Dirty::kCounts);
+  if (counts.hits == 0) {
+    return std::nullopt;
+  }
+  record.last_seen = std::max(record.last_seen, at);
+  if (entry->profile->activity(record.behaviour.channel).Mark(at)) {
+    MarkDirty(entry->profile, Dirty::kCounts);
+  }
+  if (!entry->deviation) {
+    return std::nullopt;
+  }
+  return DeviationGrowth{entry->profile->name, record.behaviour, counts.hits, at};
+}
+
+absl::StatusOr<std::vector<std::string>> Profiles::Freeze(const std::vector<std::string>& workloads,
+                                                          std::string_view user) {
+  std::vector<Profile*> chosen;
+  for (const std::string& name : workloads) {
+    const auto it = by_name_.find(name);
+    if (it == by_name_.end()) {
+      return absl::NotFoundError(
+          fmt::format("no workload is called {}: see `vedette profile list`", PrintableUtf8(name)));
+    }
+    chosen.push_back(it->second);
+  }
+  if (workloads.empty()) {
+    for (const auto& profile : profiles_) {
+      chosen.push_back(profile.get());
+    }
+  }
+  std::vector<std::string> frozen;
+  for (Profile* profile : chosen) {
+    if (profile->frozen_by.empty()) {
+      profile->frozen_by = user.empty() ? "unknown" : user;
+      profile->frozen_at = clock_->Now();
+      MarkDirty(profile, Dirty::kRow);
+      frozen.push_back(profile->name);
+    }
+  }
+  std::sort(frozen.begin(), frozen.end());
+  return frozen;
+}
+
+void Profiles::Tick() {
+  for (const auto& profile : profiles_) {
+    EndLearningIfDue(profile.get());
+  }
+}
+
+void Profiles::EndLearningIfDue(Profile* profile) {
+  // Once learned stays learned, also when a later configuration asks for more time.
+  if (profile->learned_at == absl::InfiniteFuture() && Watched(*profile) >= options_.min_time) {
+    profile->learned_at = clock_->Now();
+    MarkDirty(profile, Dirty::kRow);
+    spdlog::info("{}: learning ended after {}", PrintableUtf8(profile->name),
+                 DurationText(Watched(*profile)));
+  }
+}
+
+absl::Duration Profiles::Uptime() const {
+  uptime_ = std::max(uptime_, uptime_before_ + (clock_->Now() - started_));
+  return uptime_;
+}
+
+void Profiles::MarkDirty(ProfileEntry* entry, Dirty dirty) {
+  if (entry->dirty == Dirty::kNo) {
+    dirty_entries_.push_back(entry);
+  }
+  entry->dirty = std::max(entry->dirty, dirty);
+  entry->written = false;
+}
+
+void Profiles::MarkDirty(Profile* profile, Dirty dirty) {
+  if (profile->dirty == Dirty::kNo) {
+    dirty_profiles_.push_back(profile);
+  }
+  profile->dirty = std::max(profile->dirty, dirty);
+  profile->written = false;
+}
+
+absl::Status Profiles::Write() { return Save(Dirty::kRow); }
+absl::Status Profiles::Flush() { return Save(Dirty::kCounts); }
+
+absl::Status Profiles::Save(Dirty least) {
+  bool any = least == Dirty::kCounts;
+  // Profiles first: behaviours refer to them.
+  for (Profile* profile : dirty_profiles_) {
+    profile->written = profile->dirty >= least;
+    if (profile->written) {
+      VEDETTE_RETURN_IF_ERROR(store_->SaveWorkload(*profile));
+      any = true;
+    }
+  }
+  for (ProfileEntry* entry : dirty_entries_) {
+    entry->written = entry->dirty >= least;
+    if (entry->written) {
+      VEDETTE_RETURN_IF_ERROR(store_->SaveEntry(*entry));
+      any = true;
+    }
+  }
+  return any ? store_->SaveUptime(Uptime()) : absl::OkStatus();
+}
+
+void Profiles::Committed() {
+  const auto done = [](auto* item) {
+    if (item->written) {
+      item->written = false;
+      item->dirty = Dirty::kNo;
+    }
+    return item->dirty == Dirty::kNo;
+  };
+  std::erase_if(dirty_profiles_, done);
+  std::erase_if(dirty_entries_, done);
+}
+
+}  // namespace vedette

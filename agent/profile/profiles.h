@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "agent/base/clock.h"
+#include "agent/base/sqlite.h"
+#include "agent/base/stage_ledger.h"
+#include "agent/profile/profile.h"
+#include "agent/profile/profile_store.h"
+#include "agent/profile/profile_view.h"
+#include "agent/profile/scored_event.h"
+
+namespace vedette {
+
+inline constexpr size_t kMaxWorkloads = 4096;
+inline constexpr size_t kMaxBehavioursPerChannel = 1024;
+inline constexpr size_t kMaxDeviationsPerChannel = 256;
+inline constexpr size_t kMaxBoundSlots = 1 << 20;
+inline constexpr size_t kMaxSources = 16;  // Of one behaviour.
+
+// Reasons in the ledger of the stage: an event whose judgement could not be made.
+inline constexpr std::string_view kDropWorkloadsFull = "workloads-full";
+inline constexpr std::string_view kDropBehavioursFull = "behaviours-full";
+
+struct ProfilesOptions {
+  absl::Duration min_time = absl::Hours(24);  // Of watching, before learning ends by itself.
+  size_t max_workloads = kMaxWorkloads;
+  size_t max_behaviours = kMaxBehavioursPerChannel;
+  size_t max_deviations = kMaxDeviationsPerChannel;
+  size_t max_slots = kMaxBoundSlots;
+};
+
+// What else happened that no event tells.
+struct ProfilesCounters {
+  uint64_t deviations_folded = 0;  // Counted under "more than N deviations" of their channel.
+  uint64_t slots_full = 0;         // Slots that could not be bound; their counts are lost.
+  uint64_t unbound_hits = 0;       // Kernel counts for slots that nothing is bound to.
+};
+
+// Kernel counts that belong to a known deviation: its finding grows.
+struct DeviationGrowth {
+  std::string workload;
+  Behaviour behaviour;
+  uint64_t hits = 0;
+  absl::Time last_seen;
+};
+
+// The stage profile: learns what each workload does and judges what is new. Owner of all profiles.
+// Pipeline thread. Does not report (correlate does) and does not tell the kernel (cache does).
+// Writes only inside the caller's transaction: after changes call Write, commit, then Committed; if
+// the commit failed, leave Committed out and the next Write repeats what was lost.
+class Profiles {
+ public:
+  // `db` and `clock` must outlive it. DataLoss: the store is damaged.
+  static absl::StatusOr<std::unique_ptr<Profiles>> Load(SqliteDatabase* db, const Clock* clock,
+                                                        ProfilesOptions options);
+
+  // Counts the act of the event itself, binds its cache slot, and says what the profile makes of
+  // it. Events that are no behaviour or have no workload pass as kNotABehaviour; so do those of the
+  // ledger's reasons, which no profile could take.
+  ScoredEvent Judge(EnrichedEvent event);
+
+  // Adds what the kernel counted since the last call; `counts.hits` are acts without a record.
+  std::optional<DeviationGrowth> AddCounts(const CacheSlot& slot, const SlotCounts& counts,
+                                           absl::Time at);
+  // For slots of a cache that outlived the agent. False: the workload does not have the behaviour.
+  bool BindSlot(const CacheSlot& slot, std::string_view workload, const Behaviour& behaviour);
+  // Forgets the slots of a workload number that are older than `generation`.
+  void ForgetSlots(uint64_t workload_number, uint64_t generation);
+
+  // Ends learning at once; those frozen already stay as they are. Empty `workloads`: all that are
+  // known. NotFound: one is not known, and then none is frozen. Returns the names newly frozen.
+  absl::StatusOr<std::vector<std::string>> Freeze(const std::vector<std::string>& workloads,
+                                                  std::string_view user);
+  // Ends learning where the time is up. To be called now and then, also when no event comes.
+  void Tick();
+
+  absl::Status Write();  // What changed, but for what the kernel counted.
+  absl::Status Flush();  // All, and for how long the agent has been watching.
+  void Committed();
+
+  std::vector<ProfileSummary> List() const;  // By name.
+  absl::StatusOr<ProfileDetail> Show(std::string_view workload) const;
+
+  const StageLedger& ledger() const { return ledger_; }
+  const ProfilesCounters& counters() const { return counters_; }
+
+ private:
+  Profiles(std::unique_ptr<ProfileStore> store, const Clock* clock, ProfilesOptions options)
+      : store_(std::move(store)), clock_(clock), options_(options), started_(clock->Now()) {}
+
+  Profile* ProfileFor(const WorkloadInfo& workload);
+  ProfileEntry* Learn(Profile* profile, const ScoredEvent& scored, Profile::Found found);
+  ProfileEntry* Deviate(Profile* profile, ScoredEvent& scored, Profile::Found found);
+  ProfileEntry* NewDeviation(Profile* profile, const ScoredEvent& scored, Profile::Found found);
+  ProfileEntry* RestOf(Profile* profile, Channel channel);
+  ProfileEntry* Add(Profile* profile, BehaviourRecord record, bool deviation);
+  void CountAct(ProfileEntry* entry, const EnrichedEvent& event);
+  void Bind(const CacheSlot& slot, ProfileEntry* entry);
+  void EndLearningIfDue(Profile* profile);
+  void MarkDirty(ProfileEntry* entry, Dirty dirty);
+  void MarkDirty(Profile* profile, Dirty dirty);
+  absl::Status Save(Dirty least);
+
+  absl::Duration Uptime() const;
+  absl::Duration Watched(const Profile& profile) const { return Uptime() - profile.first_uptime; }
+  ProfileState StateOf(const Profile& profile) const;
+  std::string StateText(const Profile& profile) const;
+  ProfileSummary SummaryOf(const Profile& profile) const;
+
+  const std::unique_ptr<ProfileStore> store_;
+  const Clock* const clock_;
+  const ProfilesOptions options_;
+  const absl::Time started_;
+  absl::Duration uptime_before_;   // Of the agents that ran before this one.
+  mutable absl::Duration uptime_;  // The largest seen: a clock set back does not take it away.
+  int64_t last_workload_row_ = 0;
+  int64_t last_behaviour_row_ = 0;
+
+  std::vector<std::unique_ptr<Profile>> profiles_;
+  absl::flat_hash_map<std::string, Profile*> by_name_;
+  absl::flat_hash_map<CacheSlot, ProfileEntry*> slots_;
+  std::vector<ProfileEntry*> dirty_entries_;
+  std::vector<Profile*> dirty_profiles_;
+  StageLedger ledger_;
+  ProfilesCounters counters_;
+  bool said_workloads_full_ = false;
+};
+
+}  // namespace vedette

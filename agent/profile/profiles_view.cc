@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Profiles shows of itself.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "agent/base/text.h"
+#include "agent/profile/profiles.h"
+#include "agent/profile/sentence.h"
+
+namespace vedette {
+
+ProfileState Profiles::StateOf(const Profile& profile) const {
+  if (!profile.frozen_by.empty()) {
+    return ProfileState::kFrozen;
+  }
+  return profile.learned_at == absl::InfiniteFuture() ? ProfileState::kLearning
+                                                      : ProfileState::kLearned;
+}
+
+std::string Profiles::StateText(const Profile& profile) const {
+  switch (StateOf(profile)) {
+    case ProfileState::kLearning:
+      return fmt::format("learning ({} of {})", DurationText(Watched(profile)),
+                         DurationText(options_.min_time));
+    case ProfileState::kLearned:
+      return "learned";
+    case ProfileState::kFrozen:
+      return fmt::format("frozen (by {})", PrintableUtf8(profile.frozen_by));
+  }
+  return "";
+}
+
+ProfileSummary Profiles::SummaryOf(const Profile& profile) const {
+  ProfileSummary s;
+  s.workload = profile.name;
+  s.identity = profile.identity;
+  s.state = StateOf(profile);
+  s.state_text = StateText(profile);
+  s.first_seen = profile.first_seen;
+  s.watched = Watched(profile);
+  s.min_time = options_.min_time;
+  for (size_t i = 0; i < kChannels.size(); ++i) {
+    const Channel channel = kChannels[i];
+    s.channels[i] = {profile.Size(channel, false), profile.Size(channel, true),
+                     profile.activity(channel).windows(), profile.NovelWindows(channel),
+                     profile.cut(channel)};
+  }
+  return s;
+}
+
+std::vector<ProfileSummary> Profiles::List() const {
+  std::vector<ProfileSummary> list;
+  list.reserve(profiles_.size());
+  for (const auto& profile : profiles_) {
+    list.push_back(SummaryOf(*profile));
+  }
+  std::sort(list.begin(), list.end(),
+            [](const auto& a, const auto& b) { return a.workload < b.workload; });
+  return list;
+}
+
+absl::StatusOr<ProfileDetail> Profiles::Show(std::string_view workload) const {
+  const auto it = by_name_.find(std::string(workload));
+  if (it == by_name_.end()) {
+    return absl::NotFoundError(fmt::format("no workload is called {}: see `vedette profile list`",
+                                           PrintableUtf8(workload)));
+  }
+  ProfileDetail detail;
+  detail.summary = SummaryOf(*it->second);
+  for (const auto& entry : it->second->entries()) {
+    (entry->deviation ? detail.deviations : detail.behaviours).push_back(entry->record);
+  }
+  const auto by_behaviour = [](const BehaviourRecord& a, const BehaviourRecord& b) {
+    return a.behaviour < b.behaviour;
+  };
+  std::sort(detail.behaviours.begin(), detail.behaviours.end(), by_behaviour);
+  std::sort(detail.deviations.begin(), detail.deviations.end(), by_behaviour);
+  return detail;
+}
+
+}  // namespace vedette
