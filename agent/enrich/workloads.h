@@ -34,7 +34,7 @@ class WorkloadTable {
   };
   struct Entry {
     InstanceInfo instance;
-    std::string workload;  // The name.
+    std::string workload;      // The name.
     bool is_instance = false;  // As CgroupName::is_instance.
     bool removed = false;
   };
