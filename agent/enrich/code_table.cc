@@ -36,13 +36,13 @@ CodeTable::CodeTable(CodeOpener open, KeyReader* keys, Limits limits)
       entries_(limits.entries),
       reasons_("code") {}
 
-void CodeTable::Learn(const CodeKey& key, const Code& code) {
+void CodeTable::Learn(const CodeKey& key, const Code& code, const std::string& workload) {
   if (key == CodeKey()) {
     return;
   }
-  Entry* entry = entries_.Find(key);
+  Entry* entry = Touch(key);
   if (entry == nullptr) {
-    entry = &entries_.Put(key, Entry());
+    entry = &Insert(key, workload);
   }
   if (!code.path.empty()) {
     entry->code.path = code.path;
@@ -52,13 +52,39 @@ void CodeTable::Learn(const CodeKey& key, const Code& code) {
   }
 }
 
-const Code* CodeTable::Find(const CodeKey& key) {
+CodeTable::Entry* CodeTable::Touch(const CodeKey& key) {
   Entry* entry = entries_.Find(key);
+  if (entry != nullptr) {
+    by_workload_.at(entry->workload).Find(key);
+  }
+  return entry;
+}
+
+CodeTable::Entry& CodeTable::Insert(const CodeKey& key, const std::string& workload) {
+  by_workload_.try_emplace(workload, limits_.per_workload)
+      .first->second.Put(key, 0, [this](const CodeKey& oldest, char&) {
+        entries_.Erase(oldest);
+        reasons_.Count("workload_full",
+                       "a workload runs too many programs, its oldest is forgotten");
+      });
+  Entry entry;
+  entry.workload = workload;
+  return entries_.Put(key, std::move(entry), [this](const CodeKey& oldest, Entry& gone) {
+    auto share = by_workload_.find(gone.workload);
+    share->second.Erase(oldest);
+    if (share->second.size() == 0) {
+      by_workload_.erase(share);
+    }
+  });
+}
+
+const Code* CodeTable::Find(const CodeKey& key) {
+  Entry* entry = Touch(key);
   return entry == nullptr ? nullptr : &entry->code;
 }
 
 void CodeTable::Hash(const CodeKey& key, uint32_t tgid) {
-  Entry* entry = entries_.Find(key);
+  Entry* entry = Touch(key);
   if (entry == nullptr || entry->settled) {
     return;
   }

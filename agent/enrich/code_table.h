@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <unordered_map>
 
 #include "agent/enrich/code_opener.h"
 #include "agent/enrich/enriched_event.h"
@@ -23,7 +24,8 @@ class CodeTable {
  public:
   struct Limits {
     size_t entries = 16384;
-    size_t pending = 4096;                    // Waiting to be hashed.
+    size_t per_workload = 4096;  // Learned first by one workload; beyond it, its own oldest goes.
+    size_t pending = 4096;       // Waiting to be hashed.
     uint64_t max_hashed_bytes = 64ull << 20;  // Larger files have no hash.
     int attempts = 3;                         // To find a file, over all its executions.
   };
@@ -32,8 +34,9 @@ class CodeTable {
   CodeTable(CodeOpener open, KeyReader* keys, Limits limits);
   CodeTable(CodeOpener open, KeyReader* keys) : CodeTable(std::move(open), keys, Limits()) {}
 
-  // Notes what the kernel said of `key`; an unknown key (all zero) is ignored.
-  void Learn(const CodeKey& key, const Code& code);
+  // Notes what the kernel said of `key` when `workload` ran it; an unknown key (all zero) is
+  // ignored.
+  void Learn(const CodeKey& key, const Code& code, const std::string& workload);
 
   // Hashes now, unless it is known already or cannot be. `tgid` is a process that ran it.
   void Hash(const CodeKey& key, uint32_t tgid);
@@ -55,6 +58,7 @@ class CodeTable {
  private:
   struct Entry {
     Code code;
+    std::string workload;  // The first that ran it.
     int attempts = 0;
     bool settled = false;  // Hashed, or known never to be.
   };
@@ -64,6 +68,8 @@ class CodeTable {
   };
   enum class Outcome { kHashed, kGone, kChanged, kTooLarge, kUnreadable };
 
+  Entry* Touch(const CodeKey& key);
+  Entry& Insert(const CodeKey& key, const std::string& workload);
   Outcome HashAnyPlace(const CodeKey& key, uint32_t tgid, Code& code);
   Outcome HashFile(int fd, const CodeKey& key, std::string& sha256);
   void CountOutcome(Outcome outcome);
@@ -72,6 +78,7 @@ class CodeTable {
   KeyReader* const keys_;
   const Limits limits_;
   LruMap<CodeKey, Entry> entries_;
+  std::unordered_map<std::string, LruMap<CodeKey, char>> by_workload_;
   std::deque<Pending> pending_;
   uint64_t hashed_ = 0;
   Reasons reasons_;

@@ -84,7 +84,7 @@ class CodeTableTest : public testing::Test {
 TEST_F(CodeTableTest, HashesAFileWhoseKeyIsTheExpectedOne) {
   const std::string path = Write("a", "abc");
   CodeTable table(HostOnly, &keys_);
-  table.Learn(KeyOf(path), MakeCode(path, CodeOrigin::kHost));
+  table.Learn(KeyOf(path), MakeCode(path, CodeOrigin::kHost), "w");
   table.Hash(KeyOf(path), 1);
   const Code* code = table.Find(KeyOf(path));
   ASSERT_NE(code, nullptr);
@@ -102,7 +102,7 @@ TEST_F(CodeTableTest, AnotherFileAtThePathIsNotHashed) {
   CodeKey other = KeyOf(path);
   other.inode += 1;
   CodeTable table(HostOnly, &keys_);
-  table.Learn(other, MakeCode(path, CodeOrigin::kHost));
+  table.Learn(other, MakeCode(path, CodeOrigin::kHost), "w");
   table.Hash(other, 1);
   EXPECT_EQ(table.Find(other)->sha256, "");
   EXPECT_EQ(table.reasons().count("changed"), 1u);
@@ -117,7 +117,7 @@ TEST_F(CodeTableTest, AFileThatChangesWhileItIsReadIsNotHashed) {
     }
   };
   CodeTable table(HostOnly, &keys_);
-  table.Learn(key, MakeCode(path, CodeOrigin::kHost));
+  table.Learn(key, MakeCode(path, CodeOrigin::kHost), "w");
   table.Hash(key, 1);
   EXPECT_EQ(table.Find(key)->sha256, "");
   EXPECT_EQ(table.reasons().count("changed"), 1u);
@@ -126,7 +126,7 @@ TEST_F(CodeTableTest, AFileThatChangesWhileItIsReadIsNotHashed) {
 TEST_F(CodeTableTest, TheRunningImageIsFoundThoughItsPathIsNot) {
   CodeTable table(OpenCode, &keys_);
   const CodeKey self = KeyOf("/proc/self/exe");
-  table.Learn(self, MakeCode("/nowhere/at/all", CodeOrigin::kImage));
+  table.Learn(self, MakeCode("/nowhere/at/all", CodeOrigin::kImage), "w");
   table.Hash(self, static_cast<uint32_t>(getpid()));
   EXPECT_EQ(table.Find(self)->sha256.size(), 64u);
 }
@@ -134,7 +134,7 @@ TEST_F(CodeTableTest, TheRunningImageIsFoundThoughItsPathIsNot) {
 TEST_F(CodeTableTest, AFileBelowTheProcessRootIsFoundAfterItExecedSomethingElse) {
   const std::string path = Write("a", "abc");
   CodeTable table(OpenCode, &keys_);
-  table.Learn(KeyOf(path), MakeCode(path, CodeOrigin::kHost));
+  table.Learn(KeyOf(path), MakeCode(path, CodeOrigin::kHost), "w");
   table.Hash(KeyOf(path), static_cast<uint32_t>(getpid()));
   EXPECT_EQ(table.Find(KeyOf(path))->sha256, Sha256::HexOf("abc"));
 }
@@ -142,24 +142,24 @@ TEST_F(CodeTableTest, AFileBelowTheProcessRootIsFoundAfterItExecedSomethingElse)
 TEST_F(CodeTableTest, EachFailureHasItsReasonAndAttemptsAreBounded) {
   const std::string big = Write("big", std::string(100, 'x'));
   CodeTable table(HostOnly, &keys_, {.max_hashed_bytes = 99});
-  table.Learn(KeyOf(big), MakeCode(big, CodeOrigin::kHost));
+  table.Learn(KeyOf(big), MakeCode(big, CodeOrigin::kHost), "w");
   table.Hash(KeyOf(big), 1);
   table.Hash(KeyOf(big), 1);
   EXPECT_EQ(table.reasons().count("too_large"), 1u);
 
   const CodeKey gone{.inode = 1};
-  table.Learn(gone, MakeCode(dir_ + "/gone", CodeOrigin::kHost));
+  table.Learn(gone, MakeCode(dir_ + "/gone", CodeOrigin::kHost), "w");
   for (int i = 0; i < 10; ++i) {
     table.Hash(gone, 1);
   }
   EXPECT_EQ(table.reasons().count("gone"), 3u);
 
   const CodeKey directory{.inode = 2};
-  table.Learn(directory, MakeCode(dir_, CodeOrigin::kHost));
+  table.Learn(directory, MakeCode(dir_, CodeOrigin::kHost), "w");
   table.Hash(directory, 1);
   keys_.fail = true;
   const std::string small = Write("small", "x");
-  table.Learn({.inode = 3}, MakeCode(small, CodeOrigin::kHost));
+  table.Learn({.inode = 3}, MakeCode(small, CodeOrigin::kHost), "w");
   table.Hash({.inode = 3}, 1);
   EXPECT_EQ(table.reasons().count("unreadable"), 2u);
 }
@@ -169,7 +169,7 @@ TEST_F(CodeTableTest, AFifoAtThePathDoesNotBlock) {
   files_.push_back(path);
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   CodeTable table(HostOnly, &keys_);
-  table.Learn({.inode = 1}, MakeCode(path, CodeOrigin::kHost));
+  table.Learn({.inode = 1}, MakeCode(path, CodeOrigin::kHost), "w");
   table.Hash({.inode = 1}, 1);
   EXPECT_EQ(table.reasons().count("unreadable"), 1u);
 }
@@ -184,18 +184,18 @@ TEST_F(CodeTableTest, UntrustedFilesystemsAndMemoryAreNotSearchedByPath) {
         return UniqueFd();
       },
       &keys_);
-  table.Learn({.inode = 1}, MakeCode("/mnt/x", CodeOrigin::kUntrustedFs));
+  table.Learn({.inode = 1}, MakeCode("/mnt/x", CodeOrigin::kUntrustedFs), "w");
   table.Hash({.inode = 1}, 1);
   EXPECT_EQ(opened, 0);
   EXPECT_EQ(table.reasons().count("untrusted_fs"), 1u);
-  table.Learn({.inode = 2}, MakeCode("memfd:x", CodeOrigin::kMemfd));
+  table.Learn({.inode = 2}, MakeCode("memfd:x", CodeOrigin::kMemfd), "w");
   table.Hash({.inode = 2}, 1);
   EXPECT_EQ(places, std::vector<CodePlace>{CodePlace::kProcessImage});
 }
 
 TEST_F(CodeTableTest, WithoutAKeyReaderNothingIsOpened) {
   CodeTable table(HostOnly, nullptr);
-  table.Learn({.inode = 1}, MakeCode(Write("a", "abc"), CodeOrigin::kHost));
+  table.Learn({.inode = 1}, MakeCode(Write("a", "abc"), CodeOrigin::kHost), "w");
   table.Hash({.inode = 1}, 1);
   EXPECT_EQ(table.Find({.inode = 1})->sha256, "");
   EXPECT_EQ(table.reasons().count("no_key_reader"), 1u);
@@ -205,7 +205,7 @@ TEST_F(CodeTableTest, PendingIsWorkedOffInBoundedSteps) {
   CodeTable table(HostOnly, &keys_, {.pending = 3});
   for (int i = 0; i < 4; ++i) {
     const std::string path = Write(fmt::format("f{}", i), std::string(100, static_cast<char>(i)));
-    table.Learn(KeyOf(path), MakeCode(path, CodeOrigin::kHost));
+    table.Learn(KeyOf(path), MakeCode(path, CodeOrigin::kHost), "w");
     table.HashLater(KeyOf(path), 1);
   }
   EXPECT_EQ(table.reasons().count("queue_full"), 1u);
@@ -216,14 +216,28 @@ TEST_F(CodeTableTest, PendingIsWorkedOffInBoundedSteps) {
 
 TEST_F(CodeTableTest, IsBoundedAndIgnoresTheUnknownKey) {
   CodeTable table(HostOnly, &keys_, {.entries = 10});
-  table.Learn({}, MakeCode("/kthread"));
+  table.Learn({}, MakeCode("/kthread"), "w");
   EXPECT_EQ(table.size(), 0u);
   for (uint64_t i = 1; i <= 1000; ++i) {
-    table.Learn({.inode = i}, MakeCode("/x"));
+    table.Learn({.inode = i}, MakeCode("/x"), "w");
   }
   EXPECT_EQ(table.size(), 10u);
   EXPECT_EQ(table.evictions(), 990u);
   EXPECT_EQ(table.Find({.inode = 1}), nullptr);
+}
+
+TEST_F(CodeTableTest, AWorkloadWithManyProgramsForgetsOnlyItsOwn) {
+  CodeTable table(HostOnly, &keys_, {.entries = 30, .per_workload = 10});
+  table.Learn({.inode = 5000}, MakeCode("/usr/bin/quiet"), "quiet");
+  table.Learn({.inode = 5001}, MakeCode("/bin/sh"), "loud");
+  for (uint64_t i = 1; i <= 1000; ++i) {
+    table.Learn({.inode = i}, MakeCode("/x"), "loud");
+    table.Find({.inode = 5001});  // Others run it too.
+  }
+  EXPECT_EQ(table.size(), 11u);
+  EXPECT_EQ(table.Find({.inode = 5000})->path, "/usr/bin/quiet");
+  EXPECT_EQ(table.Find({.inode = 5001})->path, "/bin/sh");
+  EXPECT_EQ(table.reasons().count("workload_full"), 991u);
 }
 
 TEST(MarkedPathTest, ACutPathEqualsNoWholePath) {

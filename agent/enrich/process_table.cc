@@ -66,22 +66,25 @@ ProcessInfo ProcessTable::Add(const ProcessContext& context, const Code& code,
   return info;
 }
 
+ProcessInfo ProcessTable::AddFork(const ProcessContext& context) {
+  const Entry* parent = context.parent.unknown() ? nullptr : processes_.Find(context.parent);
+  if (parent == nullptr || parent->key != context.code) {
+    return Describe(context);
+  }
+  return Add(context, CodeOf(context.parent, context.code), std::vector<std::string>(parent->argv));
+}
+
 ProcessInfo ProcessTable::Describe(const ProcessContext& context) {
-  Entry* entry = processes_.Find(context.id);
+  const Code* code = codes_->Find(context.code);
+  Entry* entry = context.id.unknown() ? nullptr : processes_.Find(context.id);
   Entry made;
   if (entry == nullptr) {
-    made = {.key = context.code,
-            .code = CodeOf(context.parent, context.code),
-            .argv = {},
-            .comm = context.comm};
-    const Entry* parent = processes_.Find(context.parent);
-    if (parent != nullptr && parent->key == context.code) {
-      made.argv = parent->argv;
-    }
+    made.key = context.code;
     entry = context.id.unknown() ? &made : &processes_.Put(context.id, std::move(made));
   }
-  if (const Code* code = codes_->Find(entry->key); code != nullptr) {
+  if (code != nullptr && entry->key == context.code) {
     entry->code.sha256 = code->sha256;  // It may have been hashed or named since.
+    entry->code.origin = code->origin;
     entry->code.path = entry->code.path.empty() ? code->path : entry->code.path;
   }
   entry->comm = context.comm;

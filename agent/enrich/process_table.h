@@ -25,8 +25,12 @@ class ProcessTable {
   ProcessInfo Add(const ProcessContext& context, const Code& code,
                   const std::vector<std::string>& argv);
 
-  // Who acted. A process not seen before (a fork, or its exec was lost) is noted from its context;
-  // a fork runs its parent's program with its parent's arguments.
+  // Notes a new process that runs its parent's program with its parent's arguments.
+  ProcessInfo AddFork(const ProcessContext& context);
+
+  // Who acted. Of a process not noted before only program and comm are known: its exec may have
+  // been a known behaviour, of which the kernel sends no record, so nothing is taken from the
+  // parent.
   ProcessInfo Describe(const ProcessContext& context);
 
   std::vector<ProcessInfo> DescribeAncestors(const ProcessContext& context);

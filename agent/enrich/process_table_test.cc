@@ -65,19 +65,30 @@ TEST_F(ProcessTableTest, AForkRunsItsParentsProgram) {
              {"python3", "job"});
   ProcessContext fork = Context(20, 5, 1);
   fork.parent = {10, 4};
-  const ProcessInfo info = table_.Describe(fork);
+  const ProcessInfo info = table_.AddFork(fork);
   EXPECT_EQ(info.code.script, "job");
   EXPECT_EQ(info.argv.size(), 2u);
   ProcessContext other = Context(21, 6, 9);  // The parent has execed since.
   other.parent = {10, 4};
-  EXPECT_EQ(table_.Describe(other).code.path, "");
+  EXPECT_EQ(table_.AddFork(other).code.path, "");
   EXPECT_TRUE(table_.Describe(other).argv.empty());
+}
+
+TEST_F(ProcessTableTest, NothingIsTakenFromAParentWhenTheExecWasNotReported) {
+  codes_.Learn(Context(10, 4, 1).code, MakeCode("/usr/bin/python3"), "w");
+  table_.Add(Context(10, 4, 1), MakeCode("/usr/bin/python3", CodeOrigin::kHost, "job"),
+             {"python3"});
+  ProcessContext child = Context(20, 5, 1);
+  child.parent = {10, 4};
+  EXPECT_EQ(table_.Describe(child).code.path, "/usr/bin/python3");
+  EXPECT_EQ(table_.Describe(child).code.script, "");
+  EXPECT_TRUE(table_.Describe(child).argv.empty());
 }
 
 TEST_F(ProcessTableTest, AProcessWhoseExecWasLostIsNamedByItsCode) {
   CodeKey key;
   key.inode = 7;
-  codes_.Learn(key, MakeCode("/usr/sbin/nginx", CodeOrigin::kHost));
+  codes_.Learn(key, MakeCode("/usr/sbin/nginx", CodeOrigin::kHost), "w");
   const ProcessInfo info = table_.Describe(Context(10, 4, 7));
   EXPECT_EQ(info.code.path, "/usr/sbin/nginx");
   EXPECT_TRUE(info.argv.empty());
@@ -86,7 +97,7 @@ TEST_F(ProcessTableTest, AProcessWhoseExecWasLostIsNamedByItsCode) {
 TEST_F(ProcessTableTest, AncestorsComeFromProcessesElseCodeElseComm) {
   CodeKey known_code;
   known_code.inode = 2;
-  codes_.Learn(known_code, MakeCode("/bin/sh"));
+  codes_.Learn(known_code, MakeCode("/bin/sh"), "w");
   table_.Add(Context(10, 4, 1), MakeCode("/usr/bin/python3", CodeOrigin::kHost, "job"),
              {"python3"});
   ProcessContext context = Context(30, 9, 3);

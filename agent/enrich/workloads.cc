@@ -32,6 +32,11 @@ std::optional<Binding> WorkloadTable::Apply(const CgroupEvent& event) {
                       .cgroup_path = event.path,
                       .container_id = std::move(parsed.container_id),
                       .runtime = std::move(parsed.runtime)};
+    auto name = names_.find(entry.workload);
+    if (name != names_.end() && name->second.cgroups >= limits_.per_workload) {
+      reasons_.Count("workload_full", "a workload has too many cgroups, a new one has no path");
+      return gone ? std::nullopt : BindingFor(event, entry.workload, entry.is_instance);
+    }
     Acquire(entry.workload, event.workload_number);
     known = cgroups_.emplace(event.cgroup_id, std::move(entry)).first;
     ++live_;
@@ -40,12 +45,16 @@ std::optional<Binding> WorkloadTable::Apply(const CgroupEvent& event) {
     Remove(event.cgroup_id);
     return std::nullopt;
   }
-  const uint64_t number = names_.at(known->second.workload).info.number;
-  const bool inherit_below = known->second.is_instance;
-  if (number == 0 || (number == event.workload_number && !inherit_below)) {
+  return BindingFor(event, known->second.workload, known->second.is_instance);
+}
+
+std::optional<Binding> WorkloadTable::BindingFor(const CgroupEvent& event, const std::string& name,
+                                                 bool is_instance) const {
+  const uint64_t number = names_.at(name).info.number;
+  if (number == 0 || (number == event.workload_number && !is_instance)) {
     return std::nullopt;
   }
-  return Binding{event.cgroup_id, number, inherit_below};
+  return Binding{event.cgroup_id, number, is_instance};
 }
 
 const WorkloadInfo& WorkloadTable::Acquire(const std::string& name, uint64_t offered_number) {

@@ -28,9 +28,10 @@ struct Binding {
 class WorkloadTable {
  public:
   struct Limits {
-    size_t cgroups = 32768;     // That are there.
-    size_t removed = 4096;      // Gone, and kept for late events.
-    size_t idle_names = 16384;  // Without any cgroup, kept so that the name gets its number back.
+    size_t cgroups = 32768;      // That are there.
+    size_t per_workload = 4096;  // Beyond it, the kernel's number alone attributes.
+    size_t removed = 4096;       // Gone, and kept for late events.
+    size_t idle_names = 16384;   // Without any cgroup, kept so that the name gets its number back.
   };
   struct Entry {
     InstanceInfo instance;
@@ -64,6 +65,8 @@ class WorkloadTable {
     size_t cgroups = 0;
   };
 
+  std::optional<Binding> BindingFor(const CgroupEvent& event, const std::string& name,
+                                    bool is_instance) const;
   const WorkloadInfo& Acquire(const std::string& name, uint64_t offered_number);
   void Release(const std::string& name);
   void Remove(uint64_t cgroup_id);

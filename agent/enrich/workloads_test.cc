@@ -93,7 +93,8 @@ TEST(WorkloadTableTest, ARemovalAloneStillNamesLateEvents) {
 }
 
 TEST(WorkloadTableTest, AFullTableRefusesTheNewAndKeepsTheOld) {
-  WorkloadTable table("c", From(1000), {.cgroups = 2, .removed = 1, .idle_names = 1});
+  WorkloadTable table("c", From(1000),
+                      {.cgroups = 2, .per_workload = 9, .removed = 1, .idle_names = 1});
   for (uint64_t id = 1; id <= 4; ++id) {
     table.Apply(Cgroup(Change::kCreated, id, fmt::format("/{}", id), id));
   }
@@ -103,8 +104,21 @@ TEST(WorkloadTableTest, AFullTableRefusesTheNewAndKeepsTheOld) {
   EXPECT_EQ(table.reasons().count("cgroup_table_full"), 2u);
 }
 
+TEST(WorkloadTableTest, AWorkloadWithManyCgroupsLeavesRoomForOthers) {
+  WorkloadTable table("c", From(1000), {.cgroups = 10, .per_workload = 4});
+  for (uint64_t id = 1; id <= 100; ++id) {
+    EXPECT_EQ(table.Apply(Cgroup(Change::kCreated, id, fmt::format("/a.service/{}", id), 7)),
+              (Binding{id, 7, true}));
+  }
+  EXPECT_EQ(table.cgroup_count(), 4u);
+  EXPECT_EQ(table.reasons().count("workload_full"), 96u);
+  table.Apply(Cgroup(Change::kCreated, 200, "/b.service", 8));
+  EXPECT_NE(table.FindCgroup(200), nullptr);
+}
+
 TEST(WorkloadTableTest, ChurnStaysBounded) {
-  WorkloadTable table("c", From(1 << 20), {.cgroups = 4, .removed = 3, .idle_names = 2});
+  WorkloadTable table("c", From(1 << 20),
+                      {.cgroups = 4, .per_workload = 9, .removed = 3, .idle_names = 2});
   for (uint64_t id = 1; id <= 1000; ++id) {
     table.Apply(Cgroup(Change::kCreated, id, fmt::format("/{}", id), id));
     table.Apply(Cgroup(Change::kRemoved, id, "", id));
