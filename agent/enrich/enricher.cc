@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/enrich/enricher.h"
+
+#include <utility>
+#include <variant>
+
+#include "agent/base/status.h"
+#include "agent/enrich/identity.h"
+#include "fmt/format.h"
+
+namespace vedette {
+
+absl::StatusOr<std::unique_ptr<Enricher>> Enricher::Create(Options options) {
+  VEDETTE_RETURN_IF_ERROR(CheckTrustDomain(options.cluster));
+  if (!options.open) {
+    return absl::InvalidArgumentError("the enricher needs a way to open programs");
+  }
+  return std::unique_ptr<Enricher>(new Enricher(std::move(options)));
+}
+
+Enricher::Enricher(Options options)
+    : unattributed_{.name = kUnattributed,
+                    .identity = SpiffeId(options.cluster, kUnattributed),
+                    .number = 0},
+      workloads_(options.cluster, std::move(options.new_number), options.workload_limits),
+      codes_(std::move(options.open), options.keys, options.code_limits),
+      processes_(options.boot_id, &codes_, options.processes),
+      dns_(options.dns_limits),
+      listeners_(options.listener_limits),
+      reasons_("enrich") {
+  dns_.SetResolvers(options.resolvers);
+}
+
+EnrichedEvent Enricher::Enrich(Event&& event) {
+  ++ledger_.received;
+  EnrichedEvent out;
+  out.event = std::move(event);
+  std::visit([&](const auto& body) { Fill(body, out); }, out.event.body);
+  ++ledger_.emitted;
+  return out;
+}
+
+std::vector<Binding> Enricher::TakeBindings() { return std::exchange(bindings_, {}); }
+
+void Enricher::Fill(const ExecEvent& body, EnrichedEvent& out) {
+  const ProcessContext& context = body.process;
+  FillWorkload(context.home_cgroup_id, context.workload_number, out);
+  Code code;
+  code.path = MarkedPath(body.path, body.path_truncated);
+  code.origin = body.origin;
+  code.script = body.script;
+  codes_.Learn(context.code, code, out.workload.name);
+  codes_.Hash(context.code, context.tgid);
+  if (const Code* known = codes_.Find(context.code); known != nullptr) {
+    code.sha256 = known->sha256;
+  }
+  out.process = processes_.Add(context, code, body.argv);
+  out.ancestors = processes_.DescribeAncestors(context);
+  out.parent_code = processes_.CodeOf(body.previous, body.parent_code);
+  if (out.parent_code->path.empty()) {
+    reasons_.Count("unknown_parent_code", "a program was started by code whose path is not known");
+  }
+}
+
+void Enricher::Fill(const ProcessSeenEvent& body, EnrichedEvent& out) {
+  const ProcessContext& context = body.process;
+  FillWorkload(context.home_cgroup_id, context.workload_number, out);
+  Code code;
+  code.path = MarkedPath(body.path, body.path_truncated);
+  code.origin = body.origin;
+  codes_.Learn(context.code, code, out.workload.name);
+  codes_.HashLater(context.code, context.tgid);
+  if (const Code* known = codes_.Find(context.code); known != nullptr) {
+    code.sha256 = known->sha256;
+  }
+  out.process = processes_.Add(context, code, body.argv);
+  out.ancestors = processes_.DescribeAncestors(context);
+}
+
+void Enricher::Fill(const ForkEvent& body, EnrichedEvent& out) {
+  FillWorkload(body.process.home_cgroup_id, body.process.workload_number, out);
+  out.process = processes_.AddFork(body.process);
+  out.ancestors = processes_.DescribeAncestors(body.process);
+}
+
+void Enricher::Fill(const FlowEvent& body, EnrichedEvent& out) {
+  FillProcess(body.process, out);
+  const bool attributed = out.workload.name != kUnattributed;
+  if (body.stage == FlowStage::kListening) {
+    if (attributed) {
+      listeners_.Listen(out.workload.name, body);
+    }
+    return;
+  }
+  if (body.stage == FlowStage::kClosed) {
+    listeners_.Close(body);
+  }
+  out.peer = Peer(body, attributed ? out.workload.name : "", out.event.header.time);
+}
+
+void Enricher::Fill(const DnsEvent& body, EnrichedEvent& out) {
+  FillProcess(body.process, out);
+  // Workloads that are not told apart must not give each other names.
+  if (out.workload.name != kUnattributed) {
+    dns_.Observe(out.workload.name, body, out.event.header.time);
+  }
+}
+
+void Enricher::Fill(const CgroupEvent& body, EnrichedEvent& out) {
+  if (std::optional<Binding> binding = workloads_.Apply(body)) {
+    bindings_.push_back(*binding);
+  }
+  FillWorkload(body.cgroup_id, body.workload_number, out);
+}
+
+void Enricher::Fill(const OverflowEvent& body, EnrichedEvent& out) {
+  FillWorkload(0, body.workload_number, out);
+}
+
+void Enricher::FillProcess(const ProcessContext& context, EnrichedEvent& out) {
+  FillWorkload(context.home_cgroup_id, context.workload_number, out);
+  out.process = processes_.Describe(context);
+  out.ancestors = processes_.DescribeAncestors(context);
+}
+
+void Enricher::FillWorkload(uint64_t cgroup_id, uint64_t number, EnrichedEvent& out) {
+  if (const WorkloadTable::Entry* entry = workloads_.FindCgroup(cgroup_id); entry != nullptr) {
+    out.instance = entry->instance;
+    out.workload = *workloads_.FindName(entry->workload);
+    return;
+  }
+  out.instance.cgroup_id = cgroup_id;
+  if (const WorkloadInfo* workload = workloads_.FindNumber(number); workload != nullptr) {
+    out.workload = *workload;
+    return;
+  }
+  out.workload = unattributed_;
+  ++ledger_.unattributed;
+  reasons_.Count("unattributed", "an event of a cgroup that is not known has no workload");
+}
+
+PeerInfo Enricher::Peer(const FlowEvent& flow, const std::string& workload, absl::Time time) {
+  PeerInfo peer;
+  peer.endpoint = flow.remote;
+  peer.network = NetworkOf(flow.remote.address);
+  if (flow.direction == FlowDirection::kOutbound && !workload.empty()) {
+    peer.dns_name = dns_.NameOf(workload, flow.remote.address, time);
+  }
+  peer.workload = listeners_.PeerOf(flow);
+  return peer;
+}
+
+std::map<std::string, uint64_t> Enricher::Degradations() const {
+  std::map<std::string, uint64_t> all;
+  const std::pair<const char*, const Reasons*> tables[] = {{"workloads", &workloads_.reasons()},
+                                                           {"code", &codes_.reasons()},
+                                                           {"dns", &dns_.reasons()},
+                                                           {"listeners", &listeners_.reasons()},
+                                                           {"enrich", &reasons_}};
+  for (const auto& [table, reasons] : tables) {
+    for (const auto& [reason, count] : reasons->counts()) {
+      all[fmt::format("{}/{}", table, reason)] = count;
+    }
+  }
+  if (codes_.evictions() > 0) {
+    all["code/evicted"] = codes_.evictions();
+  }
+  if (processes_.evictions() > 0) {
+    all["processes/evicted"] = processes_.evictions();
+  }
+  return all;
+}
+
+}  // namespace vedette

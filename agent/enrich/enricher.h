@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "agent/enrich/code_table.h"
+#include "agent/enrich/dns_tracker.h"
+#include "agent/enrich/enriched_event.h"
+#include "agent/enrich/peer.h"
+#include "agent/enrich/process_table.h"
+#include "agent/enrich/workloads.h"
+
+namespace vedette {
+
+// The workload of an event whose cgroup and number are both unknown; no real workload is called so.
+inline constexpr char kUnattributed[] = "unattributed";
+
+// Event → EnrichedEvent: gives what the kernel numbers its stable name. Owned by the pipeline
+// thread. Every event that comes in goes out; a full table costs a name, never an event. It opens
+// programs to hash them and reads no other file, writes no map, and judges nothing.
+class Enricher {
+ public:
+  struct Options {
+    std::string cluster;  // The trust domain of identities; see CheckTrustDomain.
+    std::string boot_id;  // As in /proc/sys/kernel/random/boot_id.
+    std::vector<IpAddress> resolvers;
+    WorkloadTable::NumberSource new_number;
+    CodeOpener open = OpenCode;
+    KeyReader* keys = nullptr;  // Outlives the enricher; without it nothing is hashed.
+    WorkloadTable::Limits workload_limits;
+    CodeTable::Limits code_limits;
+    size_t processes = ProcessTable::kDefaultProcesses;
+    DnsTracker::Limits dns_limits;
+    ListenerTable::Limits listener_limits;
+  };
+  struct Ledger {
+    uint64_t received = 0;
+    uint64_t emitted = 0;
+    uint64_t unattributed = 0;  // Of the emitted ones.
+  };
+
+  static absl::StatusOr<std::unique_ptr<Enricher>> Create(Options options);
+
+  EnrichedEvent Enrich(Event&& event);
+
+  // What the kernel must be told since the last call, in order. To be applied before the next
+  // batch.
+  std::vector<Binding> TakeBindings();
+
+  // Programs that ran before the agent are hashed here, by the caller's idle time; returns how many
+  // still wait. See CodeTable::HashPending.
+  size_t HashPending(uint64_t max_bytes) { return codes_.HashPending(max_bytes); }
+
+  void SetResolvers(const std::vector<IpAddress>& addresses) { dns_.SetResolvers(addresses); }
+
+  const WorkloadTable& workloads() const { return workloads_; }
+  const Ledger& ledger() const { return ledger_; }
+  // "<table>/<reason>" → how often something was less than complete.
+  std::map<std::string, uint64_t> Degradations() const;
+
+ private:
+  explicit Enricher(Options options);
+
+  void Fill(const ExecEvent& body, EnrichedEvent& out);
+  void Fill(const ProcessSeenEvent& body, EnrichedEvent& out);
+  void Fill(const ForkEvent& body, EnrichedEvent& out);
+  void Fill(const ExitEvent& body, EnrichedEvent& out) { FillProcess(body.process, out); }
+  void Fill(const CredentialEvent& body, EnrichedEvent& out) { FillProcess(body.process, out); }
+  void Fill(const FlowEvent& body, EnrichedEvent& out);
+  void Fill(const DnsEvent& body, EnrichedEvent& out);
+  void Fill(const CgroupEvent& body, EnrichedEvent& out);
+  void Fill(const MoveEvent& body, EnrichedEvent& out) { FillProcess(body.process, out); }
+  void Fill(const OverflowEvent& body, EnrichedEvent& out);
+
+  void FillProcess(const ProcessContext& context, EnrichedEvent& out);
+  void FillWorkload(uint64_t cgroup_id, uint64_t number, EnrichedEvent& out);
+  PeerInfo Peer(const FlowEvent& flow, const std::string& workload, absl::Time time);
+
+  const WorkloadInfo unattributed_;
+  WorkloadTable workloads_;
+  CodeTable codes_;
+  ProcessTable processes_;
+  DnsTracker dns_;
+  ListenerTable listeners_;
+  std::vector<Binding> bindings_;
+  Ledger ledger_;
+  Reasons reasons_;
+};
+
+}  // namespace vedette

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/enrich/resolvers.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace vedette {
+namespace {
+
+std::vector<std::string> Parsed(std::string_view text) {
+  std::vector<std::string> out;
+  for (const IpAddress& address : ParseResolvConf(text)) {
+    out.push_back(address.ToString());
+  }
+  return out;
+}
+
+using Names = std::vector<std::string>;
+
+TEST(ResolvConfTest, NameserversInOrder) {
+  EXPECT_EQ(Parsed("# comment\nsearch example\nnameserver 127.0.0.53\n"
+                   "  nameserver\t10.0.0.1 # inline\noptions edns0\nnameserver fe80::1%eth0"),
+            (Names{"127.0.0.53", "10.0.0.1", "fe80::1"}));
+}
+
+TEST(ResolvConfTest, LinesThatNameNoAddressAreSkipped) {
+  EXPECT_EQ(Parsed("nameserver\nnameserver dns.example\n;nameserver 1.1.1.1\nnameservers 1.1.1.1\n"
+                   "NAMESERVER 1.1.1.1\nnameserver 1.1.1\n\xff\xfe\nnameserver 9.9.9.9\r\n"),
+            (Names{"9.9.9.9"}));
+  EXPECT_EQ(Parsed(""), Names());
+  EXPECT_EQ(Parsed(std::string_view("nameserver 1.1.1.1\0x\n", 21)), Names());
+}
+
+TEST(ResolvConfTest, IsBounded) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) {
+    text += "nameserver 10.0.0.1\n";
+  }
+  EXPECT_EQ(Parsed(text).size(), kMaxResolvers);
+}
+
+TEST(ResolvConfTest, AMissingFileSaysWhatFollows) {
+  const auto resolvers = ReadResolvConf(testing::TempDir() + "no/such/resolv.conf");
+  EXPECT_EQ(resolvers.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(resolvers.status().message().find("no/such/resolv.conf"), absl::string_view::npos);
+  EXPECT_TRUE(ReadResolvConf("/dev/null").ok());
+}
+
+TEST(TrustedResolversTest, MappedAndPlainIpv4AreOneAndThePortCounts) {
+  TrustedResolvers trusted;
+  trusted.Set({ParseIpAddress("::ffff:10.0.0.1").value()});
+  EXPECT_TRUE(trusted.Trusts({ParseIpAddress("10.0.0.1").value(), 53}));
+  EXPECT_FALSE(trusted.Trusts({ParseIpAddress("10.0.0.1").value(), 5353}));
+  EXPECT_FALSE(trusted.Trusts({ParseIpAddress("127.0.0.53").value(), 53}));
+}
+
+}  // namespace
+}  // namespace vedette

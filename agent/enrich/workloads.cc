@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/enrich/workloads.h"
+
+#include <utility>
+
+#include "agent/enrich/cgroup_path.h"
+#include "agent/enrich/identity.h"
+
+namespace vedette {
+
+WorkloadTable::WorkloadTable(std::string cluster, NumberSource new_number, Limits limits)
+    : cluster_(std::move(cluster)),
+      new_number_(std::move(new_number)),
+      limits_(limits),
+      removed_(limits.removed),
+      idle_(limits.idle_names),
+      reasons_("workloads") {}
+
+std::optional<Binding> WorkloadTable::Apply(const CgroupEvent& event) {
+  const bool gone = event.change == CgroupEvent::Change::kRemoved;
+  auto known = cgroups_.find(event.cgroup_id);
+  if (known == cgroups_.end()) {
+    if (live_ >= limits_.cgroups) {
+      reasons_.Count("cgroup_table_full", "too many cgroups at once, a new one is not attributed");
+      return std::nullopt;
+    }
+    CgroupName parsed = ParseCgroupPath(event.path);
+    Entry entry;
+    entry.workload = BoundedName(std::move(parsed.workload));
+    entry.is_instance = parsed.is_instance;
+    entry.instance = {.cgroup_id = event.cgroup_id,
+                      .cgroup_path = event.path,
+                      .container_id = std::move(parsed.container_id),
+                      .runtime = std::move(parsed.runtime)};
+    auto name = names_.find(entry.workload);
+    if (name != names_.end() && name->second.cgroups >= limits_.per_workload) {
+      reasons_.Count("workload_full", "a workload has too many cgroups, a new one has no path");
+      return gone ? std::nullopt : BindingFor(event, entry.workload, entry.is_instance);
+    }
+    Acquire(entry.workload, event.workload_number);
+    known = cgroups_.emplace(event.cgroup_id, std::move(entry)).first;
+    ++live_;
+  }
+  if (gone) {
+    Remove(event.cgroup_id);
+    return std::nullopt;
+  }
+  return BindingFor(event, known->second.workload, known->second.is_instance);
+}
+
+std::optional<Binding> WorkloadTable::BindingFor(const CgroupEvent& event, const std::string& name,
+                                                 bool is_instance) const {
+  const uint64_t number = names_.at(name).info.number;
+  if (number == 0 || (number == event.workload_number && !is_instance)) {
+    return std::nullopt;
+  }
+  return Binding{event.cgroup_id, number, is_instance};
+}
+
+const WorkloadInfo& WorkloadTable::Acquire(const std::string& name, uint64_t offered_number) {
+  auto [found, is_new] = names_.try_emplace(name);
+  Name& entry = found->second;
+  if (is_new) {
+    entry.info.name = name;
+    entry.info.identity = SpiffeId(cluster_, name);
+  }
+  if (entry.info.number == 0) {
+    entry.info.number = NumberFor(offered_number);
+    if (entry.info.number != 0) {
+      names_by_number_[entry.info.number] = name;
+    }
+  }
+  if (entry.cgroups++ == 0) {
+    idle_.Erase(name);
+  }
+  return entry.info;
+}
+
+uint64_t WorkloadTable::NumberFor(uint64_t offered) {
+  if (offered != 0 && !names_by_number_.contains(offered)) {
+    return offered;
+  }
+  const uint64_t number = new_number_ ? new_number_() : 0;
+  if (number == 0 || names_by_number_.contains(number)) {
+    reasons_.Count("no_number",
+                   "a workload got no number of its own, so the kernel's cache does not serve it");
+    return 0;
+  }
+  return number;
+}
+
+void WorkloadTable::Remove(uint64_t cgroup_id) {
+  Entry& entry = cgroups_.at(cgroup_id);
+  if (entry.removed) {
+    return;
+  }
+  entry.removed = true;
+  --live_;
+  removed_.Put(cgroup_id, 0, [this](const uint64_t& oldest, char&) {
+    auto found = cgroups_.find(oldest);
+    Release(found->second.workload);
+    cgroups_.erase(found);
+  });
+}
+
+void WorkloadTable::Release(const std::string& name) {
+  Name& entry = names_.at(name);
+  if (--entry.cgroups > 0) {
+    return;
+  }
+  idle_.Put(name, 0, [this](const std::string& oldest, char&) {
+    auto found = names_.find(oldest);
+    names_by_number_.erase(found->second.info.number);
+    names_.erase(found);
+  });
+}
+
+const WorkloadTable::Entry* WorkloadTable::FindCgroup(uint64_t cgroup_id) const {
+  auto found = cgroups_.find(cgroup_id);
+  return found == cgroups_.end() ? nullptr : &found->second;
+}
+
+const WorkloadInfo* WorkloadTable::FindName(const std::string& name) const {
+  auto found = names_.find(name);
+  return found == names_.end() ? nullptr : &found->second.info;
+}
+
+const WorkloadInfo* WorkloadTable::FindNumber(uint64_t number) const {
+  auto found = names_by_number_.find(number);
+  return found == names_by_number_.end() ? nullptr : FindName(found->second);
+}
+
+}  // namespace vedette
