@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/runc_container.h"
 
+#include <errno.h>
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -143,6 +146,9 @@ absl::Status RuncContainer::MakeBundle(const RuncOptions& options) {
 }
 
 absl::Status RuncContainer::Run() {
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+    return absl::ErrnoToStatus(errno, "PR_SET_CHILD_SUBREAPER");
+  }
   // The detached container keeps runc's streams. Files, not pipes: nobody will read them.
   const std::string log = bundle_ / "runc.log";
   const std::vector<std::string> runc =
@@ -153,6 +159,7 @@ absl::Status RuncContainer::Run() {
   if (result.exit_code != 0) {
     return absl::InternalError("runc run: " + ReadFile(log) + result.err);
   }
+  // The first process is nobody's child once runc has left; this process adopts and reaps it.
   pid_ = static_cast<pid_t>(strtol(ReadFile(bundle_ / "pid").c_str(), nullptr, 10));
   return pid_ > 0 ? absl::OkStatus() : absl::InternalError("runc wrote no pid");
 }
@@ -163,6 +170,9 @@ RuncContainer::~RuncContainer() {
   if (pid_ > 0 && (!result.ok() || result->exit_code != 0)) {
     fmt::print(stderr, "runc delete {}: {}\n", id_,
                result.ok() ? result->err : result.status().ToString());
+  }
+  if (pid_ > 0) {
+    WaitFor([this] { return waitpid(pid_, nullptr, WNOHANG) != 0; });
   }
   RemoveEmptyParents(cgroup_path_);
 }
