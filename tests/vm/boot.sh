@@ -109,7 +109,7 @@ timeout --kill-after=5 "$seconds" qemu-system-x86_64 \
 
 # The serial line ends its lines with \r\n, and the firmware plays with the screen.
 sed -i 's/\r//g; s/\x1b\[[0-9;?]*[A-Za-z]//g; s/\x1bc//g' "$output"
-sed -n '/^VEDETTE_VM_BEGIN/,/^VEDETTE_VM_EXIT=/p' "$output" | grep -v '^VEDETTE_VM_' || true
+sed -n '/^VEDETTE_VM_BEGIN/,/^VEDETTE_VM_EXIT=/p' "$output" | grep -v '^VEDETTE_VM_' | sed '${/^$/d}' || true
 code="$(sed -n 's/^VEDETTE_VM_EXIT=\([0-9]*\)$/\1/p' "$output" | tail -n 1)"
 if [[ -z "$code" ]]; then
   echo "boot.sh: the last lines of the console:" >&2
