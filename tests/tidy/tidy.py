@@ -259,7 +259,7 @@ def licences(tree):
         wanted = "GPL-2.0-only OR BSD-2-Clause" if source.path.startswith("bpf/") else "Apache-2.0"
         lines = source.text.splitlines()
         first = next((line for line in lines[:2] if not line.startswith("#!")), "")
-        if not first.rstrip().endswith(f"SPDX-License-Identifier: {wanted}"):
+        if not first.rstrip(" */").endswith(f"SPDX-License-Identifier: {wanted}"):
             yield source.path, 1, f"begins with SPDX-License-Identifier: {wanted}"
 
 

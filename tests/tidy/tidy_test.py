@@ -27,7 +27,7 @@ CLEAN = {
     "bpf/wire/exec.h": GPL
     + "enum { kExec = 1 };\n// A pointer * or a bool in a comment.\n"
     + "struct wire_exec {\n  __u32 tgid;\n};\n",
-    "bpf/probes/process.bpf.c": GPL
+    "bpf/probes/process.bpf.c": "/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */\n"
     + 'char license[] SEC("license") = "Dual BSD/GPL";\n'
     + PROGRAM
     + "int BPF_PROG(process_exec, struct task_struct* p) {\n  return 0;\n}\n",
