@@ -92,9 +92,11 @@ def entries(junit, gtest_dir, build_dir):
         # A crash, a leak or a time-out is not in the binary's own list.
         if status == "fail" and not any(case[0] == "failed" for case in cases):
             tail = "\n".join(output.strip().splitlines()[-25:])
-            message = entry.find("failure")
-            why = message.get("message", "") if message is not None else ""
-            yield "failed", name, f"{why}\n{tail}".strip(), repeat
+            seconds = float(entry.get("time") or 0)
+            yield "failed", name, f"failed after {seconds:.1f} s\n{tail}".strip(), repeat
+        elif entry.find("skipped") is not None and output.strip():
+            # SKIP_RETURN_CODE: the last line of a script says what it needs.
+            yield *_named(judge_skip(output.strip().splitlines()[-1]), name), repeat
         elif status in ("notrun", "disabled"):
             yield "failed", name, "ctest did not run it", repeat
         elif not cases and status == "run":

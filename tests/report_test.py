@@ -12,10 +12,12 @@ import report
 JUNIT = """<?xml version="1.0" encoding="UTF-8"?>
 <testsuite name="Linux-c++">
   <testcase name="a_test" status="run"><system-out>a</system-out></testcase>
-  <testcase name="crash_test" status="fail"><failure message="Segfault"/>
+  <testcase name="crash_test" status="fail" time="1.5"><failure message=""/>
     <system-out>last words</system-out></testcase>
   <testcase name="tidy" status="run"/>
   <testcase name="gone_test" status="notrun"/>
+  <testcase name="script" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/>
+    <system-out>begin&#x0A;needs BPF LSM</system-out></testcase>
 </testsuite>
 """
 GTEST = """<?xml version="1.0" encoding="UTF-8"?>
@@ -52,10 +54,11 @@ class ReportTest(unittest.TestCase):
                 ("failed", "crash_test"),
                 ("passed", "tidy"),
                 ("failed", "gone_test"),
+                ("skipped", "script"),
             ],
         )
         self.assertEqual(found[1][3], "build/dev/a_test --gtest_filter=S.Bad")
-        self.assertIn("Segfault", found[4][2])
+        self.assertIn("1.5 s", found[4][2])
         self.assertIn("last words", found[4][2])
 
     def test_a_crash_after_good_cases_is_a_failure(self):
