@@ -36,10 +36,15 @@ endfunction()
 
 # vedette_test(NAME LABEL label SOURCES file... [DEPS target...])
 # One GoogleTest binary, one ctest entry. Runs in the source directory, so that test data is found.
+# The target tests_<label> builds all binaries of a label.
 function(vedette_test name)
   cmake_parse_arguments(ARG "" "LABEL" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} vedette_options GTest::gmock GTest::gtest GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL})
+  if(NOT TARGET tests_${ARG_LABEL})
+    add_custom_target(tests_${ARG_LABEL})
+  endif()
+  add_dependencies(tests_${ARG_LABEL} ${name})
 endfunction()

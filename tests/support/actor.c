@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+// Does acts on request, so that a test knows exactly what the kernel saw. One static binary: the
+// same on the machine, in a container and in a virtual machine. Each argument is one act,
+// `name[:argument[:argument]]`; they are done in order. An act that could not be done ends the
+// program with 1 and one line on stderr; what it counted goes to stdout, one line per act.
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_FIELDS 4
+
+struct act {
+  const char* name;
+  const char* help;
+  void (*run)(char** fields, int count);
+};
+
+static _Noreturn void fail(const char* what) {
+  fprintf(stderr, "vedette_actor: %s: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+static long number(char** fields, int count, int index, long fallback) {
+  return index < count ? strtol(fields[index], NULL, 10) : fallback;
+}
+
+static struct sockaddr_in loopback(unsigned host, long port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + host);
+  return address;
+}
+
+static int tcp_socket(void) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail("socket");
+  return fd;
+}
+
+static unsigned bound_port(int fd) {
+  struct sockaddr_in address = {0};
+  socklen_t size = sizeof(address);
+  if (getsockname(fd, (struct sockaddr*)&address, &size) != 0) fail("getsockname");
+  return ntohs(address.sin_port);
+}
+
+static void reap(pid_t pid, const char* what) {
+  int status = 0;
+  if (waitpid(pid, &status, 0) != pid) fail(what);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+  errno = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+  fail(what);
+}
+
+static void spawn(const char* path) {
+  pid_t pid = fork();
+  if (pid < 0) fail("fork");
+  if (pid == 0) {
+    execl(path, path, "nothing", (char*)NULL);
+    _exit(errno);
+  }
+  reap(pid, path);
+}
+
+static void act_nothing(char** fields, int count) {
+  (void)fields;
+  (void)count;
+}
+
+static void act_exec(char** fields, int count) {
+  long times = number(fields, count, 1, 1);
+  const char* path = count > 2 ? fields[2] : "/proc/self/exe";
+  for (long i = 0; i < times; i++) spawn(path);
+  printf("exec done=%ld\n", times);
+}
+
+static void act_fork(char** fields, int count) {
+  long times = number(fields, count, 1, 1);
+  for (long i = 0; i < times; i++) {
+    pid_t pid = fork();
+    if (pid < 0) fail("fork");
+    if (pid == 0) _exit(0);
+    reap(pid, "fork");
+  }
+  printf("fork done=%ld\n", times);
+}
+
+static void act_connect(char** fields, int count) {
+  long port = number(fields, count, 1, 1);
+  long times = number(fields, count, 2, 1);
+  long failed = 0;
+  for (long i = 0; i < times; i++) {
+    int fd = tcp_socket();
+    struct sockaddr_in to = loopback(1, port);
+    if (connect(fd, (struct sockaddr*)&to, sizeof(to)) != 0) failed++;
+    close(fd);
+  }
+  printf("connect ok=%ld failed=%ld\n", times - failed, failed);
+}
+
+static void act_connect6(char** fields, int count) {
+  long times = number(fields, count, 2, 1);
+  const char* host = count > 3 ? fields[3] : "";
+  struct sockaddr_in6 to = {.sin6_family = AF_INET6};
+  to.sin6_port = htons((unsigned short)number(fields, count, 1, 1));
+  to.sin6_addr = in6addr_loopback;
+  if (strcmp(host, "mapped") == 0) inet_pton(AF_INET6, "::ffff:127.0.0.1", &to.sin6_addr);
+  long failed = 0;
+  for (long i = 0; i < times; i++) {
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) fail("socket");
+    if (connect(fd, (struct sockaddr*)&to, sizeof(to)) != 0) failed++;
+    close(fd);
+  }
+  printf("connect6 ok=%ld failed=%ld\n", times - failed, failed);
+}
+
+// One socket, one datagram to each of 127.0.0.1, 127.0.0.2, ... nobody has to listen.
+static void act_udp(char** fields, int count) {
+  long times = number(fields, count, 1, 1);
+  long port = number(fields, count, 2, 9);
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail("socket");
+  long failed = 0;
+  for (long i = 0; i < times; i++) {
+    struct sockaddr_in to = loopback(1 + (unsigned)(i % 0xfffffd), port);
+    if (sendto(fd, "x", 1, 0, (struct sockaddr*)&to, sizeof(to)) != 1) failed++;
+  }
+  close(fd);
+  printf("udp ok=%ld failed=%ld\n", times - failed, failed);
+}
+
+static int listening(int bind_first, long port) {
+  int fd = tcp_socket();
+  struct sockaddr_in address = loopback(1, port);
+  if (bind_first && bind(fd, (struct sockaddr*)&address, sizeof(address)) != 0) fail("bind");
+  if (listen(fd, 128) != 0) fail("listen");
+  printf("listen port=%u\n", bound_port(fd));
+  fflush(stdout);
+  return fd;
+}
+
+// Without a bind the kernel picks the port, and no bind hook sees it. The socket stays open.
+static void act_listen(char** fields, int count) {
+  (void)fields;
+  (void)count;
+  listening(0, 0);
+}
+
+static void act_bind(char** fields, int count) { listening(1, number(fields, count, 1, 0)); }
+
+// Accepts connections and closes each after the peer has.
+static void act_serve(char** fields, int count) {
+  long times = number(fields, count, 1, 1);
+  int fd = listening(1, number(fields, count, 2, 0));
+  for (long i = 0; i < times; i++) {
+    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    if (peer < 0) fail("accept");
+    char buffer[4096];
+    while (read(peer, buffer, sizeof(buffer)) > 0) {
+    }
+    close(peer);
+  }
+  close(fd);
+  printf("serve done=%ld\n", times);
+}
+
+// Listens, connects to itself and sends bytes over: every step of a TCP flow from one process.
+static void act_flow(char** fields, int count) {
+  long bytes = number(fields, count, 1, 1);
+  int server = listening(1, 0);
+  int client = tcp_socket();
+  struct sockaddr_in to = loopback(1, bound_port(server));
+  if (connect(client, (struct sockaddr*)&to, sizeof(to)) != 0) fail("connect");
+  int peer = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+  if (peer < 0) fail("accept");
+  char buffer[4096] = {0};
+  for (long left = bytes; left > 0;) {
+    long chunk = left < (long)sizeof(buffer) ? left : (long)sizeof(buffer);
+    if (write(client, buffer, (size_t)chunk) != chunk) fail("write");
+    for (long got = 0; got < chunk;) {
+      ssize_t n = read(peer, buffer, sizeof(buffer));
+      if (n <= 0) fail("read");
+      got += n;
+    }
+    left -= chunk;
+  }
+  close(client);
+  close(peer);
+  close(server);
+  printf("flow bytes=%ld\n", bytes);
+}
+
+static void act_setuid(char** fields, int count) {
+  uid_t uid = (uid_t)number(fields, count, 1, 65534);
+  if (setresuid(uid, uid, uid) != 0) fail("setresuid");
+  printf("setuid uid=%u\n", uid);
+}
+
+static void* thread_nothing(void* arg) { return arg; }
+
+static void act_thread(char** fields, int count) {
+  long times = number(fields, count, 1, 1);
+  for (long i = 0; i < times; i++) {
+    pthread_t thread;
+    if ((errno = pthread_create(&thread, NULL, thread_nothing, NULL)) != 0) fail("pthread_create");
+    pthread_join(thread, NULL);
+  }
+  printf("thread done=%ld\n", times);
+}
+
+static void* thread_exec(void* path) {
+  execl(path, path, "nothing", (char*)NULL);
+  fail(path);
+}
+
+// A thread that is not the leader executes: the kernel gives it the leader's thread id. In a child,
+// so that the acts after this one are still done.
+static void act_thread_exec(char** fields, int count) {
+  pid_t pid = fork();
+  if (pid < 0) fail("fork");
+  if (pid == 0) {
+    pthread_t thread;
+    char* path = count > 1 ? fields[1] : "/proc/self/exe";
+    if ((errno = pthread_create(&thread, NULL, thread_exec, path)) != 0) fail("pthread_create");
+    pthread_join(thread, NULL);
+    _exit(1);
+  }
+  reap(pid, "thread-exec");
+  printf("thread-exec done=1\n");
+}
+
+static void* thread_last(void* arg) {
+  pthread_join(*(pthread_t*)arg, NULL);
+  exit(0);
+}
+
+// The leader ends first, the other thread ends the process.
+static void act_leader_exit(char** fields, int count) {
+  (void)fields;
+  (void)count;
+  pid_t pid = fork();
+  if (pid < 0) fail("fork");
+  if (pid == 0) {
+    static pthread_t leader;
+    pthread_t thread;
+    leader = pthread_self();
+    if ((errno = pthread_create(&thread, NULL, thread_last, &leader)) != 0) fail("pthread_create");
+    pthread_exit(NULL);
+  }
+  reap(pid, "leader-exit");
+  printf("leader-exit done=1\n");
+}
+
+// Until a line or the end of stdin: the test says when to go on.
+static void act_wait(char** fields, int count) {
+  (void)fields;
+  (void)count;
+  printf("wait pid=%d\n", getpid());
+  fflush(stdout);
+  for (char c = 0; c != '\n' && read(STDIN_FILENO, &c, 1) == 1;) {
+  }
+}
+
+// Until a signal ends it, whatever stdin is: the first process of a container.
+static void act_pause(char** fields, int count) {
+  (void)fields;
+  (void)count;
+  for (;;) pause();
+}
+
+static void act_become(char** fields, int count) {
+  if (count < 2) {
+    errno = EINVAL;
+    fail("become");
+  }
+  fflush(stdout);
+  execl(fields[1], fields[1], count > 2 ? fields[2] : (char*)NULL, (char*)NULL);
+  fail(fields[1]);
+}
+
+static void act_exit(char** fields, int count) { exit((int)number(fields, count, 1, 0)); }
+
+static const struct act kActs[] = {
+    {"exec", "exec[:TIMES[:PATH]]        children that execute PATH (itself)", act_exec},
+    {"fork", "fork[:TIMES]               children that only exit", act_fork},
+    {"connect", "connect:PORT[:TIMES]       TCP to 127.0.0.1", act_connect},
+    {"connect6", "connect6:PORT[:TIMES[:mapped]]  TCP to ::1 or ::ffff:127.0.0.1", act_connect6},
+    {"udp", "udp[:DESTINATIONS[:PORT]]  one datagram to each of 127.0.0.1, 127.0.0.2, ...",
+     act_udp},
+    {"listen", "listen                     TCP without bind, stays open", act_listen},
+    {"bind", "bind[:PORT]                TCP bind and listen, stays open", act_bind},
+    {"serve", "serve[:TIMES[:PORT]]       accept connections, read each to its end", act_serve},
+    {"flow", "flow[:BYTES]               a TCP flow to itself", act_flow},
+    {"setuid", "setuid[:UID]               drop to UID (65534)", act_setuid},
+    {"thread", "thread[:TIMES]             threads that only end", act_thread},
+    {"thread-exec", "thread-exec[:PATH]         a child whose second thread executes",
+     act_thread_exec},
+    {"leader-exit", "leader-exit                a child whose leader ends first", act_leader_exit},
+    {"wait", "wait                       until a line or the end of stdin", act_wait},
+    {"pause", "pause                      until a signal", act_pause},
+    {"become", "become:PATH[:ARGUMENT]     execute PATH in this process", act_become},
+    {"exit", "exit[:CODE]                end here", act_exit},
+    {"nothing", "nothing                    do nothing", act_nothing},
+};
+
+static int usage(const char* unknown) {
+  if (unknown) fprintf(stderr, "vedette_actor: unknown act '%s'; the acts are:\n", unknown);
+  for (size_t i = 0; i < sizeof(kActs) / sizeof(kActs[0]); i++) {
+    fprintf(unknown ? stderr : stdout, "  %s\n", kActs[i].help);
+  }
+  return unknown ? 2 : 0;
+}
+
+static const struct act* find(const char* name) {
+  for (size_t i = 0; i < sizeof(kActs) / sizeof(kActs[0]); i++) {
+    if (strcmp(kActs[i].name, name) == 0) return &kActs[i];
+  }
+  return NULL;
+}
+
+int main(int argc, char** argv) {
+  if (argc < 2 || strcmp(argv[1], "--help") == 0) return usage(NULL);
+  for (int i = 1; i < argc; i++) {
+    char* fields[MAX_FIELDS] = {0};
+    int count = 0;
+    for (char* rest = argv[i]; rest && count < MAX_FIELDS; count++) {
+      fields[count] = strsep(&rest, ":");
+    }
+    const struct act* act = find(fields[0]);
+    if (!act) return usage(fields[0]);
+    act->run(fields, count);
+    fflush(stdout);
+  }
+  return 0;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/base/unique_fd.h"
+#include "tests/support/child.h"
+
+namespace vedette::testing {
+
+// Where the v2 hierarchy is mounted, by /proc/self/mountinfo: on a hybrid layout it is a
+// subdirectory of the cgroup root. NotFound when there is none.
+absl::StatusOr<std::string> CgroupV2Mount();
+
+// A cgroup of the v2 hierarchy with a name of its own. At the end every process in it is killed
+// (nobody else knows the name) and it is removed, with the cgroups below. Needs root. One thread.
+class ScopedCgroup {
+ public:
+  // Below `parent`, a path in the hierarchy ("/" is its root). `suffix` is appended to the unique
+  // name, so that a test can ask for what looks like a unit ("x.service").
+  static absl::StatusOr<ScopedCgroup> Create(std::string_view parent = "/",
+                                             std::string_view suffix = "");
+  ScopedCgroup(ScopedCgroup&& other) noexcept;
+  ScopedCgroup& operator=(ScopedCgroup&&) = delete;
+  ~ScopedCgroup();
+
+  const std::string& directory() const { return directory_; }  // In the file system.
+  const std::string& path() const { return path_; }            // In the hierarchy: "/…".
+  int fd() const { return fd_.get(); }
+  uint64_t id() const;  // As bpf_get_current_cgroup_id gives it.
+
+  // Starts a process that is born here: no move is seen.
+  absl::StatusOr<Child> Spawn(std::vector<std::string> argv) const;
+  absl::StatusOr<ChildResult> Run(std::vector<std::string> argv,
+                                  absl::Duration bound = kDefaultBound) const;
+  // Moves a process in, as a test of moves wants it.
+  absl::Status Move(pid_t pid) const;
+
+ private:
+  ScopedCgroup() = default;
+  std::string directory_;
+  std::string path_;
+  UniqueFd fd_;
+};
+
+// Kills all processes in the cgroup at `directory` and removes it with all below. Gives up after a
+// bound and says so.
+absl::Status RemoveCgroup(const std::string& directory);
+
+}  // namespace vedette::testing
