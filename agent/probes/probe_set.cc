@@ -307,7 +307,8 @@ int ProbeSet::MapFd(std::string_view name) const {
   return it == maps_.end() ? -1 : it->second.get();
 }
 
-absl::StatusOr<std::string> ProbeSet::RunIterator(std::string_view program, int map_fd) const {
+absl::StatusOr<std::string> ProbeSet::RunIterator(std::string_view program,
+                                                  IteratorTarget target) const {
   for (const LoadedObject& object : objects_) {
     const bpf_program* found =
         object.object
@@ -317,15 +318,20 @@ absl::StatusOr<std::string> ProbeSet::RunIterator(std::string_view program, int 
       continue;
     }
     bpf_iter_link_info info = {};
-    LIBBPF_OPTS(bpf_iter_attach_opts, attach_options);
-    if (map_fd >= 0) {
-      info.map.map_fd = static_cast<uint32_t>(map_fd);
-      attach_options.link_info = &info;
-      attach_options.link_info_len = sizeof(info);
+    LIBBPF_OPTS(bpf_iter_attach_opts, attach_options, .link_info = &info,
+                .link_info_len = sizeof(info));
+    if (target.map_fd >= 0) {
+      info.map.map_fd = static_cast<uint32_t>(target.map_fd);
+    } else if (target.own_process) {
+      info.task.pid = static_cast<uint32_t>(getpid());
     }
     LastComplaint().clear();
-    std::unique_ptr<bpf_link, LoadedObject::DestroyLink> link(
-        bpf_program__attach_iter(found, &attach_options));
+    using Link = std::unique_ptr<bpf_link, LoadedObject::DestroyLink>;
+    Link link(bpf_program__attach_iter(found, &attach_options));
+    if (!link && target.own_process) {
+      // Before 6.1 an iterator cannot be told to look at one process; the program itself can.
+      link = Link(bpf_program__attach_iter(found, nullptr));
+    }
     if (!link) {
       return absl::InternalError(Reason(fmt::format("iterator {}", program), errno));
     }

@@ -58,8 +58,13 @@ class ProbeSet {
   // File descriptor of a map; -1 when no object has it.
   int MapFd(std::string_view name) const;
 
-  // Runs an iterator of the scan object over everything (or over one map) and returns its bytes.
-  absl::StatusOr<std::string> RunIterator(std::string_view program, int map_fd = -1) const;
+  // What an iterator goes over: everything, one map, or this process.
+  struct IteratorTarget {
+    int map_fd = -1;
+    bool own_process = false;
+  };
+  // Runs an iterator of the scan object to its end and returns its bytes.
+  absl::StatusOr<std::string> RunIterator(std::string_view program, IteratorTarget target) const;
 
   const std::vector<ProbeStatus>& statuses() const { return statuses_; }
 

@@ -4,6 +4,7 @@
 #include "bpf/lib/flow.h"
 #include "bpf/lib/path.h"
 #include "bpf/lib/process.h"
+#include "bpf/wire/file_key.h"
 #include "bpf/wire/process_seen.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -84,11 +85,7 @@ int scan_files(struct bpf_iter__task_file* ctx) {
   struct task_struct* task = ctx->task;
   struct wire_config* c = config();
   struct file* file = ctx->file;
-  struct {
-    struct wire_code code;
-    __u32 fd;
-    __u32 pad;
-  } out = {};
+  struct wire_file_key out = {};
 
   if (!task || !file || !c || (__u32)task->tgid != c->agent_tgid) return 0;
   out.fd = ctx->fd;
