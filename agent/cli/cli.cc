@@ -238,6 +238,10 @@ int RunCli(int argc, const char* const* argv, const RunCommand& run, const CliIo
     }
     io.err << "vedette: " << PrintableUtf8(error.what()) << "; see `vedette --help`\n";
     return kExitUsage;
+  } catch (const nlohmann::json::exception&) {
+    io.err << "vedette: the agent's answer has an unexpected shape; are agent and command of one "
+              "version?\n";
+    return kExitFailed;
   }
   return builder.exit_code;
 }

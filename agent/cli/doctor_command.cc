@@ -40,7 +40,8 @@ Json SumByStage(const Json& ledger) {
     sum["received"] = sum["received"].get<uint64_t>() + entry.value("received", uint64_t{0});
     sum["delivered"] = sum["delivered"].get<uint64_t>() + entry.value("delivered", uint64_t{0});
     sum["in_flight"] = sum["in_flight"].get<int64_t>() + entry.value("in_flight", int64_t{0});
-    for (const auto& [reason, count] : entry.value("dropped", Json::object()).items()) {
+    const Json dropped = entry.value("dropped", Json::object());
+    for (const auto& [reason, count] : dropped.items()) {
       sum["dropped"][reason] = sum["dropped"].value(reason, uint64_t{0}) + count.get<uint64_t>();
     }
   }
