@@ -35,7 +35,7 @@ class FakeBackend final : public Backend {
       if (!found.ok()) {
         return found.status();
       }
-      frozen.push_back({{"name", workload}, {"state_text", "frozen (by " + freeze.user + ")"}});
+      frozen.push_back({{"workload", workload}, {"state_text", "frozen (by " + freeze.user + ")"}});
     }
     return nlohmann::json{{"frozen", frozen}};
   }

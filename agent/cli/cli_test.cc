@@ -135,8 +135,9 @@ TEST_F(CliTest, NoAgentIsThreeAndSaysWhatToDo) {
   for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{
            {"doctor"}, {"events"}, {"top"}, {"profile", "list"}, {"finding", "list"}}) {
     EXPECT_EQ(Run(arguments), kExitFailed);
-    EXPECT_THAT(Err(), AllOf(StartsWith("vedette: " + socket_ + ": no agent answers there"),
-                             HasSubstr("start one with `vedette run`")));
+    EXPECT_THAT(Err(),
+                AllOf(StartsWith("vedette: " + socket_ + ": no agent answers there"),
+                      HasSubstr(" (No such file or directory); start one with `vedette run`")));
   }
   EXPECT_EQ(Run({"doctor", "--socket", "/nonexistent/x"}), kExitFailed);
   EXPECT_THAT(Err(), StartsWith("vedette: /nonexistent/x: no agent answers there"));
@@ -232,7 +233,8 @@ TEST_F(CliTest, ColourOnATerminalOnly) {
 }
 
 Json HostileFinding() {
-  Json finding = Json::parse(R"json({"uid": "f1", "severity": "high", "score": 12.25, "count": 2,
+  Json finding =
+      Json::parse(R"json({"uid": "f1", "severity": "high", "score_bits": 12.25, "count": 2,
     "title": "New program in host/x: /tmp/\u001b[2Jevil\n", "sentence": "x ran what it never ran.",
     "workload": "host/x", "profile_state": "frozen (by root)",
     "first_seen": "2026-01-02T03:04:05.5Z", "last_seen": "2026-01-02T03:04:06Z",
@@ -248,8 +250,8 @@ TEST_F(CliTest, FindingsAreShownWithTheirStoryAndHarmless) {
   Start();
   EXPECT_EQ(Run({"finding", "list", "--workload", "x", "--limit", "5"}), kExitYes);
   EXPECT_EQ(Out(),
-            "ID  SEVERITY  SCORE  COUNT  LAST SEEN            WHAT\n"
-            "f1  high       12.2      2  2026-01-02 03:04:06  New program in host/x: "
+            "ID  SEVERITY  BITS  COUNT  LAST SEEN            WHAT\n"
+            "f1  high      12.2      2  2026-01-02 03:04:06  New program in host/x: "
             "/tmp/\\x1b[2Jevil\\x0a\n");
   EXPECT_EQ(backend_.finding_filter.workload, "x");
   EXPECT_EQ(backend_.finding_filter.limit, 5u);
@@ -279,20 +281,22 @@ TEST_F(CliTest, NoFindingsIsSaid) {
 
 TEST_F(CliTest, ProfilesAreListedShownAndExported) {
   backend_.profiles = Json::parse(R"json({"profiles": [
-    {"name": "host/a&b c.service", "state_text": "learning", "learned_for_seconds": 90, "behaviours": 3},
-    {"name": "host/d", "state_text": "frozen (by root)", "learned_for_seconds": 90000, "behaviours": 14}]
+    {"workload": "host/a&b c.service", "state_text": "learning", "watched_seconds": 90,
+     "channels": {"exec": {"behaviours": 1, "deviations": 0}, "connect": {"behaviours": 2, "deviations": 1}}},
+    {"workload": "host/d", "state_text": "frozen (by root)", "watched_seconds": 90000,
+     "channels": {"exec": {"behaviours": 14, "deviations": 0}}}]
 })json");
-  backend_.profile["host/a&b c.service"] = Json::parse(R"json({"name": "host/a&b c.service",
-    "state_text": "learning", "learned_for_seconds": 90, "min_time_seconds": 86400,
-    "channels": [{"channel": "exec", "behaviours": 1, "deviations": 0}],
+  backend_.profile["host/a&b c.service"] = Json::parse(R"json({"workload": "host/a&b c.service",
+    "state_text": "learning", "watched_seconds": 90, "min_time_seconds": 86400,
+    "channels": {"exec": {"behaviours": 1, "deviations": 0}},
     "behaviours": [{"channel": "exec", "subject": "/bin/sh", "object": "/bin/ls", "count": 4,
                     "sources": ["a", "b"]}]})json");
   Start();
   EXPECT_EQ(Run({"profile", "list"}), kExitYes);
   EXPECT_EQ(Out(),
-            "WORKLOAD            STATE             WATCHED  BEHAVIOURS\n"
-            "host/a&b c.service  learning           1m 30s           3\n"
-            "host/d              frozen (by root)    1d 1h          14\n");
+            "WORKLOAD            STATE             WATCHED  BEHAVIOURS  DEVIATIONS\n"
+            "host/a&b c.service  learning           1m 30s           3           1\n"
+            "host/d              frozen (by root)    1d 1h          14           0\n");
   EXPECT_EQ(Run({"profile", "list", "-o", "jsonl"}), kExitYes);
   EXPECT_EQ(Lines(), 2);
   EXPECT_EQ(Run({"profile", "show", "host/a&b c.service"}), kExitYes);
@@ -322,7 +326,7 @@ TEST_F(CliTest, FreezeIsForTheAdmin) {
 
 TEST_F(CliTest, TopShowsWorkloadsLearningAndFlows) {
   backend_.top = Json::parse(R"json({"uptime_seconds": 10, "workloads": [
-     {"name": "host/a", "state": "learning", "learned_for_seconds": 8640, "min_time_seconds": 86400,
+     {"name": "host/a", "state": "learning", "watched_seconds": 8640, "min_time_seconds": 86400,
       "behaviours": 3, "execs": 5, "flows": 6, "new": 1, "findings": 0},
      {"name": "host/b", "state": "frozen", "state_text": "frozen (by root)", "behaviours": 1,
       "execs": 0, "flows": 0, "new": 0, "findings": 2}],

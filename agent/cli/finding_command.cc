@@ -46,7 +46,7 @@ void PrintFinding(const Json& finding, const CliIo& io) {
                         Text(finding, "title"), Text(finding, "sentence"));
   PrintLine("id", Text(finding, "uid"), io);
   PrintLine("workload", Text(finding, "workload"), io);
-  PrintLine("score", Text(finding, "score") + " bits", io);
+  PrintLine("score", Text(finding, "score_bits") + " bits", io);
   PrintLine("profile", Text(finding, "profile_state"), io);
   PrintLine("first seen", Text(finding, "first_seen", Format::kTime), io);
   PrintLine("last seen", Text(finding, "last_seen", Format::kTime), io);
@@ -88,7 +88,7 @@ int FindingListCommand(const ClientOptions& options, const FindingListOptions& l
   }
   PrintTable({{"ID", "uid"},
               {"SEVERITY", "severity", Format::kState},
-              {"SCORE", "score", Format::kNumber},
+              {"BITS", "score_bits", Format::kNumber},
               {"COUNT", "count", Format::kNumber},
               {"LAST SEEN", "last_seen", Format::kTime},
               {"WHAT", "title"}},

@@ -17,33 +17,57 @@ const std::vector<Column>& BehaviourColumns() {
   static const std::vector<Column> kColumns = {{"CHANNEL", "channel"},
                                                {"BY", "subject"},
                                                {"WHAT", "object"},
-                                               {"SCRIPT", "qualifier"},
+                                               {"SCRIPT", "script"},
                                                {"COUNT", "count", Format::kNumber},
                                                {"FAILED", "failures", Format::kNumber},
                                                {"FIRST SEEN", "first_seen", Format::kTime},
                                                {"LAST SEEN", "last_seen", Format::kTime},
+                                               {"SCORE", "score_bits", Format::kNumber},
                                                {"SOURCES", "sources", Format::kCount}};
   return kColumns;
+}
+
+Json ChannelRows(const Json& profile) {
+  Json rows = Json::array();
+  const Json channels = profile.value("channels", Json::object());
+  for (const auto& [name, counts] : channels.items()) {
+    Json& row = rows.emplace_back(counts);
+    row["channel"] = name;
+  }
+  return rows;
+}
+
+// One line per profile: the channels' counts added up.
+Json SummaryRows(const Json& profiles) {
+  Json rows = Json::array();
+  for (const Json& profile : profiles) {
+    Json& row = rows.emplace_back(profile);
+    uint64_t behaviours = 0, deviations = 0;
+    for (const Json& channel : ChannelRows(profile)) {
+      behaviours += channel.value("behaviours", uint64_t{0});
+      deviations += channel.value("deviations", uint64_t{0});
+    }
+    row["behaviours"] = behaviours;
+    row["deviations"] = deviations;
+  }
+  return rows;
 }
 
 void PrintProfile(const Json& profile, const CliIo& io) {
   std::string state = Text(profile, "state_text");
   io.out << fmt::format("{}  {}\n{}\nwatched for {} of at least {}, since {}\n",
-                        Text(profile, "name"), Paint(state, ColourOf(state), io.terminal),
+                        Text(profile, "workload"), Paint(state, ColourOf(state), io.terminal),
                         Text(profile, "identity"),
-                        Text(profile, "learned_for_seconds", Format::kDuration),
+                        Text(profile, "watched_seconds", Format::kDuration),
                         Text(profile, "min_time_seconds", Format::kDuration),
                         Text(profile, "first_seen", Format::kTime));
-  for (const Json& note : profile.value("notes", Json::array())) {
-    io.out << FormatValue(note, Format::kText) << '\n';
-  }
   io.out << '\n';
   PrintTable({{"CHANNEL", "channel"},
               {"BEHAVIOURS", "behaviours", Format::kNumber},
               {"DEVIATIONS", "deviations", Format::kNumber},
               {"ACTIVE", "active_windows", Format::kNumber},
               {"NEW IN", "novel_windows", Format::kNumber}},
-             profile.value("channels", Json::array()), io.terminal, io.out);
+             ChannelRows(profile), io.terminal, io.out);
   for (const auto& [key, title] :
        {std::pair("behaviours", "learned"), {"deviations", "deviating"}}) {
     const Json rows = profile.value(key, Json::array());
@@ -65,13 +89,13 @@ int ProfileListCommand(const ClientOptions& options, const CliIo& io) {
     PrintJson(*list, "profiles", options.output, io);
     return kExitYes;
   }
-  PrintTable({{"WORKLOAD", "name"},
+  PrintTable({{"WORKLOAD", "workload"},
               {"STATE", "state_text", Format::kState},
-              {"WATCHED", "learned_for_seconds", Format::kDuration},
-              {"BEHAVIOURS", "behaviours", Format::kCount},
-              {"DEVIATIONS", "deviations", Format::kCount},
+              {"WATCHED", "watched_seconds", Format::kDuration},
+              {"BEHAVIOURS", "behaviours", Format::kNumber},
+              {"DEVIATIONS", "deviations", Format::kNumber},
               {"FIRST SEEN", "first_seen", Format::kTime}},
-             list->value("profiles", Json::array()), io.terminal, io.out);
+             SummaryRows(list->value("profiles", Json::array())), io.terminal, io.out);
   return kExitYes;
 }
 
@@ -111,7 +135,7 @@ int ProfileFreezeCommand(const ClientOptions& options, const std::vector<std::st
     PrintJson(*frozen, "frozen", options.output, io);
     return kExitYes;
   }
-  PrintTable({{"WORKLOAD", "name"}, {"STATE", "state_text", Format::kState}},
+  PrintTable({{"WORKLOAD", "workload"}, {"STATE", "state_text", Format::kState}},
              frozen->value("frozen", Json::array()), io.terminal, io.out);
   return kExitYes;
 }

@@ -17,7 +17,7 @@ constexpr absl::Duration kRefresh = absl::Seconds(1);
 constexpr size_t kMaxRows = 20;  // Per table on a terminal.
 
 std::string Learning(const Json& workload) {
-  double watched = workload.value("learned_for_seconds", 0.0);
+  double watched = workload.value("watched_seconds", 0.0);
   double needed = workload.value("min_time_seconds", 0.0);
   std::string state = workload.value("state", "");
   if (state != "learning" || needed <= 0) {
