@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cli/cli.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <thread>
+
+#include "agent/api/api_server.h"
+#include "agent/api/fake_backend.h"
+#include "agent/cli/table.h"
+
+namespace vedette {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+using Json = nlohmann::json;
+
+bool IsPrintableAscii(const std::string& text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return c == '\n' || (c >= 0x20 && c < 0x7f); });
+}
+
+// The command line against a real server on a socket of its own, with a backend that answers what
+// the test says.
+class CliTest : public ::testing::Test {
+ protected:
+  CliTest() : directory_(::testing::TempDir() + "vedette_cli_XXXXXX") {
+    EXPECT_NE(mkdtemp(directory_.data()), nullptr);
+    socket_ = directory_ + "/agent.sock";
+    setenv("VEDETTE_SOCKET", socket_.c_str(), 1);
+    setenv("TZ", "UTC", 1);
+  }
+  ~CliTest() override {
+    api_.reset();
+    unsetenv("VEDETTE_SOCKET");
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Start(uid_t admin = geteuid()) {
+    auto api = ApiServer::Start({.socket = socket_, .group = "", .admin = admin}, &backend_);
+    ASSERT_TRUE(api.ok()) << api.status();
+    api_ = *std::move(api);
+  }
+
+  int Run(std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "vedette");
+    out_.str("");
+    err_.str("");
+    CliIo io{out_, err_, terminal_, [this](absl::Duration) { return --looks_ > 0; }};
+    return RunCli(
+        static_cast<int>(arguments.size()), arguments.data(),
+        [this](const RunOptions& options) {
+          ran_ = options;
+          return 42;
+        },
+        io);
+  }
+
+  std::string Out() const { return out_.str(); }
+  std::string Err() const { return err_.str(); }
+  long Lines() const {
+    std::string out = Out();
+    return std::count(out.begin(), out.end(), '\n');
+  }
+
+  std::string directory_;
+  std::string socket_;
+  FakeBackend backend_;
+  std::unique_ptr<ApiServer> api_;
+  std::ostringstream out_, err_;
+  bool terminal_ = false;
+  int looks_ = 1;
+  RunOptions ran_;
+};
+
+TEST_F(CliTest, RunHandsItsOptionsOn) {
+  EXPECT_EQ(Run({"run", "--config", "/a b", "--set", "a.b=1", "--set", "c=[x, y]", "--duration",
+                 "1m30s", "--check-config"}),
+            42);
+  EXPECT_EQ(ran_.config_file, "/a b");
+  EXPECT_THAT(ran_.sets, ElementsAre("a.b=1", "c=[x, y]"));
+  EXPECT_EQ(ran_.duration, absl::Seconds(90));
+  EXPECT_TRUE(ran_.check_config);
+  EXPECT_EQ(Run({"run"}), 42);
+  EXPECT_EQ(ran_.duration, absl::InfiniteDuration());
+}
+
+TEST_F(CliTest, WrongUsageIsTwoAndOneSentence) {
+  for (const std::vector<const char*>& arguments :
+       std::vector<std::vector<const char*>>{{},
+                                             {"dance"},
+                                             {"doctor", "--loud"},
+                                             {"doctor", "extra"},
+                                             {"doctor", "-o", "xml"},
+                                             {"profile"},
+                                             {"profile", "show"},
+                                             {"profile", "freeze"},
+                                             {"profile", "freeze", "w", "--all"},
+                                             {"finding", "list", "--limit", "0"},
+                                             {"run", "--duration", "30"},
+                                             {"run", "\x1b[2J"}}) {
+    EXPECT_EQ(Run(arguments), kExitUsage) << (arguments.empty() ? "" : arguments.back());
+    EXPECT_THAT(Err(), AllOf(StartsWith("vedette: "), EndsWith("see `vedette --help`\n"),
+                             Not(HasSubstr("\x1b"))));
+    EXPECT_EQ(Out(), "");
+  }
+}
+
+TEST_F(CliTest, HelpNamesWhatIsBuiltAndNothingElse) {
+  EXPECT_EQ(Run({"--help"}), kExitYes);
+  for (const char* command : {"run", "doctor", "events", "top", "profile", "finding"}) {
+    EXPECT_THAT(Out(), HasSubstr(std::string("\n  ") + command + " ")) << Out();
+  }
+  for (const char* command : {"policy", "quarantine", "detach", "replay", "incident"}) {
+    EXPECT_THAT(Out(), Not(HasSubstr(command)));
+  }
+  EXPECT_EQ(Run({"--version"}), kExitYes);
+  EXPECT_EQ(Out(), "vedette " VEDETTE_VERSION "\n");
+}
+
+TEST_F(CliTest, NoAgentIsThreeAndSaysWhatToDo) {
+  for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{
+           {"doctor"}, {"events"}, {"top"}, {"profile", "list"}, {"finding", "list"}}) {
+    EXPECT_EQ(Run(arguments), kExitFailed);
+    EXPECT_THAT(Err(),
+                AllOf(StartsWith("vedette: " + socket_ + ": no agent answers there"),
+                      HasSubstr(" (No such file or directory); start one with `vedette run`")));
+  }
+  EXPECT_EQ(Run({"doctor", "--socket", "/nonexistent/x"}), kExitFailed);
+  EXPECT_THAT(Err(), StartsWith("vedette: /nonexistent/x: no agent answers there"));
+}
+
+TEST_F(CliTest, NoPermissionIsThreeAndSaysWhatToDo) {
+  if (geteuid() == 0) {
+    GTEST_SKIP() << "root may open every socket";
+  }
+  Start();
+  ASSERT_EQ(chmod(socket_.c_str(), 0), 0);
+  EXPECT_EQ(Run({"doctor"}), kExitFailed);
+  EXPECT_THAT(Err(), HasSubstr("no permission to open the agent's socket"));
+}
+
+Json Degraded() {
+  return Json::parse(
+      R"json({"status": "degraded", "version": "0.1.0", "node": "n1", "kernel": "6.1.0",
+    "tier": "tracepoint", "uptime_seconds": 3725,
+    "problems": ["probe dns: refused by the kernel"],
+    "probes": [{"name": "exec", "state": "ok", "reason": "", "programs": ["exec_a", "exec_b"]},
+               {"name": "dns", "state": "degraded", "reason": "refused by the kernel", "programs": []}],
+    "ledger": [{"stage": "kernel", "counter": "cpu0/news", "received": 10, "delivered": 7,
+                "dropped": {"ring-full": 3}, "in_flight": 0},
+               {"stage": "kernel", "counter": "cpu1/news", "received": 5, "delivered": 4,
+                "dropped": {"ring-full": 1}, "in_flight": 0},
+               {"stage": "spool", "counter": "findings", "received": 2, "delivered": 1,
+                "dropped": {}, "in_flight": 1}],
+    "sinks": [{"name": "jsonl:/f", "state": "ok", "delivered": 2, "waiting": 0, "reason": ""}],
+    "cache": [{"name": "exec", "workloads": 3, "entries": 17, "limit": 512, "full": 0}],
+    "memory": {"resident_bytes": 20971520, "rings_bytes": 2097152}})json");
+}
+
+TEST_F(CliTest, DoctorTellsHowItIs) {
+  backend_.doctor = Degraded();
+  Start();
+  EXPECT_EQ(Run({"doctor"}), kExitNo);
+  EXPECT_EQ(Out(), R"(vedette 0.1.0 on n1, kernel 6.1.0, tier tracepoint, up 1h 2m: degraded
+  ! probe dns: refused by the kernel
+
+PROBE  STATE     PROGRAMS  REASON
+exec   ok               2
+dns    degraded         0  refused by the kernel
+
+STAGE   RECEIVED  DELIVERED  UNDER WAY  DROPPED
+kernel        15         11          0  ring-full 4
+spool          2          1          1
+
+SINK      STATE  DELIVERED  WAITING
+jsonl:/f  ok             2        0
+
+CACHE  WORKLOADS  ENTRIES  LIMIT  FULL
+exec           3       17    512     0
+
+MEMORY
+resident  20.0 MiB
+rings      2.0 MiB
+)");
+  EXPECT_EQ(Run({"doctor", "-o", "json"}), kExitNo);
+  EXPECT_EQ(Json::parse(Out()), Degraded());
+  EXPECT_EQ(Run({"doctor", "-o", "jsonl"}), kExitNo);
+  EXPECT_EQ(Json::parse(Out()), Degraded());
+  EXPECT_EQ(Out().find('\n'), Out().size() - 1);
+}
+
+TEST_F(CliTest, AnAnswerOfAnotherShapeIsNotTheEnd) {
+  backend_.doctor = Json::parse(R"({"status": 7, "ledger": [{"stage": []}]})");
+  Start();
+  EXPECT_EQ(Run({"doctor"}), kExitFailed);
+  EXPECT_THAT(Err(), HasSubstr("are agent and command of one version?"));
+}
+
+TEST_F(CliTest, DoctorsExitCodeIsTheAnswer) {
+  Start();
+  EXPECT_EQ(Run({"doctor"}), kExitYes);
+  backend_.doctor = Json{{"status", "starting"}};
+  EXPECT_EQ(Run({"doctor"}), kExitFailed);
+  backend_.doctor = absl::UnavailableError("the pipeline does not answer; see the log");
+  EXPECT_EQ(Run({"doctor"}), kExitFailed);
+  EXPECT_EQ(Err(), "vedette: the pipeline does not answer; see the log\n");
+}
+
+TEST_F(CliTest, ColourOnATerminalOnly) {
+  backend_.doctor = Degraded();
+  Start();
+  Run({"doctor"});
+  EXPECT_THAT(Out(), Not(HasSubstr("\x1b")));
+  terminal_ = true;
+  Run({"doctor"});
+  EXPECT_THAT(Out(), HasSubstr("\x1b[33mdegraded"));
+  Run({"doctor", "-o", "json"});
+  EXPECT_THAT(Out(), Not(HasSubstr("\x1b")));
+}
+
+Json HostileFinding() {
+  Json finding =
+      Json::parse(R"json({"uid": "f1", "severity": "high", "score_bits": 12.25, "count": 2,
+    "title": "New program in host/x: /tmp/\u001b[2Jevil\n", "sentence": "x ran what it never ran.",
+    "workload": "host/x", "profile_state": "frozen (by root)",
+    "first_seen": "2026-01-02T03:04:05.5Z", "last_seen": "2026-01-02T03:04:06Z",
+    "process": {"pid": 7, "path": "/tmp/evil", "argv": ["evil", "a b", "\u009b1m\u202e"], "sha256": "ab"},
+    "ancestors": [{"pid": 3, "path": "/bin/sh", "argv": ["sh"]}, {"unknown": true}]})json");
+  finding["process"]["path"] = "/tmp/\xff";
+  return finding;
+}
+
+TEST_F(CliTest, FindingsAreShownWithTheirStoryAndHarmless) {
+  backend_.finding = HostileFinding();
+  backend_.findings = Json{{"findings", {HostileFinding()}}};
+  Start();
+  EXPECT_EQ(Run({"finding", "list", "--workload", "x", "--limit", "5"}), kExitYes);
+  EXPECT_EQ(Out(),
+            "ID  SEVERITY  BITS  COUNT  LAST SEEN            WHAT\n"
+            "f1  high      12.2      2  2026-01-02 03:04:06  New program in host/x: "
+            "/tmp/\\x1b[2Jevil\\x0a\n");
+  EXPECT_EQ(backend_.finding_filter.workload, "x");
+  EXPECT_EQ(backend_.finding_filter.limit, 5u);
+
+  EXPECT_EQ(Run({"finding", "show", "f1"}), kExitYes);
+  EXPECT_THAT(Out(), StartsWith("high  New program in host/x: /tmp/\\x1b[2Jevil\\x0a\n"
+                                "x ran what it never ran.\n\n  id          f1\n"));
+  EXPECT_THAT(Out(), EndsWith("\n  /tmp/\xef\xbf\xbd [7]  evil 'a b' \\xc2\\x9b1m\\xe2\\x80\\xae\n"
+                              "    started by /bin/sh [3]  sh\n"
+                              "      started by (ended before the agent first started)\n"));
+  for (const char* format : {"json", "jsonl"}) {
+    EXPECT_EQ(Run({"finding", "show", "f1", "-o", format}), kExitYes);
+    EXPECT_EQ(Json::parse(Out())["uid"], "f1");
+    EXPECT_TRUE(IsPrintableAscii(Out())) << Out();
+  }
+  EXPECT_EQ(Run({"finding", "show", "f2"}), kExitNo);
+  EXPECT_EQ(Err(), "vedette: no finding f2; `vedette finding list` shows them\n");
+}
+
+TEST_F(CliTest, NoFindingsIsSaid) {
+  Start();
+  EXPECT_EQ(Run({"finding", "list"}), kExitYes);
+  EXPECT_EQ(Out(), "no findings\n");
+  EXPECT_EQ(Run({"finding", "list", "-o", "jsonl"}), kExitYes);
+  EXPECT_EQ(Out(), "");
+}
+
+TEST_F(CliTest, ProfilesAreListedShownAndExported) {
+  backend_.profiles = Json::parse(R"json({"profiles": [
+    {"workload": "host/a&b c.service", "state_text": "learning", "watched_seconds": 90,
+     "channels": {"exec": {"behaviours": 1, "deviations": 0}, "connect": {"behaviours": 2, "deviations": 1}}},
+    {"workload": "host/d", "state_text": "frozen (by root)", "watched_seconds": 90000,
+     "channels": {"exec": {"behaviours": 14, "deviations": 0}}}]
+})json");
+  backend_.profile["host/a&b c.service"] = Json::parse(R"json({"workload": "host/a&b c.service",
+    "state_text": "learning", "watched_seconds": 90, "min_time_seconds": 86400,
+    "channels": {"exec": {"behaviours": 1, "deviations": 0}},
+    "behaviours": [{"channel": "exec", "subject": "/bin/sh", "object": "/bin/ls", "count": 4,
+                    "sources": ["a", "b"]}]})json");
+  Start();
+  EXPECT_EQ(Run({"profile", "list"}), kExitYes);
+  EXPECT_EQ(Out(),
+            "WORKLOAD            STATE             WATCHED  BEHAVIOURS  DEVIATIONS\n"
+            "host/a&b c.service  learning           1m 30s           3           1\n"
+            "host/d              frozen (by root)    1d 1h          14           0\n");
+  EXPECT_EQ(Run({"profile", "list", "-o", "jsonl"}), kExitYes);
+  EXPECT_EQ(Lines(), 2);
+  EXPECT_EQ(Run({"profile", "show", "host/a&b c.service"}), kExitYes);
+  EXPECT_THAT(Out(), AllOf(HasSubstr("watched for 1m 30s of at least 1d 0h"),
+                           HasSubstr("exec     /bin/sh  /bin/ls      4        2\n")));
+  EXPECT_EQ(Run({"profile", "export", "host/a&b c.service"}), kExitYes);
+  EXPECT_EQ(Json::parse(Out()), backend_.profile["host/a&b c.service"]);
+  EXPECT_EQ(Run({"profile", "show", "nobody"}), kExitNo);
+  EXPECT_EQ(Err(), "vedette: no workload nobody; `vedette profile list` shows them\n");
+}
+
+TEST_F(CliTest, FreezeIsForTheAdmin) {
+  backend_.profile["a"] = backend_.profile["b"] = {};
+  Start();
+  EXPECT_EQ(Run({"profile", "freeze", "a", "b"}), kExitYes);
+  EXPECT_THAT(Out(), HasSubstr("\na         frozen (by "));
+  EXPECT_EQ(Run({"profile", "freeze", "--all"}), kExitYes);
+  ASSERT_EQ(backend_.freezes.size(), 2u);
+  EXPECT_THAT(backend_.freezes[0].workloads, ElementsAre("a", "b"));
+  EXPECT_TRUE(backend_.freezes[1].all);
+  EXPECT_EQ(Run({"profile", "freeze", "nobody"}), kExitNo);
+  api_.reset();
+  Start(geteuid() + 1);
+  EXPECT_EQ(Run({"profile", "freeze", "--all"}), kExitFailed);
+  EXPECT_THAT(Err(), HasSubstr("may change the agent"));
+}
+
+TEST_F(CliTest, TopShowsWorkloadsLearningAndFlows) {
+  backend_.top = Json::parse(R"json({"uptime_seconds": 10, "workloads": [
+     {"name": "host/a", "state": "learning", "watched_seconds": 8640, "min_time_seconds": 86400,
+      "behaviours": 3, "execs": 5, "flows": 6, "new": 1, "findings": 0},
+     {"name": "host/b", "state": "frozen", "state_text": "frozen (by root)", "behaviours": 1,
+      "execs": 0, "flows": 0, "new": 0, "findings": 2}],
+    "flows": [{"workload": "host/a", "direction": "outbound", "peer": "db.example", "port": 5432,
+      "protocol": "tcp", "connections": 7, "failures": 1, "sent_bytes": 2048, "received_bytes": 9}]
+})json");
+  Start();
+  std::string flows =
+      "WORKLOAD  DIRECTION  PEER        PORT  PROTOCOL  CONNECTIONS  FAILED     SENT  RECEIVED\n"
+      "host/a    outbound   db.example  5432  tcp                 7       1  2.0 KiB       9 B\n";
+  EXPECT_EQ(Run({"top"}), kExitYes);
+  EXPECT_EQ(
+      Out(),
+      "WORKLOAD  PROFILE                         BEHAVIOURS  EXECS  FLOWS  NEW  FINDINGS\n"
+      "host/a    learning 10% (2h 24m of 1d 0h)           3      5      6    1         0\n"
+      "host/b    frozen (by root)                         1      0      0    0         2\n\n" +
+          flows);
+  EXPECT_EQ(Run({"top", "--peers"}), kExitYes);
+  EXPECT_EQ(Out(), flows);
+  EXPECT_EQ(Run({"top", "-o", "jsonl"}), kExitYes);
+  EXPECT_EQ(Lines(), 2);
+}
+
+TEST_F(CliTest, TopRefreshesOnATerminalAndShowsRates) {
+  backend_.top =
+      Json::parse(R"json({"workloads": [{"name": "host/a", "execs": 5, "flows": 6}]})json");
+  Start();
+  terminal_ = true;
+  looks_ = 3;
+  EXPECT_EQ(Run({"top"}), kExitYes);
+  size_t screens = 0;
+  for (size_t at = 0; (at = Out().find("\x1b[H\x1b[2J", at)) != std::string::npos; ++at) {
+    ++screens;
+  }
+  EXPECT_EQ(screens, 3u);
+  EXPECT_THAT(Out(), HasSubstr("0.0"));
+  EXPECT_EQ(Run({"top", "--once"}), kExitYes);
+  EXPECT_THAT(Out(), Not(HasSubstr("\x1b[H")));
+}
+
+TEST_F(CliTest, EventsAreFollowed) {
+  Start();
+  auto watch = [&](std::vector<const char*> arguments) {
+    std::thread publisher([&] {
+      absl::Time deadline = absl::Now() + absl::Seconds(10);
+      while (!backend_.hub.watched() && absl::Now() < deadline) {
+        std::this_thread::yield();
+      }
+      for (int i = 0; i < 3; ++i) {
+        backend_.hub.Publish("host/a", "exec", [] {
+          return std::string(R"({"time":"2026-01-02T03:04:05Z","kind":"exec","workload":"host/a",)"
+                             R"("judgement":"learned","summary":"/bin/ls\u001b by /bin/sh"})");
+        });
+      }
+    });
+    int code = Run(std::move(arguments));
+    publisher.join();
+    absl::Time deadline = absl::Now() + absl::Seconds(10);
+    while (backend_.hub.watched() && absl::Now() < deadline) {
+      std::this_thread::yield();
+    }
+    return code;
+  };
+  EXPECT_EQ(watch({"events", "-n", "2", "-w", "a", "-k", "exec"}), kExitYes);
+  std::string line = "03:04:05 host/a  exec       learned    /bin/ls\\x1b by /bin/sh\n";
+  EXPECT_EQ(Out(), line + line);
+  EXPECT_FALSE(backend_.hub.watched());
+  EXPECT_EQ(watch({"events", "-n", "1", "-o", "jsonl"}), kExitYes);
+  EXPECT_EQ(Json::parse(Out())["kind"], "exec");
+}
+
+TEST_F(CliTest, ALostEventIsSaid) {
+  Start();
+  std::thread publisher([&] {
+    while (!backend_.hub.watched()) {
+      std::this_thread::yield();
+    }
+    for (int i = 0; i < 20000; ++i) {
+      backend_.hub.Publish("w", "exec",
+                           [] { return "{\"x\":\"" + std::string(1000, 'x') + "\"}"; });
+    }
+    backend_.hub.Close();
+  });
+  EXPECT_EQ(Run({"events", "-o", "jsonl"}), kExitYes);
+  publisher.join();
+  if (Lines() < 20000) {
+    EXPECT_THAT(Err(), HasSubstr("events were lost here"));
+  }
+}
+
+TEST(TableTest, LongCellsAreCutInTheMiddleOnATerminalOnly) {
+  Json rows = Json::array({{{"a", "/begin" + std::string(100, 'x') + "é/end"}}});
+  std::ostringstream plain, terminal;
+  PrintTable({{"A", "a"}, {"NEVER", "b"}}, rows, false, plain);
+  EXPECT_THAT(plain.str(), HasSubstr(std::string(100, 'x') + "é/end\n"));
+  EXPECT_THAT(plain.str(), Not(HasSubstr("NEVER")));
+  PrintTable({{"A", "a"}}, rows, true, terminal);
+  EXPECT_THAT(terminal.str(), AllOf(HasSubstr("/beginx"), HasSubstr("…"), HasSubstr("xé/end")));
+  std::string cut = terminal.str().substr(terminal.str().find("/begin"));
+  EXPECT_EQ(DisplayWidth(cut), 60u);
+}
+
+}  // namespace
+}  // namespace vedette

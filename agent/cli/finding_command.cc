@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "agent/cli/commands.h"
+#include "agent/cli/table.h"
+
+namespace vedette {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string Text(const Json& object, const char* key, Format format = Format::kText) {
+  return object.is_object() ? FormatValue(object.value(key, Json()), format) : "";
+}
+
+void PrintLine(const char* label, const std::string& text, const CliIo& io) {
+  if (!text.empty()) {
+    io.out << fmt::format("  {:<11} {}\n", label, text);
+  }
+}
+
+// Arguments as a person would type them; a blank inside one shows by quotes.
+std::string CommandLine(const Json& process) {
+  std::string line;
+  for (const Json& argument : process.value("argv", Json::array())) {
+    std::string text = FormatValue(argument, Format::kText);
+    bool quote = text.empty() || text.find(' ') != std::string::npos;
+    line += (line.empty() ? "" : " ") + (quote ? "'" + text + "'" : text);
+  }
+  return line;
+}
+
+std::string ProcessLine(const Json& process) {
+  if (process.value("unknown", false)) {
+    return "(ended before the agent first started)";
+  }
+  std::string script = Text(process, "script");
+  std::string line = CommandLine(process);
+  return fmt::format("{} [{}]{}{}", Text(process, "path"), Text(process, "pid"),
+                     script.empty() ? "" : " script " + script, line.empty() ? "" : "  " + line);
+}
+
+void PrintFinding(const Json& finding, const CliIo& io) {
+  std::string severity = Text(finding, "severity");
+  io.out << fmt::format("{}  {}\n{}\n\n", Paint(severity, ColourOf(severity), io.terminal),
+                        Text(finding, "title"), Text(finding, "sentence"));
+  PrintLine("id", Text(finding, "uid"), io);
+  PrintLine("workload", Text(finding, "workload"), io);
+  PrintLine("score", Text(finding, "score_bits") + " bits", io);
+  PrintLine("profile", Text(finding, "profile_state"), io);
+  PrintLine("first seen", Text(finding, "first_seen", Format::kTime), io);
+  PrintLine("last seen", Text(finding, "last_seen", Format::kTime), io);
+  PrintLine("count", Text(finding, "count"), io);
+  PrintLine("peer", Text(finding, "peer"), io);
+  const Json process = finding.value("process", Json::object());
+  if (process.empty()) {
+    return;
+  }
+  PrintLine("sha256", Text(process, "sha256"), io);
+  PrintLine("origin", Text(process, "origin"), io);
+  io.out << "\n  " << ProcessLine(process) << '\n';
+  size_t depth = 1;
+  for (const Json& ancestor : finding.value("ancestors", Json::array())) {
+    io.out << std::string(2 * ++depth, ' ') << "started by " << ProcessLine(ancestor) << '\n';
+  }
+}
+
+}  // namespace
+
+int FindingListCommand(const ClientOptions& options, const FindingListOptions& list,
+                       const CliIo& io) {
+  ApiClient::Query query = {{"limit", std::to_string(list.limit)}};
+  if (!list.workload.empty()) {
+    query.emplace_back("workload", list.workload);
+  }
+  absl::StatusOr<Json> findings = ApiClient(options.socket).Get("/v1/findings", query);
+  if (!findings.ok()) {
+    return Fail(findings.status(), io);
+  }
+  if (options.output != Output::kTable) {
+    PrintJson(*findings, "findings", options.output, io);
+    return kExitYes;
+  }
+  const Json rows = findings->value("findings", Json::array());
+  if (rows.empty()) {
+    io.out << "no findings\n";
+    return kExitYes;
+  }
+  PrintTable({{"ID", "uid"},
+              {"SEVERITY", "severity", Format::kState},
+              {"BITS", "score_bits", Format::kNumber},
+              {"COUNT", "count", Format::kNumber},
+              {"LAST SEEN", "last_seen", Format::kTime},
+              {"WHAT", "title"}},
+             rows, io.terminal, io.out);
+  return kExitYes;
+}
+
+int FindingShowCommand(const ClientOptions& options, const std::string& uid, const CliIo& io) {
+  absl::StatusOr<Json> finding = ApiClient(options.socket).Get("/v1/finding", {{"uid", uid}});
+  if (!finding.ok()) {
+    return Fail(finding.status(), io);
+  }
+  if (options.output == Output::kTable) {
+    PrintFinding(*finding, io);
+  } else {
+    PrintJson(*finding, "", options.output, io);
+  }
+  return kExitYes;
+}
+
+}  // namespace vedette

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "agent/cli/commands.h"
+#include "agent/cli/table.h"
+
+namespace vedette {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string Text(const Json& object, const char* key, Format format = Format::kText) {
+  return FormatValue(object.value(key, Json()), format);
+}
+
+const std::vector<Column>& BehaviourColumns() {
+  static const std::vector<Column> kColumns = {{"CHANNEL", "channel"},
+                                               {"BY", "subject"},
+                                               {"WHAT", "object"},
+                                               {"SCRIPT", "script"},
+                                               {"COUNT", "count", Format::kNumber},
+                                               {"FAILED", "failures", Format::kNumber},
+                                               {"FIRST SEEN", "first_seen", Format::kTime},
+                                               {"LAST SEEN", "last_seen", Format::kTime},
+                                               {"SCORE", "score_bits", Format::kNumber},
+                                               {"SOURCES", "sources", Format::kCount}};
+  return kColumns;
+}
+
+Json ChannelRows(const Json& profile) {
+  Json rows = Json::array();
+  const Json channels = profile.value("channels", Json::object());
+  for (const auto& [name, counts] : channels.items()) {
+    Json& row = rows.emplace_back(counts);
+    row["channel"] = name;
+  }
+  return rows;
+}
+
+// One line per profile: the channels' counts added up.
+Json SummaryRows(const Json& profiles) {
+  Json rows = Json::array();
+  for (const Json& profile : profiles) {
+    Json& row = rows.emplace_back(profile);
+    uint64_t behaviours = 0, deviations = 0;
+    for (const Json& channel : ChannelRows(profile)) {
+      behaviours += channel.value("behaviours", uint64_t{0});
+      deviations += channel.value("deviations", uint64_t{0});
+    }
+    row["behaviours"] = behaviours;
+    row["deviations"] = deviations;
+  }
+  return rows;
+}
+
+void PrintProfile(const Json& profile, const CliIo& io) {
+  std::string state = Text(profile, "state_text");
+  io.out << fmt::format("{}  {}\n{}\nwatched for {} of at least {}, since {}\n",
+                        Text(profile, "workload"), Paint(state, ColourOf(state), io.terminal),
+                        Text(profile, "identity"),
+                        Text(profile, "watched_seconds", Format::kDuration),
+                        Text(profile, "min_time_seconds", Format::kDuration),
+                        Text(profile, "first_seen", Format::kTime));
+  io.out << '\n';
+  PrintTable({{"CHANNEL", "channel"},
+              {"BEHAVIOURS", "behaviours", Format::kNumber},
+              {"DEVIATIONS", "deviations", Format::kNumber},
+              {"ACTIVE", "active_windows", Format::kNumber},
+              {"NEW IN", "novel_windows", Format::kNumber}},
+             ChannelRows(profile), io.terminal, io.out);
+  for (const auto& [key, title] :
+       {std::pair("behaviours", "learned"), {"deviations", "deviating"}}) {
+    const Json rows = profile.value(key, Json::array());
+    if (rows.is_array() && !rows.empty()) {
+      io.out << '\n' << title << ":\n";
+      PrintTable(BehaviourColumns(), rows, io.terminal, io.out);
+    }
+  }
+}
+
+}  // namespace
+
+int ProfileListCommand(const ClientOptions& options, const CliIo& io) {
+  absl::StatusOr<Json> list = ApiClient(options.socket).Get("/v1/profiles");
+  if (!list.ok()) {
+    return Fail(list.status(), io);
+  }
+  if (options.output != Output::kTable) {
+    PrintJson(*list, "profiles", options.output, io);
+    return kExitYes;
+  }
+  PrintTable({{"WORKLOAD", "workload"},
+              {"STATE", "state_text", Format::kState},
+              {"WATCHED", "watched_seconds", Format::kDuration},
+              {"BEHAVIOURS", "behaviours", Format::kNumber},
+              {"DEVIATIONS", "deviations", Format::kNumber},
+              {"FIRST SEEN", "first_seen", Format::kTime}},
+             SummaryRows(list->value("profiles", Json::array())), io.terminal, io.out);
+  return kExitYes;
+}
+
+int ProfileShowCommand(const ClientOptions& options, const std::string& workload, const CliIo& io) {
+  absl::StatusOr<Json> profile =
+      ApiClient(options.socket).Get("/v1/profile", {{"workload", workload}});
+  if (!profile.ok()) {
+    return Fail(profile.status(), io);
+  }
+  if (options.output == Output::kTable) {
+    PrintProfile(*profile, io);
+  } else {
+    PrintJson(*profile, "behaviours", options.output, io);
+  }
+  return kExitYes;
+}
+
+int ProfileExportCommand(const ClientOptions& options, const std::string& workload,
+                         const CliIo& io) {
+  absl::StatusOr<Json> profile =
+      ApiClient(options.socket).Get("/v1/profile/export", {{"workload", workload}});
+  if (!profile.ok()) {
+    return Fail(profile.status(), io);
+  }
+  PrintJson(*profile, "", options.output == Output::kJsonl ? Output::kJsonl : Output::kJson, io);
+  return kExitYes;
+}
+
+int ProfileFreezeCommand(const ClientOptions& options, const std::vector<std::string>& workloads,
+                         const CliIo& io) {
+  Json body = workloads.empty() ? Json{{"all", true}} : Json{{"workloads", workloads}};
+  absl::StatusOr<Json> frozen = ApiClient(options.socket).Post("/v1/profile/freeze", body);
+  if (!frozen.ok()) {
+    return Fail(frozen.status(), io);
+  }
+  if (options.output != Output::kTable) {
+    PrintJson(*frozen, "frozen", options.output, io);
+    return kExitYes;
+  }
+  PrintTable({{"WORKLOAD", "workload"}, {"STATE", "state_text", Format::kState}},
+             frozen->value("frozen", Json::array()), io.terminal, io.out);
+  return kExitYes;
+}
+
+}  // namespace vedette

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+
+namespace vedette {
+
+inline constexpr char kDefaultConfigFile[] = "/etc/vedette/vedette.yaml";
+inline constexpr char kDefaultSocket[] = "/run/vedette/agent.sock";
+
+struct JsonlSinkConfig {
+  std::string path = "/var/log/vedette/findings.jsonl";
+};
+
+struct KafkaSinkConfig {
+  std::vector<std::string> brokers;  // host:port
+  std::string topic = "vedette.findings";
+  std::string ledger_topic = "vedette.ledger";
+  std::map<std::string, std::string> librdkafka;  // Handed on as written.
+};
+
+// `origin` is where the sink was written, for errors found later: "vedette.yaml:7:5".
+struct SinkConfig {
+  std::variant<JsonlSinkConfig, KafkaSinkConfig> sink;
+  std::string origin = "default";
+};
+
+enum class Telemetry { kNews, kFull };
+enum class LogFormat { kText, kJson };
+
+// What the agent was told, checked. The defaults here are those of docs/configuration.md; a test
+// compares them.
+struct Config {
+  struct {
+    std::string dir = "/var/lib/vedette";
+    uint64_t max_size_bytes = uint64_t{1} << 30;
+  } store;
+  struct {
+    std::string socket = kDefaultSocket;
+  } api;
+  std::vector<SinkConfig> sinks = {SinkConfig{}};
+  struct {
+    uint64_t max_size_bytes = uint64_t{256} << 20;
+  } spool;
+  struct {
+    absl::Duration min_time = absl::Hours(24);
+  } learning;
+  struct {
+    std::string listen;  // Empty: no listener.
+  } metrics;
+  struct {
+    absl::Duration poll = absl::Milliseconds(50);
+    uint64_t ring_size_bytes = uint64_t{1} << 20;
+  } collect;
+  struct {
+    bool argv = true;
+  } capture;
+  Telemetry telemetry = Telemetry::kNews;
+  struct {
+    std::vector<std::string> runtimes;  // Beside those the agent knows.
+    std::string cluster;
+  } identity;
+  struct {
+    std::vector<std::string> resolvers;  // Beside those of /etc/resolv.conf.
+  } dns;
+  struct {
+    uint32_t exec_entries = 512;
+    uint32_t flow_entries = 1024;
+  } cache;
+  struct {
+    std::string pin_dir = "/sys/fs/bpf/vedette";
+  } bpf;
+  struct {
+    std::string level = "info";
+    LogFormat format = LogFormat::kText;
+  } log;
+};
+
+// What the documentation says of one key. `[]` in a path stands for each item of a list.
+struct ConfigKeyInfo {
+  std::string path;
+  std::string type;
+  std::string fallback;
+};
+std::vector<ConfigKeyInfo> ConfigKeys();
+
+// The value of a key in `config`, written as a configuration file would write it; nullopt for an
+// unknown path or one of a list's items.
+std::optional<std::string> ConfigValue(const Config& config, std::string_view path);
+
+// Reads `file` (none when empty), then applies `sets`, each "key.path=value", in order. The error
+// is InvalidArgument and has one line per mistake, all of them at once:
+// "FILE:LINE:COLUMN: what; what to do", or "--set key.path: …".
+absl::StatusOr<Config> LoadConfig(const std::string& file, absl::Span<const std::string> sets);
+
+}  // namespace vedette

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/config/keys.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "agent/config/values.h"
+
+namespace vedette {
+namespace {
+
+using Errors = std::vector<ValueError>;
+
+// sun_path holds 108 bytes; the socket is first made beside its name with a suffix of up to 16.
+constexpr size_t kMaxSocketPathBytes = 90;
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+Errors Wrong(const YAML::Node& node, std::string what) { return {{node.Mark(), std::move(what)}}; }
+
+// The scalar of a node, or what is wrong with it. `expected` says how the value is to be written.
+Errors ReadScalar(const YAML::Node& node, std::string_view expected, std::string& out) {
+  if (node.IsNull() || (node.IsScalar() && node.Scalar().empty())) {
+    return Wrong(node, fmt::format("has no value; write {}", expected));
+  }
+  if (!node.IsScalar()) {
+    return Wrong(node, fmt::format("is a {}; write {}", node.IsMap() ? "map" : "list", expected));
+  }
+  out = node.Scalar();
+  return {};
+}
+
+template <typename T>
+using Field = std::function<T&(Config&)>;
+
+// The getters read through the same accessor as the setters write, on a copy.
+template <typename T>
+T Read(const Field<T>& field, const Config& config) {
+  Config copy = config;
+  return field(copy);
+}
+
+ConfigKey Duration(std::string path, Field<absl::Duration> field, absl::Duration min,
+                   absl::Duration max) {
+  auto set = [=](const YAML::Node& node, Config& config) -> Errors {
+    std::string text;
+    if (Errors errors = ReadScalar(node, "a duration such as 24h or 50ms", text); !errors.empty()) {
+      return errors;
+    }
+    absl::StatusOr<absl::Duration> value = ParseConfigDuration(text);
+    if (!value.ok()) {
+      return Wrong(node, std::string(value.status().message()));
+    }
+    if (*value < min || *value > max) {
+      return Wrong(node, fmt::format("{} is out of range; write {} to {}", text,
+                                     FormatConfigDuration(min), FormatConfigDuration(max)));
+    }
+    field(config) = *value;
+    return {};
+  };
+  auto get = [=](const Config& config) { return FormatConfigDuration(Read(field, config)); };
+  return {std::move(path), "duration", set, get, "", false};
+}
+
+struct SizeRange {
+  uint64_t min = 0;
+  uint64_t max = 0;
+  bool power_of_two = false;
+};
+
+ConfigKey Size(std::string path, Field<uint64_t> field, SizeRange range) {
+  auto set = [=](const YAML::Node& node, Config& config) -> Errors {
+    std::string text;
+    if (Errors errors = ReadScalar(node, "a size such as 256MiB", text); !errors.empty()) {
+      return errors;
+    }
+    absl::StatusOr<uint64_t> value = ParseConfigSize(text);
+    if (!value.ok()) {
+      return Wrong(node, std::string(value.status().message()));
+    }
+    bool fits = *value >= range.min && *value <= range.max;
+    if (!fits || (range.power_of_two && (*value & (*value - 1)) != 0)) {
+      return Wrong(node, fmt::format("{} cannot be used; write {}{} to {}", text,
+                                     range.power_of_two ? "a power of two from " : "",
+                                     FormatConfigSize(range.min), FormatConfigSize(range.max)));
+    }
+    field(config) = *value;
+    return {};
+  };
+  auto get = [=](const Config& config) { return FormatConfigSize(Read(field, config)); };
+  return {std::move(path), "size", set, get, "", false};
+}
+
+ConfigKey Count(std::string path, Field<uint32_t> field, uint32_t min, uint32_t max) {
+  auto set = [=](const YAML::Node& node, Config& config) -> Errors {
+    std::string expected = fmt::format("a whole number from {} to {}", min, max);
+    std::string text;
+    if (Errors errors = ReadScalar(node, expected, text); !errors.empty()) {
+      return errors;
+    }
+    uint32_t value = 0;
+    auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc() || end != text.data() + text.size() || value < min || value > max) {
+      return Wrong(node, fmt::format("\"{}\" cannot be used; write {}", text, expected));
+    }
+    field(config) = value;
+    return {};
+  };
+  auto get = [=](const Config& config) { return std::to_string(Read(field, config)); };
+  return {std::move(path), "number", set, get, "", false};
+}
+
+// Gives an empty string when the text will do, else what is wrong with it.
+using Check = std::function<std::string(const std::string&)>;
+
+std::string CheckNothing(const std::string&) { return ""; }
+
+std::string CheckAbsolute(const std::string& text) {
+  return text.front() == '/' ? "" : "write an absolute path, starting with /";
+}
+
+std::string CheckSocketPath(const std::string& text) {
+  if (text.size() <= kMaxSocketPathBytes) {
+    return "";
+  }
+  return fmt::format("a path of {} bytes is too long for a Unix socket; write one of at most {}",
+                     text.size(), kMaxSocketPathBytes);
+}
+
+std::string CheckHostPort(const std::string& text) {
+  absl::StatusOr<HostPort> parsed = ParseHostPort(text);
+  return parsed.ok() ? "" : std::string(parsed.status().message());
+}
+
+std::string CheckIp(const std::string& text) {
+  return IsIpAddress(text) ? "" : "write an IPv4 or IPv6 address, such as 10.0.0.53";
+}
+
+// Kafka allows letters, digits, '.', '_' and '-', at most 249 of them.
+std::string CheckTopic(const std::string& text) {
+  bool clean = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '_' || c == '-';
+  });
+  return clean && text.size() <= 249 && text != "." && text != ".."
+             ? ""
+             : "write a Kafka topic: at most 249 letters, digits, dots, underscores or hyphens";
+}
+
+Errors ReadString(const YAML::Node& node, std::string_view expected, const Check& check,
+                  std::string& out) {
+  std::string text;
+  if (Errors errors = ReadScalar(node, expected, text); !errors.empty()) {
+    return errors;
+  }
+  if (text.find('\0') != std::string::npos) {
+    return Wrong(node, fmt::format("holds a NUL byte; write {}", expected));
+  }
+  if (std::string what = check(text); !what.empty()) {
+    bool quoted = what.front() == '"';
+    return Wrong(node, quoted ? what : fmt::format("\"{}\" cannot be used; {}", text, what));
+  }
+  out = std::move(text);
+  return {};
+}
+
+ConfigKey String(std::string path, std::string type, Field<std::string> field, Check check) {
+  auto set = [=](const YAML::Node& node, Config& config) {
+    return ReadString(node, "a " + type, check, field(config));
+  };
+  auto get = [=](const Config& config) { return Read(field, config); };
+  return {std::move(path), type, set, get, "", false};
+}
+
+ConfigKey StringList(std::string path, std::string item, Field<std::vector<std::string>> field,
+                     Check check) {
+  auto set = [=](const YAML::Node& node, Config& config) -> Errors {
+    if (!node.IsSequence()) {
+      return Wrong(node, fmt::format("is not a list; write [{}, …]", item));
+    }
+    Errors errors;
+    std::vector<std::string> values;
+    for (const YAML::Node& child : node) {
+      Errors found = ReadString(child, "a " + item, check, values.emplace_back());
+      errors.insert(errors.end(), found.begin(), found.end());
+    }
+    field(config) = std::move(values);
+    return errors;
+  };
+  auto get = [=](const Config& config) {
+    return fmt::format("[{}]", fmt::join(Read(field, config), ", "));
+  };
+  return {std::move(path), "list of " + item, set, get, "", true};
+}
+
+// A key that takes one of a few words. `words` are in the order of the values 0, 1, …
+ConfigKey Word(std::string path, std::vector<std::string> words,
+               std::function<void(Config&, size_t)> put,
+               std::function<size_t(const Config&)> take) {
+  auto set = [=](const YAML::Node& node, Config& config) -> Errors {
+    std::string expected = fmt::format("one of {}", fmt::join(words, ", "));
+    std::string text;
+    if (Errors errors = ReadScalar(node, expected, text); !errors.empty()) {
+      return errors;
+    }
+    auto found = std::find(words.begin(), words.end(), text);
+    if (found == words.end()) {
+      std::string nearest = NearestWord(text, words);
+      std::string hint = nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest);
+      return Wrong(node, fmt::format("\"{}\" is not known; write {}{}", text, expected, hint));
+    }
+    put(config, static_cast<size_t>(found - words.begin()));
+    return {};
+  };
+  auto get = [=](const Config& config) { return words[take(config)]; };
+  return {std::move(path), fmt::format("{}", fmt::join(words, ", ")), set, get, "", false};
+}
+
+JsonlSinkConfig& Jsonl(Config& config) {
+  return std::get<JsonlSinkConfig>(config.sinks.back().sink);
+}
+KafkaSinkConfig& Kafka(Config& config) {
+  return std::get<KafkaSinkConfig>(config.sinks.back().sink);
+}
+
+// Options of librdkafka are dotted names with scalars. Whether it knows them, it says itself.
+ConfigKey KafkaOptions() {
+  auto set = [](const YAML::Node& node, Config& config) -> Errors {
+    if (!node.IsMap()) {
+      return Wrong(node, "is not a map; write { option: value, … } as librdkafka names them");
+    }
+    Errors errors;
+    for (const auto& entry : node) {
+      std::string text;
+      Errors found = ReadString(entry.second, "the option's value", CheckNothing, text);
+      if (!found.empty()) {
+        found[0].what = fmt::format("option \"{}\" {}", entry.first.Scalar(), found[0].what);
+      } else if (!Kafka(config).librdkafka.emplace(entry.first.Scalar(), text).second) {
+        found = Wrong(entry.first, fmt::format("option \"{}\" is written twice; keep one",
+                                               entry.first.Scalar()));
+      }
+      errors.insert(errors.end(), found.begin(), found.end());
+    }
+    return errors;
+  };
+  auto get = [](const Config& config) {
+    Config copy = config;
+    std::vector<std::string> pairs;
+    for (const auto& [name, value] : Kafka(copy).librdkafka) {
+      pairs.push_back(fmt::format("{}: {}", name, value));
+    }
+    return pairs.empty() ? "{}" : fmt::format("{{ {} }}", fmt::join(pairs, ", "));
+  };
+  return {"sinks[].kafka.librdkafka", "map of options", set, get, "", true};
+}
+
+ConfigKey WithFallback(ConfigKey key, std::string fallback) {
+  key.fallback = std::move(fallback);
+  return key;
+}
+
+void AppendSinkKeys(std::vector<ConfigKey>& keys) {
+  keys.push_back(String(
+      "sinks[].jsonl.path", "path", [](Config& c) -> std::string& { return Jsonl(c).path; },
+      CheckNothing));
+  keys.push_back(WithFallback(
+      StringList(
+          "sinks[].kafka.brokers", "HOST:PORT",
+          [](Config& c) -> std::vector<std::string>& { return Kafka(c).brokers; }, CheckHostPort),
+      "required"));
+  keys.push_back(String(
+      "sinks[].kafka.topic", "Kafka topic",
+      [](Config& c) -> std::string& { return Kafka(c).topic; }, CheckTopic));
+  keys.push_back(String(
+      "sinks[].kafka.ledger_topic", "Kafka topic",
+      [](Config& c) -> std::string& { return Kafka(c).ledger_topic; }, CheckTopic));
+  keys.push_back(KafkaOptions());
+}
+
+void AppendNamingKeys(std::vector<ConfigKey>& keys) {
+  keys.push_back(StringList(
+      "identity.runtimes", "path",
+      [](Config& c) -> std::vector<std::string>& { return c.identity.runtimes; }, CheckAbsolute));
+  keys.push_back(
+      WithFallback(String(
+                       "identity.cluster", "name",
+                       [](Config& c) -> std::string& { return c.identity.cluster; }, CheckNothing),
+                   "none"));
+  keys.push_back(StringList(
+      "dns.resolvers", "IP address",
+      [](Config& c) -> std::vector<std::string>& { return c.dns.resolvers; }, CheckIp));
+}
+
+void AppendKernelKeys(std::vector<ConfigKey>& keys) {
+  keys.push_back(Duration(
+      "collect.poll", [](Config& c) -> absl::Duration& { return c.collect.poll; },
+      absl::Milliseconds(1), absl::Seconds(10)));
+  keys.push_back(Size("collect.ring_size",
+                      [](Config& c) -> uint64_t& { return c.collect.ring_size_bytes; },
+                      {.min = kMiB / 16, .max = 256 * kMiB, .power_of_two = true}));
+  keys.push_back(Count(
+      "cache.exec_entries", [](Config& c) -> uint32_t& { return c.cache.exec_entries; }, 16,
+      1 << 20));
+  keys.push_back(Count(
+      "cache.flow_entries", [](Config& c) -> uint32_t& { return c.cache.flow_entries; }, 16,
+      1 << 20));
+  keys.push_back(String(
+      "bpf.pin_dir", "path", [](Config& c) -> std::string& { return c.bpf.pin_dir; },
+      CheckAbsolute));
+}
+
+void AppendWordKeys(std::vector<ConfigKey>& keys) {
+  keys.push_back(Word(
+      "capture.argv", {"on", "off"}, [](Config& c, size_t i) { c.capture.argv = i == 0; },
+      [](const Config& c) -> size_t { return c.capture.argv ? 0 : 1; }));
+  keys.push_back(Word(
+      "telemetry", {"news", "full"},
+      [](Config& c, size_t i) { c.telemetry = static_cast<Telemetry>(i); },
+      [](const Config& c) { return static_cast<size_t>(c.telemetry); }));
+  static const std::vector<std::string> kLevels = {"debug", "info", "warn", "error"};
+  keys.push_back(Word(
+      "log.level", kLevels, [](Config& c, size_t i) { c.log.level = kLevels[i]; },
+      [](const Config& c) -> size_t {
+        return static_cast<size_t>(std::find(kLevels.begin(), kLevels.end(), c.log.level) -
+                                   kLevels.begin());
+      }));
+  keys.push_back(Word(
+      "log.format", {"text", "json"},
+      [](Config& c, size_t i) { c.log.format = static_cast<LogFormat>(i); },
+      [](const Config& c) { return static_cast<size_t>(c.log.format); }));
+}
+
+std::vector<ConfigKey> BuildConfigKeys() {
+  std::vector<ConfigKey> keys;
+  keys.push_back(String(
+      "store.dir", "path", [](Config& c) -> std::string& { return c.store.dir; }, CheckNothing));
+  keys.push_back(Size("store.max_size",
+                      [](Config& c) -> uint64_t& { return c.store.max_size_bytes; },
+                      {.min = 16 * kMiB, .max = kMiB << 24}));
+  keys.push_back(String(
+      "api.socket", "path", [](Config& c) -> std::string& { return c.api.socket; },
+      CheckSocketPath));
+  AppendSinkKeys(keys);
+  keys.push_back(Size("spool.max_size",
+                      [](Config& c) -> uint64_t& { return c.spool.max_size_bytes; },
+                      {.min = kMiB, .max = kMiB << 24}));
+  keys.push_back(Duration(
+      "learning.min_time", [](Config& c) -> absl::Duration& { return c.learning.min_time; },
+      absl::ZeroDuration(), absl::Hours(24 * 365)));
+  keys.push_back(
+      WithFallback(String(
+                       "metrics.listen", "HOST:PORT",
+                       [](Config& c) -> std::string& { return c.metrics.listen; }, CheckHostPort),
+                   "off"));
+  AppendKernelKeys(keys);
+  AppendWordKeys(keys);
+  AppendNamingKeys(keys);
+  return keys;
+}
+
+}  // namespace
+
+const std::vector<ConfigKey>& AllConfigKeys() {
+  static const std::vector<ConfigKey> kKeys = BuildConfigKeys();
+  return kKeys;
+}
+
+}  // namespace vedette

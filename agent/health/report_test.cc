@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/health/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace vedette {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+TEST(ReportTest, LedgerBetweenHoldsTheDifferenceAndNamesTheGaps) {
+  std::vector<LedgerEntry> before = {{.stage = "kernel",
+                                      .counter = "cpu0/news",
+                                      .received = 100,
+                                      .delivered = 98,
+                                      .dropped = {{"ring-full", 2}}}};
+  std::vector<LedgerEntry> after = {
+      {.stage = "kernel",
+       .counter = "cpu0/news",
+       .received = 150,
+       .delivered = 140,
+       .dropped = {{"ring-full", 2}, {"reserve", 8}}},
+      {.stage = "spool", .counter = "findings", .received = 3, .delivered = 3}};
+  TimeSpan span = {absl::FromUnixNanos(5), absl::FromUnixNanos(9)};
+  pb::Ledger ledger = LedgerBetween(before, after, span);
+  EXPECT_EQ(ledger.from_unix_ns(), 5);
+  EXPECT_EQ(ledger.to_unix_ns(), 9);
+  ASSERT_EQ(ledger.entries_size(), 2);
+  EXPECT_EQ(ledger.entries(0).received(), 50u);
+  EXPECT_EQ(ledger.entries(0).delivered(), 42u);
+  EXPECT_EQ(ledger.entries(0).dropped_size(), 1);
+  EXPECT_EQ(ledger.entries(0).dropped().at("reserve"), 8u);
+  EXPECT_EQ(ledger.entries(1).received(), 3u);
+  EXPECT_THAT(ledger.gaps(), ElementsAre("kernel dropped 8 of cpu0/news: reserve"));
+  EXPECT_THAT(LedgerBetween(after, after, span).gaps(), IsEmpty());
+}
+
+TEST(ReportTest, ASurplusIsAGapAndACounterThatBeganAnewIsNotHuge) {
+  std::vector<LedgerEntry> before = {
+      {.stage = "kernel", .counter = "n", .received = 1000, .delivered = 1000}};
+  std::vector<LedgerEntry> after = {
+      {.stage = "kernel", .counter = "n", .received = 4, .delivered = 6}};
+  pb::Ledger ledger = LedgerBetween(before, after, {});
+  EXPECT_EQ(ledger.entries(0).received(), 4u);
+  EXPECT_THAT(ledger.gaps(), ElementsAre("kernel counted 2 more out than in of n"));
+}
+
+TEST(ReportTest, DoctorGetsEveryFigure) {
+  nlohmann::json json = LedgerForDoctor(
+      {{.stage = "s", .counter = "c", .received = 5, .delivered = 2, .dropped = {{"why", 1}}}});
+  EXPECT_EQ(json, nlohmann::json::parse(R"([{"stage":"s","counter":"c","received":5,"delivered":2,
+                                             "dropped":{"why":1},"in_flight":2}])"));
+}
+
+}  // namespace
+}  // namespace vedette
