@@ -129,11 +129,14 @@ void WriteProcessExtras(const pb::Process& process, JsonWriter* json) {
   if (!process.code().script().empty()) {
     json->Bytes("script", process.code().script());
   }
-  json->Unsigned("cap_effective", process.cap_effective()).EndObject();
+  if (process.has_cap_effective()) {
+    json->Unsigned("cap_effective", process.cap_effective());
+  }
+  json->EndObject();
 }
 
 void WriteProcessFields(const pb::Process& process, JsonWriter* json) {
-  json->Unsigned("pid", process.pid());
+  json->Unsigned("pid", std::min<uint32_t>(process.pid(), INT32_MAX));
   if (!process.exec_id().empty()) {
     json->Text("uid", process.exec_id());
   }
@@ -153,9 +156,15 @@ void WriteProcessFields(const pb::Process& process, JsonWriter* json) {
   if (process.start_time_unix_ns() > 0) {
     json->Int("created_time", Milliseconds(process.start_time_unix_ns()));
   }
-  json->BeginObject("user").Text("uid", std::to_string(process.uid())).EndObject();
-  json->Unsigned("euid", process.euid());
-  json->BeginObject("group").Text("uid", std::to_string(process.gid())).EndObject();
+  if (process.has_uid()) {
+    json->BeginObject("user").Text("uid", std::to_string(process.uid())).EndObject();
+  }
+  if (process.has_euid()) {
+    json->Unsigned("euid", std::min<uint32_t>(process.euid(), INT32_MAX));
+  }
+  if (process.has_gid()) {
+    json->BeginObject("group").Text("uid", std::to_string(process.gid())).EndObject();
+  }
   WriteProcessExtras(process, json);
 }
 

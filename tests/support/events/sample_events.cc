@@ -164,7 +164,7 @@ std::vector<pb::Event> SampleLedgers() {
   entry = gap.mutable_ledger()->mutable_entries(0);
   entry->set_delivered(7);
   (*entry->mutable_dropped())["ring-full"] = 2;
-  (*entry->mutable_dropped())["decode\xff"] = 1;
+  (*entry->mutable_dropped())["decode"] = 1;
   gap.mutable_ledger()->add_gaps("kernel: 3 records of cpu0/news were lost");
   return {balanced, gap};
 }
