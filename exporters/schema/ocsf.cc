@@ -88,6 +88,7 @@ void WriteFindingInfo(const pb::Finding& finding, JsonWriter* json) {
   json->Int("last_seen_time", Milliseconds(finding.last_seen_unix_ns()));
   json->BeginArray("types").Text(TypeOf(finding)).EndArray();
   json->BeginObject("analytic").Text("name", "learned behaviour");
+  json->Text("uid", "vedette.learned-behaviour");
   json->Int("type_id", 2).Text("type", "Behavioral").EndObject();
   json->EndObject();
 }
