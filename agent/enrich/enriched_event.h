@@ -23,8 +23,9 @@ struct ProcessInfo {
   uint32_t pid = 0;
   std::string comm;
   Code code;
-  std::vector<std::string> argv;  // Empty where not recorded.
-  bool unknown = false;           // Died before the agent first started.
+  std::vector<std::string> argv;           // Empty where not recorded.
+  bool unknown = false;                    // Died before the agent first started.
+  std::optional<Credentials> credentials;  // Not kept for ancestors.
 };
 
 // All containers of one role, by its stable name; see design.md, "Words".

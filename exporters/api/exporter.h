@@ -11,7 +11,8 @@
 
 namespace vedette {
 
-// Carries events out of the agent. Called from one thread, its own; `done` may come from any thread.
+// Carries events out of the agent. Called from one thread, its own; `done` may come from any
+// thread.
 class Exporter {
  public:
   // OK: delivered and durable on the far side. Unavailable: try the whole batch again later.

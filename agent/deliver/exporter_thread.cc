@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/deliver/exporter_thread.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "agent/base/status.h"
+
+namespace vedette {
+namespace {
+
+// What is wrong, without the details after it that may change from try to try.
+std::string_view Gist(std::string_view message) { return message.substr(0, message.find(": ")); }
+
+bool IsPowerOfTwo(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }
+
+}  // namespace
+
+ExporterThread::ExporterThread(ExporterThreadOptions options, std::unique_ptr<SpoolReader> spool,
+                               std::unique_ptr<Exporter> exporter)
+    : options_(std::move(options)),
+      spool_(std::move(spool)),
+      exporter_(std::move(exporter)),
+      random_(std::random_device{}()),
+      backoff_(options_.initial_backoff) {
+  stats_.account.sink = options_.sink;
+}
+
+absl::StatusOr<std::unique_ptr<ExporterThread>> ExporterThread::Start(
+    ExporterThreadOptions options, std::unique_ptr<Exporter> exporter) {
+  VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<SpoolReader> spool,
+                           SpoolReader::Open(options.database_path, options.sink));
+  std::unique_ptr<ExporterThread> thread(
+      new ExporterThread(std::move(options), std::move(spool), std::move(exporter)));
+  thread->RefreshAccount();
+  thread->thread_ = std::thread([raw = thread.get()] { raw->Run(); });
+  return thread;
+}
+
+ExporterThread::~ExporterThread() {
+  BeginStop(absl::Now());
+  Join();
+}
+
+void ExporterThread::Wake() {
+  absl::MutexLock lock(&mutex_);
+  woken_ = true;
+}
+
+void ExporterThread::BeginStop(absl::Time deadline) {
+  absl::MutexLock lock(&mutex_);
+  stopping_ = true;
+  deadline_ = std::min(deadline_, deadline);
+}
+
+void ExporterThread::Join() {
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+SinkStats ExporterThread::stats() const {
+  absl::MutexLock lock(&mutex_);
+  return stats_;
+}
+
+void ExporterThread::Run() {
+  for (;;) {
+    {
+      absl::MutexLock lock(&mutex_);
+      woken_ = false;
+    }
+    while (!PastDeadline() && Step()) {
+    }
+    absl::MutexLock lock(&mutex_);
+    if (stopping_) {
+      break;
+    }
+    mutex_.Await(absl::Condition(this, &ExporterThread::HasWork));
+  }
+  absl::Time deadline;
+  {
+    absl::MutexLock lock(&mutex_);
+    deadline = deadline_;
+  }
+  const absl::Status status = exporter_->Shutdown(deadline);
+  if (!status.ok()) {
+    spdlog::warn("sink {}: {}", options_.sink, std::string(status.message()));
+  }
+}
+
+bool ExporterThread::PastDeadline() {
+  absl::MutexLock lock(&mutex_);
+  return stopping_ && absl::Now() >= deadline_;
+}
+
+bool ExporterThread::Step() {
+  const size_t limit = single_ > 0 ? 1 : options_.max_batch_events;
+  auto rows = spool_->Read(limit, options_.max_batch_bytes);
+  if (!rows.ok()) {
+    OnStoreError(rows.status());
+    absl::MutexLock lock(&mutex_);
+    return !stopping_;
+  }
+  if (rows->empty()) {
+    RefreshAccount();
+    return false;
+  }
+  if (!rows->front().readable) {
+    OnRejected(absl::DataLossError("a row of the spool cannot be read"));
+    Pass(*rows, kDropUnreadable);
+    return true;
+  }
+  const absl::Status status = ExportAndWait(*rows);
+  if (status.ok()) {
+    OnDelivered();
+    Pass(*rows, "");
+    single_ -= std::min(single_, rows->size());
+    return true;
+  }
+  if (absl::IsUnavailable(status)) {
+    OnUnavailable(status);
+    absl::MutexLock lock(&mutex_);
+    return !stopping_;
+  }
+  if (rows->size() > 1) {
+    single_ = rows->size();  // Find out which of them is refused.
+    return true;
+  }
+  OnRejected(status);
+  Pass(*rows, kDropRejected);
+  single_ -= std::min<size_t>(single_, 1);
+  return true;
+}
+
+absl::Status ExporterThread::ExportAndWait(const std::vector<SpoolRow>& rows) {
+  std::vector<pb::Event> batch;
+  batch.reserve(rows.size());
+  for (const SpoolRow& row : rows) {
+    batch.push_back(row.event);
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    answered_ = false;
+  }
+  exporter_->Export(std::move(batch), [this](absl::Status status) {
+    absl::MutexLock lock(&mutex_);
+    answer_ = std::move(status);
+    answered_ = true;
+  });
+  bool answered = false;
+  absl::Time deadline;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto over = [this] { return answered_ || stopping_; };
+    mutex_.Await(absl::Condition(&over));
+    answered =
+        mutex_.AwaitWithDeadline(absl::Condition(this, &ExporterThread::IsAnswered), deadline_);
+    deadline = deadline_;
+  }
+  if (!answered) {
+    // Its contract: what is under way is answered by the shutdown.
+    exporter_->Shutdown(deadline).IgnoreError();
+  }
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(this, &ExporterThread::IsAnswered));
+  return answer_;
+}
+
+// The far side has the rows (or never will), so this is tried until the store takes it. At a stop
+// they stay and are sent once more by the next run.
+void ExporterThread::Pass(const std::vector<SpoolRow>& rows, const std::string& reason) {
+  for (;;) {
+    const absl::Status status = spool_->Pass(rows, reason);
+    if (status.ok()) {
+      RefreshAccount();
+      return;
+    }
+    OnStoreError(status);
+    absl::MutexLock lock(&mutex_);
+    if (stopping_) {
+      return;
+    }
+  }
+}
+
+void ExporterThread::Backoff() {
+  const double jitter = std::uniform_real_distribution<double>(0.5, 1.0)(random_);
+  absl::MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout(absl::Condition(this, &ExporterThread::IsStopping), backoff_ * jitter);
+  backoff_ = std::min(backoff_ * 2, options_.max_backoff);
+}
+
+void ExporterThread::RefreshAccount() {
+  auto account = spool_->Account();
+  absl::MutexLock lock(&mutex_);
+  if (account.ok()) {
+    stats_.account = *std::move(account);
+  } else {
+    ++stats_.store_errors;
+  }
+}
+
+void ExporterThread::OnUnavailable(const absl::Status& status) {
+  RefreshAccount();
+  const std::string message(status.message());
+  bool news = false;
+  uint64_t lag = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    ++stats_.retries;
+    news = stats_.available || Gist(stats_.trouble) != Gist(message);
+    stats_.available = false;
+    stats_.trouble = message;
+    lag = stats_.account.lag();
+  }
+  if (news) {
+    spdlog::warn("sink {}: {}; {} wait in the spool", options_.sink, message, lag);
+  }
+  Backoff();
+}
+
+void ExporterThread::OnDelivered() {
+  backoff_ = options_.initial_backoff;
+  absl::MutexLock lock(&mutex_);
+  if (!stats_.available) {
+    spdlog::info("sink {}: delivers again", options_.sink);
+  }
+  stats_.available = true;
+  stats_.trouble.clear();
+}
+
+// A sink that refuses everything must not fill the log: the 1st, 2nd, 4th, 8th … is said.
+void ExporterThread::OnRejected(const absl::Status& status) {
+  uint64_t dropped = 1;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const char* reason : {kDropRejected, kDropUnreadable}) {
+      const auto found = stats_.account.dropped.find(reason);
+      dropped += found == stats_.account.dropped.end() ? 0 : found->second;
+    }
+  }
+  if (IsPowerOfTwo(dropped)) {
+    spdlog::warn("sink {}: dropped, {} so far: {}", options_.sink, dropped,
+                 std::string(status.message()));
+  }
+}
+
+void ExporterThread::OnStoreError(const absl::Status& status) {
+  uint64_t errors = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    errors = ++stats_.store_errors;
+  }
+  if (IsPowerOfTwo(errors)) {
+    spdlog::error("sink {}: the spool fails, {} times so far: {}", options_.sink, errors,
+                  std::string(status.message()));
+  }
+  Backoff();
+}
+
+}  // namespace vedette

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "agent/correlate/finding.h"
+#include "exporters/schema/event.pb.h"
+
+namespace vedette {
+
+// Where events come from: the same for all of one run.
+struct EventSource {
+  std::string node;
+  std::string boot_id;
+  std::string agent_version;
+  absl::Time boot_time;  // Makes wall-clock time of the kernel's nanoseconds since boot.
+};
+
+// The uid of the event is that of the finding with its count, so that each update is an event of
+// its own and the same update sent twice has the same uid.
+pb::Event ToEvent(const EventSource& source, const Finding& finding);
+
+// `ledger` needs its times and entries; a uid is made of boot and time where it has none.
+pb::Event ToEvent(const EventSource& source, pb::Ledger ledger);
+
+}  // namespace vedette

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporters/kafka/kafka_exporter.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "exporters/api/exporter_contract.h"
+
+namespace vedette {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+KafkaOptions Nowhere() {
+  KafkaOptions options;
+  options.brokers = {"127.0.0.1:1"};  // Nobody listens on tcpmux.
+  options.options = {{"message.timeout.ms", "500"}};
+  return options;
+}
+
+std::string Refusal(const KafkaOptions& options) {
+  const auto exporter = KafkaExporter::Create(options);
+  EXPECT_FALSE(exporter.ok());
+  EXPECT_EQ(exporter.status().code(), absl::StatusCode::kInvalidArgument);
+  const std::string message(exporter.status().message());
+  EXPECT_EQ(message.find('\n'), std::string::npos);
+  return message;
+}
+
+TEST(KafkaExporterTest, AnOptionThatLibrdkafkaRefusesIsNamed) {
+  KafkaOptions options = Nowhere();
+  options.options["linger.mss"] = "5";
+  EXPECT_THAT(Refusal(options),
+              AllOf(HasSubstr("sinks.kafka.librdkafka.linger.mss: librdkafka refuses it"),
+                    HasSubstr("CONFIGURATION.md")));
+  options = Nowhere();
+  options.options["compression.codec"] = "zip";
+  EXPECT_THAT(Refusal(options), HasSubstr("sinks.kafka.librdkafka.compression.codec"));
+  options = Nowhere();
+  options.options["linger.ms"] = "99999999";
+  EXPECT_THAT(Refusal(options), HasSubstr("sinks.kafka.librdkafka.linger.ms"));
+}
+
+TEST(KafkaExporterTest, OptionsThatContradictEachOtherAreRefused) {
+  KafkaOptions options = Nowhere();
+  options.options["acks"] = "1";  // Idempotence needs all.
+  EXPECT_THAT(Refusal(options), AllOf(HasSubstr("sinks.kafka.librdkafka"), HasSubstr("acks")));
+}
+
+TEST(KafkaExporterTest, OptionsThatAreOursAreRefused) {
+  KafkaOptions options = Nowhere();
+  options.options["bootstrap.servers"] = "a:1";
+  EXPECT_THAT(Refusal(options), HasSubstr("set sinks.kafka.brokers"));
+  options = Nowhere();
+  options.options["transactional.id"] = "a";
+  EXPECT_THAT(Refusal(options), HasSubstr("sinks.kafka.librdkafka.transactional.id"));
+  options = Nowhere();
+  options.options["message.timeout.ms"] = "0";
+  EXPECT_THAT(Refusal(options), HasSubstr("would wait forever"));
+}
+
+TEST(KafkaExporterTest, BrokersAndTopicsAreChecked) {
+  KafkaOptions options = Nowhere();
+  options.brokers.clear();
+  EXPECT_THAT(Refusal(options), HasSubstr("sinks.kafka.brokers: is empty"));
+  options.brokers = {"a:1,b:2"};
+  EXPECT_THAT(Refusal(options), HasSubstr("write each as HOST:PORT"));
+  options = Nowhere();
+  options.topic = "a b";
+  EXPECT_THAT(Refusal(options), HasSubstr("sinks.kafka.topic: \"a b\" is not a topic's name"));
+  options = Nowhere();
+  options.ledger_topic = std::string(250, 'a');
+  EXPECT_THAT(Refusal(options), HasSubstr("sinks.kafka.ledger_topic"));
+}
+
+TEST(KafkaExporterTest, ABrokerThatIsNotThereIsUnavailableInOneSentence) {
+  auto exporter = KafkaExporter::Create(Nowhere());
+  ASSERT_TRUE(exporter.ok()) << exporter.status();
+  ContractAnswers answers(1);
+  pb::Event event;
+  event.set_key("host/a");
+  event.mutable_finding();
+  (*exporter)->Export({event, event}, answers.Slot(0));
+  ASSERT_TRUE(answers.WaitForAll(absl::Seconds(20)));
+  const absl::Status status = answers.Of(0)[0];
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("Kafka at 127.0.0.1:1 cannot be reached: "),
+                    HasSubstr("sinks.kafka.brokers")));
+  EXPECT_TRUE((*exporter)->Shutdown(absl::Now() + absl::Seconds(5)).ok());
+  EXPECT_EQ(answers.Of(0).size(), 1u);
+}
+
+TEST(KafkaExporterTest, ShutdownAnswersWhatIsUnderWayAtItsDeadline) {
+  KafkaOptions options = Nowhere();
+  options.options["message.timeout.ms"] = "60000";
+  auto exporter = KafkaExporter::Create(options);
+  ASSERT_TRUE(exporter.ok()) << exporter.status();
+  ContractAnswers answers(2);
+  pb::Event event;
+  event.mutable_finding();
+  (*exporter)->Export({event}, answers.Slot(0));
+  const absl::Time start = absl::Now();
+  EXPECT_EQ((*exporter)->Shutdown(start + absl::Milliseconds(100)).code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(5));
+  (*exporter)->Export({event}, answers.Slot(1));
+  ASSERT_TRUE(answers.WaitForAll(absl::ZeroDuration()));
+  EXPECT_TRUE(absl::IsUnavailable(answers.Of(0)[0]));
+  EXPECT_TRUE(absl::IsUnavailable(answers.Of(1)[0]));
+}
+
+}  // namespace
+}  // namespace vedette

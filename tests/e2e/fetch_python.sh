@@ -1,0 +1,11 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Makes the Python environment of the e2e tests in the cache directory, once; prints the directory.
+set -eu
+dir=${XDG_CACHE_HOME:-$HOME/.cache}/vedette/python-e2e
+if [ ! -e "$dir/complete" ]; then
+  python3 -m venv "$dir" >&2
+  "$dir/bin/pip" install -q py-ocsf-models==0.10.0 >&2
+  touch "$dir/complete"
+fi
+echo "$dir"

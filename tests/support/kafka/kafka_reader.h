@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace vedette {
+
+struct KafkaMessage {
+  int partition = 0;
+  int64_t offset = 0;
+  std::string key;
+  std::string value;
+  std::map<std::string, std::string> headers;
+};
+
+// Everything in a topic now, from the beginning to the ends that its partitions have at the call;
+// in order within each partition.
+absl::StatusOr<std::vector<KafkaMessage>> ReadTopic(const std::string& brokers,
+                                                    const std::string& topic);
+
+}  // namespace vedette
