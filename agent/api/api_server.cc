@@ -102,9 +102,9 @@ std::vector<std::string> All(const HttpRequest& request, const std::string& name
   return values;
 }
 
-absl::StatusOr<FindingFilter> ReadFindingFilter(const HttpRequest& request) {
+absl::StatusOr<FindingQuery> ReadFindingFilter(const HttpRequest& request) {
   VEDETTE_RETURN_IF_ERROR(CheckQuery(request, {"workload", "limit"}));
-  FindingFilter filter;
+  FindingQuery filter;
   filter.limit = kDefaultFindings;
   for (const std::string& workload : All(request, "workload")) {
     filter.workload = workload;
@@ -135,7 +135,7 @@ absl::StatusOr<Json> ByWorkload(Backend& backend, const HttpRequest& request) {
 }
 
 absl::StatusOr<Json> ListFindings(Backend& backend, const HttpRequest& request) {
-  VEDETTE_ASSIGN_OR_RETURN(FindingFilter filter, ReadFindingFilter(request));
+  VEDETTE_ASSIGN_OR_RETURN(FindingQuery filter, ReadFindingFilter(request));
   return backend.FindingList(filter);
 }
 

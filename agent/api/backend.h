@@ -19,7 +19,7 @@ struct EventFilter {
   std::vector<std::string> kinds;      // "exec", "connect", …; empty: all.
 };
 
-struct FindingFilter {
+struct FindingQuery {
   std::string workload;  // Full name or its last part; empty: all.
   size_t limit = 0;      // The newest so many; never 0 in a call.
 };
@@ -61,7 +61,7 @@ class Backend {
   };
   virtual absl::StatusOr<nlohmann::json> ProfileFreeze(const Freeze& freeze) = 0;
 
-  virtual absl::StatusOr<nlohmann::json> FindingList(const FindingFilter& filter) = 0;
+  virtual absl::StatusOr<nlohmann::json> FindingList(const FindingQuery& filter) = 0;
   virtual absl::StatusOr<nlohmann::json> FindingShow(const std::string& uid) = 0;
 
   virtual absl::StatusOr<std::unique_ptr<EventStream>> SubscribeEvents(

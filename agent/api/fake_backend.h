@@ -39,7 +39,7 @@ class FakeBackend final : public Backend {
     }
     return nlohmann::json{{"frozen", frozen}};
   }
-  absl::StatusOr<nlohmann::json> FindingList(const FindingFilter& filter) override {
+  absl::StatusOr<nlohmann::json> FindingList(const FindingQuery& filter) override {
     finding_filter = filter;
     return findings;
   }
@@ -61,7 +61,7 @@ class FakeBackend final : public Backend {
   nlohmann::json findings = nlohmann::json::object();
   nlohmann::json finding = nlohmann::json::object();
   std::vector<Freeze> freezes;
-  FindingFilter finding_filter;
+  FindingQuery finding_filter;
   EventHub hub;
 
  private:

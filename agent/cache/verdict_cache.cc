@@ -159,15 +159,7 @@ absl::Status VerdictCache::PrepareWorkloads() {
 absl::StatusOr<uint64_t> VerdictCache::BindCgroup(const Cgroup& cgroup) {
   uint64_t number = cgroup.workload_number;
   if (number == 0) {
-    // The kernel counts on from here too. Nothing is attached yet when the agent takes numbers, or
-    // a number more is skipped: it is never given out twice.
-    if (bpf_map_lookup_elem(maps_("vd_next_workload"), &kZero, &number) != 0) {
-      return MapError("map vd_next_workload");
-    }
-    const uint64_t next = number + 1;
-    if (bpf_map_update_elem(maps_("vd_next_workload"), &kZero, &next, BPF_ANY) != 0) {
-      return MapError("map vd_next_workload");
-    }
+    VEDETTE_ASSIGN_OR_RETURN(number, TakeNumber());
   }
   if (!workloads_.contains(number)) {
     VEDETTE_RETURN_IF_ERROR(MakeWorkload(number));
@@ -184,26 +176,50 @@ absl::StatusOr<uint64_t> VerdictCache::BindCgroup(const Cgroup& cgroup) {
   return number;
 }
 
-absl::Status VerdictCache::ForgetCgroup(uint64_t cgroup_id) {
+uint64_t VerdictCache::ForgetCgroup(uint64_t cgroup_id) {
   auto it = cgroups_.find(cgroup_id);
   if (it == cgroups_.end()) {
-    return absl::OkStatus();
+    return 0;
   }
   const uint64_t number = it->second;
   cgroups_.erase(it);
   bpf_map_delete_elem(maps_("vd_instances"), &cgroup_id);
-  const bool used = std::any_of(cgroups_.begin(), cgroups_.end(),
-                                [number](const auto& entry) { return entry.second == number; });
-  auto inner = workloads_.find(number);
-  if (!used && inner != workloads_.end()) {
-    const wire_cache_key key = {number, inner->second.generation};
-    bpf_map_delete_elem(maps_("vd_workloads"), &number);
-    bpf_map_delete_elem(maps_("vd_code_cache"), &key);
-    bpf_map_delete_elem(maps_("vd_flow_cache"), &key);
-    bpf_map_delete_elem(maps_("vd_counts"), &key);
-    workloads_.erase(inner);
+  return number;
+}
+
+bool VerdictCache::DropUnused(uint64_t workload_number) {
+  auto inner = workloads_.find(workload_number);
+  if (workload_number == 0 || inner == workloads_.end() ||
+      std::any_of(cgroups_.begin(), cgroups_.end(), [workload_number](const auto& entry) {
+        return entry.second == workload_number;
+      })) {
+    return false;
   }
-  return absl::OkStatus();
+  const wire_cache_key key = {workload_number, inner->second.generation};
+  bpf_map_delete_elem(maps_("vd_workloads"), &workload_number);
+  bpf_map_delete_elem(maps_("vd_code_cache"), &key);
+  bpf_map_delete_elem(maps_("vd_flow_cache"), &key);
+  bpf_map_delete_elem(maps_("vd_counts"), &key);
+  workloads_.erase(inner);
+  return true;
+}
+
+// The kernel counts on from here too; it could take the same number between the two calls, so the
+// agent takes one only for cgroups of which the kernel made no record: before anything is attached.
+absl::StatusOr<uint64_t> VerdictCache::TakeNumber() {
+  uint64_t number = 0;
+  if (bpf_map_lookup_elem(maps_("vd_next_workload"), &kZero, &number) != 0) {
+    return MapError("map vd_next_workload");
+  }
+  const uint64_t next = number + 1;
+  if (bpf_map_update_elem(maps_("vd_next_workload"), &kZero, &next, BPF_ANY) != 0) {
+    return MapError("map vd_next_workload");
+  }
+  return number;
+}
+
+void VerdictCache::ResumeClassSlots(uint32_t slot) {
+  class_slots_ = std::max(class_slots_, (slot & ~WIRE_SLOT_OF_AGENT) >> 1);
 }
 
 int VerdictCache::InnerFd(const CacheSlot& slot) const {
@@ -259,7 +275,7 @@ absl::StatusOr<CacheSlot> VerdictCache::MarkClassKnown(const CacheSlot& slot,
 
 template <typename Key>
 void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number,
-                            const std::function<bool(const CacheSlot&)>& is_judged,
+                            const std::function<bool(uint32_t, const CacheSlot&)>& is_lost,
                             std::vector<Event>& events) const {
   constexpr bool kIsCode = std::is_same_v<Key, wire_code_key>;
   const int fd = kIsCode ? maps.code.get() : maps.flow.get();
@@ -272,19 +288,24 @@ void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number,
     const CacheSlot slot = {number, maps.generation,
                             kIsCode ? uint32_t{WIRE_CACHE_CODE} : uint32_t{WIRE_CACHE_FLOW},
                             verdict.slot};
-    if (!is_judged(slot)) {
-      events.push_back(SweptEvent(key, verdict, slot));
+    if (!is_lost(verdict.novelty, slot)) {
+      continue;
     }
+    events.push_back(SweptEvent(key, verdict, slot));
     verdict.novelty = WIRE_NOVELTY_REPORTED;
     bpf_map_update_elem(fd, &key, &verdict, BPF_EXIST);
   }
 }
 
-std::vector<Event> VerdictCache::Sweep(const std::function<bool(const CacheSlot&)>& is_judged) {
+std::vector<Event> VerdictCache::Sweep(bool also_reported,
+                                       const std::function<bool(const CacheSlot&)>& is_judged) {
+  auto is_lost = [&](uint32_t novelty, const CacheSlot& slot) {
+    return novelty == WIRE_NOVELTY_UNREPORTED || (also_reported && !is_judged(slot));
+  };
   std::vector<Event> events;
   for (const auto& [number, maps] : workloads_) {
-    SweepMap<wire_code_key>(maps, number, is_judged, events);
-    SweepMap<wire_flow_key>(maps, number, is_judged, events);
+    SweepMap<wire_code_key>(maps, number, is_lost, events);
+    SweepMap<wire_flow_key>(maps, number, is_lost, events);
   }
   return events;
 }

@@ -70,7 +70,14 @@ class VerdictCache {
     bool unplaced = false;
   };
   absl::StatusOr<uint64_t> BindCgroup(const Cgroup& cgroup);
-  absl::Status ForgetCgroup(uint64_t cgroup_id);
+  // Returns the number of the workload that the cgroup belonged to; 0 when it is not bound.
+  uint64_t ForgetCgroup(uint64_t cgroup_id);
+  // Removes the maps of a workload that no cgroup is bound to. False: it is used, or has none.
+  bool DropUnused(uint64_t workload_number);
+  // A number that was never given out in this boot.
+  absl::StatusOr<uint64_t> TakeNumber();
+  // After an adoption: agents before this one gave out slots of classes up to `slot`.
+  void ResumeClassSlots(uint32_t slot);
 
   // Makes the maps of workloads whose numbers were given out, and of some that will be.
   absl::Status PrepareWorkloads();
@@ -82,9 +89,11 @@ class VerdictCache {
   // none; returns its slot.
   absl::StatusOr<CacheSlot> MarkClassKnown(const CacheSlot& slot, std::string_view key);
 
-  // Entries whose report was lost, or was not judged: as events with Reason::kSwept. `is_judged`
-  // says which entries the store has committed; those are marked known.
-  std::vector<Event> Sweep(const std::function<bool(const CacheSlot&)>& is_judged);
+  // Entries that could not be reported, as events with Reason::kSwept. With `also_reported`, for
+  // maps that were adopted and rings that are drained, also those that nobody judged: `is_judged`
+  // says which entries the store has committed.
+  std::vector<Event> Sweep(bool also_reported,
+                           const std::function<bool(const CacheSlot&)>& is_judged);
 
   // Calls `visit` for every behaviour of every workload with its totals.
   void ReadCounts(const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const;
@@ -112,7 +121,7 @@ class VerdictCache {
   int InnerFd(const CacheSlot& slot) const;
   template <typename Key>
   void SweepMap(const InnerMaps& maps, uint64_t number,
-                const std::function<bool(const CacheSlot&)>& is_judged,
+                const std::function<bool(uint32_t novelty, const CacheSlot&)>& is_lost,
                 std::vector<Event>& events) const;
 
   MapFds maps_;

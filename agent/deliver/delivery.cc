@@ -8,16 +8,16 @@
 namespace vedette {
 
 absl::StatusOr<std::unique_ptr<Delivery>> Delivery::Start(SqliteDatabase& db,
-                                                          std::vector<SinkConfig> sinks,
+                                                          std::vector<NamedExporter> sinks,
                                                           const DeliveryOptions& options) {
   std::unique_ptr<Delivery> delivery(new Delivery(db));
   SpoolOptions spool;
   spool.max_bytes = options.max_bytes;
-  for (const SinkConfig& sink : sinks) {
+  for (const NamedExporter& sink : sinks) {
     spool.sinks.push_back(sink.name);
   }
   VEDETTE_ASSIGN_OR_RETURN(delivery->writer_, SpoolWriter::Open(db, spool));
-  for (SinkConfig& sink : sinks) {
+  for (NamedExporter& sink : sinks) {
     ExporterThreadOptions thread;
     thread.database_path = db.path();
     thread.sink = std::move(sink.name);

@@ -14,7 +14,7 @@
 
 namespace vedette {
 
-struct SinkConfig {
+struct NamedExporter {
   std::string name;  // Unique, and the same from run to run: "jsonl", "kafka", "kafka-2" …
   std::unique_ptr<Exporter> exporter;
 };
@@ -31,7 +31,7 @@ class Delivery {
  public:
   // `db` is the pipeline's connection; each exporter thread opens the same file for itself.
   static absl::StatusOr<std::unique_ptr<Delivery>> Start(SqliteDatabase& db,
-                                                         std::vector<SinkConfig> sinks,
+                                                         std::vector<NamedExporter> sinks,
                                                          const DeliveryOptions& options);
 
   // Within the caller's open transaction.

@@ -115,13 +115,13 @@ class DeliveryTest : public testing::Test {
     std::filesystem::remove_all(dir_);
   }
 
-  void Start(std::vector<SinkConfig> sinks) {
+  void Start(std::vector<NamedExporter> sinks) {
     auto delivery = Delivery::Start(*db_, std::move(sinks), options_);
     ASSERT_TRUE(delivery.ok()) << delivery.status();
     delivery_ = *std::move(delivery);
   }
   void StartFake() {
-    std::vector<SinkConfig> sinks;
+    std::vector<NamedExporter> sinks;
     sinks.push_back({"fake", std::make_unique<FakeExporter>(&far_)});
     Start(std::move(sinks));
   }
@@ -218,7 +218,7 @@ TEST_F(DeliveryTest, ADamagedRowIsDroppedAndCounted) {
 }
 
 TEST_F(DeliveryTest, AStopIsBoundedAndTheNextRunGoesOn) {
-  std::vector<SinkConfig> sinks;
+  std::vector<NamedExporter> sinks;
   sinks.push_back({"fake", std::make_unique<HangingExporter>()});
   Start(std::move(sinks));
   Append(0, 5);
@@ -234,7 +234,7 @@ TEST_F(DeliveryTest, AStopIsBoundedAndTheNextRunGoesOn) {
 
 TEST_F(DeliveryTest, ASinkThatIsAwayDoesNotHoldUpAnother) {
   far_.Answer(absl::UnavailableError("away"));
-  std::vector<SinkConfig> sinks;
+  std::vector<NamedExporter> sinks;
   sinks.push_back({"fake", std::make_unique<FakeExporter>(&far_)});
   FarSide other;
   sinks.push_back({"other", std::make_unique<FakeExporter>(&other)});

@@ -39,7 +39,7 @@ absl::Status Run(int count, const std::string& dir) {
   VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<SqliteDatabase> db,
                            SqliteDatabase::Open(dir + "/vedette.db"));
   ExporterLog log;
-  std::vector<SinkConfig> sinks;
+  std::vector<NamedExporter> sinks;
   sinks.push_back(
       {"jsonl", std::make_unique<ObservedExporter>(
                     std::make_unique<JsonlExporter>(JsonlOptions{dir + "/f.jsonl"}), &log)});

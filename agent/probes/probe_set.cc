@@ -166,6 +166,7 @@ absl::Status ProbeSet::TakePinDir() {
       std::filesystem::remove_all(entry.path(), error);
     }
   }
+  adopted_ = std::filesystem::exists(build_dir_ + "/links", error);
   std::filesystem::create_directories(build_dir_ + "/maps", error);
   std::filesystem::create_directories(build_dir_ + "/links", error);
   if (error) {
@@ -274,7 +275,6 @@ void ProbeSet::AttachObject(LoadedObject& object) {
     const std::string pin = fmt::format("{}/links/{}", build_dir_, name);
     object.status.verified_instructions += VerifiedInstructions(bpf_program__fd(program));
     if (bpf_link* pinned = bpf_link__open(pin.c_str()); pinned != nullptr) {
-      adopted_ = true;
       object.links.emplace_back(pinned);
       object.status.programs.push_back(name);
       continue;

@@ -117,7 +117,7 @@ class KafkaE2eTest : public testing::Test {
   void StartDelivery(const KafkaOptions& options, std::function<void()> after_export = nullptr) {
     auto exporter = KafkaExporter::Create(options);
     ASSERT_TRUE(exporter.ok()) << exporter.status();
-    std::vector<SinkConfig> sinks;
+    std::vector<NamedExporter> sinks;
     sinks.push_back({"kafka", std::make_unique<ObservedExporter>(*std::move(exporter), &log_,
                                                                  std::move(after_export))});
     DeliveryOptions delivery;

@@ -56,7 +56,7 @@ absl::Status Run(int count, const std::string& dir) {
   VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<SqliteDatabase> db,
                            SqliteDatabase::Open(dir + "/vedette.db"));
   ExporterLog log;
-  std::vector<SinkConfig> sinks;
+  std::vector<NamedExporter> sinks;
   sinks.push_back({"kafka", std::make_unique<ObservedExporter>(std::move(exporter), &log)});
   DeliveryOptions options;
   options.max_bytes = 4ULL << 30;
