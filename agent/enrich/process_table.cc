@@ -51,7 +51,8 @@ ProcessInfo ProcessTable::Info(const ExecId& id, const Entry& entry) const {
           .comm = entry.comm,
           .code = entry.code,
           .argv = entry.argv,
-          .unknown = id.unknown()};
+          .unknown = id.unknown(),
+          .credentials = std::nullopt};
 }
 
 ProcessInfo ProcessTable::Add(const ProcessContext& context, const Code& code,
@@ -59,6 +60,7 @@ ProcessInfo ProcessTable::Add(const ProcessContext& context, const Code& code,
   Entry entry{.key = context.code, .code = code, .argv = Bounded(argv), .comm = context.comm};
   ProcessInfo info = Info(context.id, entry);
   info.pid = context.tgid;
+  info.credentials = context.credentials;
   info.argv = argv;
   if (!context.id.unknown()) {
     processes_.Put(context.id, std::move(entry));
@@ -90,6 +92,7 @@ ProcessInfo ProcessTable::Describe(const ProcessContext& context) {
   entry->comm = context.comm;
   ProcessInfo info = Info(context.id, *entry);
   info.pid = context.tgid;
+  info.credentials = context.credentials;
   return info;
 }
 

@@ -63,7 +63,8 @@ class Source:
         self.is_source = (
             self.suffix in SOURCE_SUFFIXES or self.name == "CMakeLists.txt" or self.is_script
         )
-        self.is_test = "_test." in self.name or self.path.startswith("tests/")
+        self.is_test = (re.search(r"_(test|benchmark|fuzzer)\.", self.name) is not None
+                        or self.path.startswith("tests/"))
         self.code = without_comments(self.text) if self.is_c else self.text
 
     def lines(self):
