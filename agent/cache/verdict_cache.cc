@@ -409,6 +409,26 @@ std::vector<LaneCount> VerdictCache::ReadLanes() const {
   return lanes;
 }
 
+std::vector<CacheFill> VerdictCache::ReadFill() const {
+  std::vector<CacheFill> fills = {{WIRE_CACHE_CODE, 0, 0, 0}, {WIRE_CACHE_FLOW, 0, 0, 0}};
+  for (const auto& [number, maps] : workloads_) {
+    wire_workload workload = {};
+    bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload);
+    for (CacheFill& fill : fills) {
+      const int fd = fill.cache == WIRE_CACHE_CODE ? maps.code.get() : maps.flow.get();
+      uint64_t entries = 0;
+      char key[std::max(sizeof(wire_code_key), sizeof(wire_flow_key))];
+      for (const char* at = nullptr; bpf_map_get_next_key(fd, at, key) == 0; at = key) {
+        ++entries;
+      }
+      fill.entries += entries;
+      fill.workloads += entries > 0;
+      fill.full += workload.overflowed[fill.cache] != 0;
+    }
+  }
+  return fills;
+}
+
 uint64_t VerdictCache::NotCached() const {
   uint64_t total = 0;
   for (const auto& [number, maps] : workloads_) {

@@ -50,6 +50,14 @@ struct LaneCount {
   uint64_t dropped = 0;
 };
 
+// How full one of the two caches is, over all workloads.
+struct CacheFill {
+  uint32_t cache = 0;
+  uint64_t workloads = 0;
+  uint64_t entries = 0;
+  uint64_t full = 0;  // Workloads whose cache has no room.
+};
+
 // Owner of the maps that hold verdicts, workloads and cgroups; the only one that writes them from
 // user space. Pipeline thread. Does not load programs and knows no names of workloads.
 class VerdictCache {
@@ -104,6 +112,8 @@ class VerdictCache {
   uint32_t limit(uint32_t cache) const;
   KernelErrors ReadErrors() const;
   std::vector<LaneCount> ReadLanes() const;
+  // Walks all entries: for people who ask, not for every second.
+  std::vector<CacheFill> ReadFill() const;
   // Acts that found no room in their workload's cache.
   uint64_t NotCached() const;
 

@@ -196,13 +196,6 @@ absl::Status ProbeSet::PrepareMap(bpf_map* map) {
     bpf_map__set_max_entries(map, options_.ring_bytes);
   } else if (name == "vd_processes") {
     bpf_map__set_max_entries(map, options_.max_processes);
-  } else if (name == "vd_code_cache") {
-    bpf_map__set_max_entries(bpf_map__inner_map(map), options_.code_entries);
-  } else if (name == "vd_flow_cache") {
-    bpf_map__set_max_entries(bpf_map__inner_map(map), options_.flow_entries);
-  } else if (name == "vd_counts") {
-    bpf_map__set_max_entries(bpf_map__inner_map(map),
-                             options_.code_entries + options_.flow_entries);
   }
   return absl::OkStatus();
 }

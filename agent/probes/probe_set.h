@@ -25,8 +25,6 @@ struct ProbeOptions {
   std::string cgroup_root;  // Where the v2 hierarchy is mounted.
   uint32_t ring_bytes = 1 << 20;
   uint32_t max_processes = 65536;
-  uint32_t code_entries = 512;  // Of the verdict cache, per workload.
-  uint32_t flow_entries = 1024;
 };
 
 // What became of one probe on this node.

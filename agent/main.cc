@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <cstring>
+#include <iostream>
+
+#include "agent/base/status.h"
+#include "agent/cli/cli.h"
+#include "agent/config/config.h"
+#include "agent/pipeline/agent.h"
+#include "agent/pipeline/self_check.h"
+
+namespace vedette {
+namespace {
+
+void SetUpLog(const Config& config) {
+  auto log = spdlog::stderr_color_mt("vedette");
+  log->set_level(spdlog::level::from_str(config.log.level));
+  log->set_pattern(config.log.format == LogFormat::kJson
+                       ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":"%v"})"
+                       : "%H:%M:%S.%e %^%l%$ %v");
+  log->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(log));
+}
+
+// Waits for the end of `duration` or a signal that ends the agent.
+void WaitForEnd(Agent& agent, const sigset_t& signals, absl::Duration duration) {
+  const absl::Time end = absl::Now() + duration;
+  for (;;) {
+    const absl::Duration left = std::min(end - absl::Now(), absl::Hours(1));
+    if (left <= absl::ZeroDuration()) {
+      return;
+    }
+    const timespec wait = absl::ToTimespec(left);
+    switch (sigtimedwait(&signals, nullptr, &wait)) {
+      case SIGINT:
+      case SIGTERM:
+        return;
+      case SIGHUP:
+        agent.Reopen();
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+int Run(const RunOptions& options) {
+  absl::StatusOr<Config> config = LoadConfig(options.config_file, options.sets);
+  absl::Status status = config.status();
+  if (status.ok() && options.check_config) {
+    status = CheckExporters(*config);
+  }
+  if (!status.ok()) {
+    std::cerr << Message(status) << '\n';
+    return kExitNo;
+  }
+  if (options.check_config) {
+    std::cout << "the configuration is valid\n";
+    return kExitYes;
+  }
+  SetUpLog(*config);
+  // Blocked before any thread starts, so that only WaitForEnd sees them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    sigaddset(&signals, signal);
+  }
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(*config);
+  if (!agent.ok()) {
+    std::cerr << "vedette: " << Message(agent.status()) << '\n';
+    return kExitFailed;
+  }
+  WaitForEnd(**agent, signals, options.duration);
+  spdlog::info("stopping");
+  agent->reset();
+  return kExitYes;
+}
+
+}  // namespace
+}  // namespace vedette
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], vedette::kSelfCheckArgument) == 0) {
+    return vedette::RunSelfCheckChild();
+  }
+  return vedette::RunCli(argc, argv, vedette::Run);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pipeline/account.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "agent/health/report.h"
+
+namespace vedette {
+namespace {
+
+constexpr const char* kLaneNames[] = {"code", "flow", "tap"};
+using Dropped = std::map<std::string, uint64_t, std::less<>>;
+
+uint64_t KeyOf(const LaneCount& lane) { return static_cast<uint64_t>(lane.cpu) << 32 | lane.lane; }
+
+}  // namespace
+
+Account::Account(const Pipeline* pipeline, const Collector* collector)
+    : pipeline_(pipeline), collector_(collector), told_at_(pipeline->parts().clock->Now()) {
+  for (const LaneCount& lane : pipeline_->parts().cache->ReadLanes()) {
+    dropped_before_[KeyOf(lane)] = lane.dropped;
+  }
+}
+
+void Account::Refresh() {
+  RefreshKernel();
+  RefreshStages();
+}
+
+void Account::RefreshKernel() {
+  // What was received is read before what was sent, so that a record under way is no gap.
+  const SequenceAccount received = collector_->account();
+  std::vector<std::string> gaps;
+  for (const LaneCount& lane : pipeline_->parts().cache->ReadLanes()) {
+    const std::string name = fmt::format("cpu{}/{}", lane.cpu, kLaneNames[lane.lane % 3]);
+    ledger_.Account("kernel", name)
+        .Set(lane.sequence, lane.sent, Dropped{{"ring-full", lane.dropped}});
+    auto line = received.lines().find(KeyOf(lane));
+    if (line == received.lines().end()) {
+      continue;
+    }
+    const uint64_t gap =
+        SequenceAccount::Gap(line->second, lane.dropped - dropped_before_[KeyOf(lane)]);
+    if (gap > 0) {
+      gaps.push_back(fmt::format("{} records of {} between {} and {} did not arrive", gap, name,
+                                 line->second.first, line->second.next));
+    }
+  }
+  for (size_t i = gaps_.size(); i < gaps.size(); ++i) {
+    spdlog::error("gap in the stream from the kernel: {}", gaps[i]);
+  }
+  gaps_ = std::move(gaps);
+}
+
+void Account::RefreshStages() {
+  const CollectCounts collect = collector_->counts();
+  ledger_.Account("collect", "records")
+      .Set(collect.received, collect.delivered, Dropped{{"undecodable", collect.undecodable}});
+  const PipelineParts& parts = pipeline_->parts();
+  const Enricher::Ledger& enrich = parts.enricher->ledger();
+  ledger_.Account("enrich", "events").Set(enrich.received, enrich.emitted, Dropped{});
+  const StageLedger& profile = parts.profiles->ledger();
+  ledger_.Account("profile", "events").Set(profile.received, profile.emitted, profile.dropped);
+  const StageLedger& correlate = parts.correlator->ledger();
+  ledger_.Account("correlate", "events")
+      .Set(correlate.received, correlate.emitted, correlate.dropped);
+  for (const SinkStats& sink : parts.delivery->Stats()) {
+    ledger_.Account("export", sink.account.sink)
+        .Set(sink.account.received, sink.account.delivered,
+             Dropped(sink.account.dropped.begin(), sink.account.dropped.end()));
+  }
+}
+
+std::optional<pb::Ledger> Account::TakeRecord(absl::Time now) {
+  std::vector<LedgerEntry> entries = ledger_.Snapshot();
+  if (entries == told_ && gaps_.empty()) {
+    return std::nullopt;
+  }
+  pb::Ledger record = LedgerBetween(told_, entries, {told_at_, now});
+  for (const std::string& gap : gaps_) {
+    record.add_gaps(gap);
+  }
+  told_ = std::move(entries);
+  told_at_ = now;
+  return record;
+}
+
+}  // namespace vedette

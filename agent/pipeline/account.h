@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/collect/collector.h"
+#include "agent/health/ledger.h"
+#include "agent/pipeline/pipeline.h"
+
+namespace vedette {
+
+// Fills the ledger from the counters of every stage, and finds gaps: records that the kernel
+// numbered and nobody received or dropped. Pipeline thread.
+class Account {
+ public:
+  Account(const Pipeline* pipeline, const Collector* collector);
+
+  // Reads all counters anew.
+  void Refresh();
+  // One sentence per gap that is open now.
+  const std::vector<std::string>& gaps() const { return gaps_; }
+  // What happened since the last call, for the stream; nothing when nothing did.
+  std::optional<pb::Ledger> TakeRecord(absl::Time now);
+
+  const Ledger& ledger() const { return ledger_; }
+
+ private:
+  void RefreshKernel();
+  void RefreshStages();
+
+  const Pipeline* const pipeline_;
+  const Collector* const collector_;
+  Ledger ledger_;
+  std::vector<std::string> gaps_;
+  absl::flat_hash_map<uint64_t, uint64_t> dropped_before_;  // By cpu << 32 | lane, at the start.
+  std::vector<LedgerEntry> told_;
+  absl::Time told_at_;
+};
+
+}  // namespace vedette

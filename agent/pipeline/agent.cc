@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pipeline/agent.h"
+
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <openssl/rand.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "agent/api/api_server.h"
+#include "agent/api/metrics_server.h"
+#include "agent/base/status.h"
+#include "agent/enrich/resolvers.h"
+#include "agent/pipeline/control_backend.h"
+#include "agent/pipeline/node.h"
+#include "agent/pipeline/pipeline.h"
+#include "agent/pipeline/self_check.h"
+#include "agent/pipeline/sinks.h"
+#include "agent/pipeline/store.h"
+#include "agent/probes/bpffs.h"
+#include "agent/probes/decode.h"
+#include "agent/probes/file_key.h"
+
+namespace vedette {
+namespace {
+
+constexpr const char* kRings[] = {"vd_ring_code", "vd_ring_flow", "vd_ring_tap"};
+constexpr absl::Duration kStopPatience = absl::Seconds(5);
+constexpr absl::Duration kLedgerInterval = absl::Minutes(1);
+constexpr size_t kDrainAtOnce = 1 << 20;
+
+class BpfKeyReader final : public KeyReader {
+ public:
+  explicit BpfKeyReader(const ProbeSet* probes) : probes_(probes) {}
+  absl::StatusOr<CodeKey> Read(int fd) override { return ReadFileKey(*probes_, fd); }
+
+ private:
+  const ProbeSet* const probes_;
+};
+
+uint32_t RingBytes(const Config& config) {
+  uint32_t bytes = 4096;
+  while (bytes < config.collect.ring_size_bytes && bytes < (1u << 30)) {
+    bytes *= 2;
+  }
+  return bytes;
+}
+
+std::vector<IpAddress> Resolvers(const Config& config) {
+  std::vector<IpAddress> resolvers;
+  if (absl::StatusOr<std::vector<IpAddress>> node = ReadResolvConf(kResolvConfPath); node.ok()) {
+    resolvers = *std::move(node);
+  } else {
+    spdlog::warn("{}; only the resolvers of dns.resolvers are trusted", Message(node.status()));
+  }
+  for (const std::string& text : config.dns.resolvers) {
+    if (std::optional<IpAddress> address = ParseIpAddress(text)) {
+      resolvers.push_back(*address);
+    }
+  }
+  return resolvers;
+}
+
+}  // namespace
+
+// In the order of building; destroyed in reverse.
+struct Agent::Parts {
+  SystemClock clock;
+  std::unique_ptr<SqliteDatabase> db;
+  std::unique_ptr<ProbeSet> probes;
+  std::unique_ptr<VerdictCache> cache;
+  std::unique_ptr<BpfKeyReader> keys;
+  std::unique_ptr<CacheBindings> bindings;
+  std::unique_ptr<Enricher> enricher;
+  std::unique_ptr<Profiles> profiles;
+  std::unique_ptr<Correlator> correlator;
+  std::vector<JsonlExporter*> files;
+  std::unique_ptr<Delivery> delivery;
+  std::unique_ptr<EventHub> hub;
+  std::unique_ptr<Pipeline> pipeline;
+  std::unique_ptr<Decoder> decoder;
+  std::unique_ptr<Collector> collector;
+  std::unique_ptr<Account> account;
+  absl::Time next_ledger;
+  std::unique_ptr<ControlBackend> backend;
+  std::unique_ptr<MetricsServer> metrics;
+  std::unique_ptr<ApiServer> api;
+
+  absl::Status BuildKernelSide(const Config& config);
+  absl::Status BuildStages(const Config& config);
+  absl::Status LookAround(const Config& config);
+  absl::Status AdoptLeftovers();
+  absl::Status StartThreads(const Config& config);
+  absl::Status OpenControl(const Config& config, absl::Time started);
+  absl::Status SeeCgroups();
+  absl::Status SeeProcesses();
+  void PlaceRuntimes(const Config& config);
+  void ChangeTap(bool always);
+  std::vector<std::unique_ptr<RingReader>> OpenRings(absl::Status& status) const;
+  uint32_t ring_bytes = 0;
+  std::string boot_id;
+};
+
+absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
+  if (geteuid() != 0) {
+    return absl::PermissionDeniedError(
+        "the agent needs root to load BPF programs; run it with sudo");
+  }
+  ring_bytes = RingBytes(config);
+  ProbeOptions options;
+  options.pin_dir = config.bpf.pin_dir;
+  VEDETTE_ASSIGN_OR_RETURN(options.cgroup_root, FindCgroup2Mount());
+  options.ring_bytes = ring_bytes;
+  VEDETTE_ASSIGN_OR_RETURN(probes, ProbeSet::Load(options));
+  VerdictCacheOptions cache_options;
+  cache_options.code_entries = config.cache.exec_entries;
+  cache_options.flow_entries = config.cache.flow_entries;
+  cache_options.cpus = libbpf_num_possible_cpus();
+  cache = std::make_unique<VerdictCache>(
+      [this](std::string_view name) { return probes->MapFd(name); }, cache_options);
+  std::array<uint64_t, 2> secret;
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(secret.data()), sizeof(secret)) != 1) {
+    return absl::InternalError("no random bytes for the secret of keyed hashes");
+  }
+  keys = std::make_unique<BpfKeyReader>(probes.get());
+  return cache->Configure(secret, ring_bytes / 2, config.telemetry == Telemetry::kFull);
+}
+
+absl::Status Agent::Parts::BuildStages(const Config& config) {
+  VEDETTE_ASSIGN_OR_RETURN(boot_id, ReadBootId());
+  VEDETTE_ASSIGN_OR_RETURN(db, OpenStore(config.store.dir, clock.Now()));
+  VEDETTE_ASSIGN_OR_RETURN(bindings, CacheBindings::Load(db.get(), boot_id, probes->adopted()));
+  Enricher::Options enrich;
+  enrich.cluster = config.identity.cluster.empty() ? NodeName() : config.identity.cluster;
+  enrich.boot_id = boot_id;
+  enrich.resolvers = Resolvers(config);
+  enrich.keys = keys.get();
+  enrich.new_number = [this] { return cache->TakeNumber().value_or(0); };
+  VEDETTE_ASSIGN_OR_RETURN(enricher, Enricher::Create(std::move(enrich)));
+  ProfilesOptions profile_options;
+  profile_options.min_time = config.learning.min_time;
+  VEDETTE_ASSIGN_OR_RETURN(profiles, Profiles::Load(db.get(), &clock, profile_options));
+  VEDETTE_ASSIGN_OR_RETURN(correlator, Correlator::Load(db.get(), &clock, {}));
+  VEDETTE_ASSIGN_OR_RETURN(Sinks sinks, MakeSinks(config));
+  files = std::move(sinks.files);
+  DeliveryOptions delivery_options;
+  delivery_options.max_bytes = config.spool.max_size_bytes;
+  VEDETTE_ASSIGN_OR_RETURN(delivery,
+                           Delivery::Start(*db, std::move(sinks.exporters), delivery_options));
+  const bool always = config.telemetry == Telemetry::kFull;
+  hub = std::make_unique<EventHub>([this, always] { ChangeTap(always); });
+  PipelineParts parts = {db.get(),
+                         &clock,
+                         probes.get(),
+                         cache.get(),
+                         enricher.get(),
+                         profiles.get(),
+                         correlator.get(),
+                         bindings.get(),
+                         delivery.get(),
+                         hub.get(),
+                         {NodeName(), boot_id, VEDETTE_VERSION, BootTime()}};
+  pipeline = std::make_unique<Pipeline>(std::move(parts));
+  decoder = std::make_unique<Decoder>(BootTime());
+  return absl::OkStatus();
+}
+
+absl::Status Agent::Parts::SeeCgroups() {
+  VEDETTE_ASSIGN_OR_RETURN(std::string mount, FindCgroup2Mount());
+  std::vector<Event> seen;
+  const absl::Time now = clock.Now();
+  VEDETTE_RETURN_IF_ERROR(WalkCgroups(mount, [&](const CgroupEvent& cgroup) {
+    Event event;
+    event.header.time = now;
+    event.body = cgroup;
+    seen.push_back(std::move(event));
+  }));
+  pipeline->Process(std::move(seen));
+  return absl::OkStatus();
+}
+
+absl::Status Agent::Parts::SeeProcesses() {
+  VEDETTE_ASSIGN_OR_RETURN(std::string bytes, probes->RunIterator("scan_processes", {}));
+  std::vector<Event> seen;
+  VEDETTE_RETURN_IF_ERROR(decoder->DecodeAll(bytes, seen));
+  pipeline->Process(std::move(seen));
+  return probes->RunIterator("scan_sockets", {}).status();
+}
+
+void Agent::Parts::PlaceRuntimes(const Config& config) {
+  std::vector<std::string> paths = DefaultRuntimes();
+  paths.insert(paths.end(), config.identity.runtimes.begin(), config.identity.runtimes.end());
+  for (const std::string& path : paths) {
+    const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (!fd.valid()) {
+      continue;
+    }
+    absl::Status status;
+    if (absl::StatusOr<CodeKey> key = ReadFileKey(*probes, fd.get()); key.ok()) {
+      status = cache->AddRuntime(*key);
+    } else {
+      status = key.status();
+    }
+    if (!status.ok()) {
+      spdlog::warn("{}: not known as a runtime: {}", path, Message(status));
+    }
+  }
+}
+
+std::vector<std::unique_ptr<RingReader>> Agent::Parts::OpenRings(absl::Status& status) const {
+  std::vector<std::unique_ptr<RingReader>> rings;
+  for (const char* name : kRings) {
+    absl::StatusOr<std::unique_ptr<RingReader>> ring =
+        RingReader::Open(probes->MapFd(name), ring_bytes);
+    if (!ring.ok()) {
+      status = ring.status();
+      break;
+    }
+    rings.push_back(*std::move(ring));
+  }
+  return rings;
+}
+
+// What an agent that was killed had in its rings and maps is judged before anything new.
+absl::Status Agent::Parts::AdoptLeftovers() {
+  uint32_t class_slots = 0;
+  bindings->ForEach([&](const CacheSlot& slot, const CacheBindings::Row& row) {
+    profiles->BindSlot(slot, row.workload, row.behaviour);
+    class_slots = std::max(class_slots, slot.slot);
+  });
+  cache->ResumeClassSlots(class_slots);
+  absl::Status status;
+  std::vector<std::unique_ptr<RingReader>> rings = OpenRings(status);
+  VEDETTE_RETURN_IF_ERROR(status);
+  std::vector<Event> events;
+  for (const auto& ring : rings) {
+    ring->Read(kDrainAtOnce, [&](std::string_view record) {
+      if (absl::Status decoded = decoder->Decode(record, events); !decoded.ok()) {
+        spdlog::warn("a record of the agent before was dropped: {}", Message(decoded));
+      }
+    });
+  }
+  const size_t records = events.size();
+  pipeline->Process(std::move(events));
+  VEDETTE_RETURN_IF_ERROR(pipeline->Commit());
+  for (const auto& ring : rings) {
+    ring->Acknowledge(ring->position());
+  }
+  pipeline->SweepCache(/*also_reported=*/true);
+  VEDETTE_RETURN_IF_ERROR(pipeline->Commit());
+  spdlog::info(
+      "took over from an agent that was killed: {} records, {} behaviours found in the "
+      "cache",
+      records, pipeline->counts().swept);
+  return absl::OkStatus();
+}
+
+absl::Status Agent::Parts::LookAround(const Config& config) {
+  VEDETTE_RETURN_IF_ERROR(SeeCgroups());
+  PlaceRuntimes(config);
+  probes->Attach();
+  // Once more, for what was made before the probes were attached.
+  VEDETTE_RETURN_IF_ERROR(SeeCgroups());
+  VEDETTE_RETURN_IF_ERROR(SeeProcesses());
+  if (probes->adopted()) {
+    VEDETTE_RETURN_IF_ERROR(AdoptLeftovers());
+  }
+  return pipeline->Commit();
+}
+
+absl::Status Agent::Parts::StartThreads(const Config& config) {
+  absl::Status status;
+  std::vector<std::unique_ptr<RingReader>> rings = OpenRings(status);
+  VEDETTE_RETURN_IF_ERROR(status);
+  collector = std::make_unique<Collector>(
+      std::move(rings), config.collect.poll,
+      [this](std::string_view record, std::vector<Event>& events) {
+        return decoder->Decode(record, events);
+      },
+      [this](Batch& batch) { return pipeline->Offer(batch); });
+  pipeline->SetAcknowledge(
+      [this](const std::vector<uint64_t>& positions) { collector->Acknowledge(positions); });
+  account = std::make_unique<Account>(pipeline.get(), collector.get());
+  pipeline->SetPeriodic([this] {
+    account->Refresh();
+    const absl::Time now = clock.Now();
+    if (now < next_ledger) {
+      return;
+    }
+    next_ledger = now + kLedgerInterval;
+    if (std::optional<pb::Ledger> record = account->TakeRecord(now)) {
+      pipeline->AppendToSpool(ToEvent(pipeline->parts().source, *std::move(record)));
+    }
+  });
+  pipeline->Start();
+  return collector->Start();
+}
+
+// Opens the kernel's tap for what somebody watches, and only for that.
+void Agent::Parts::ChangeTap(bool always) {
+  pipeline
+      ->Ask([this, always] {
+        bool all = always;
+        std::vector<std::string> asked;
+        for (const EventFilter& filter : hub->filters()) {
+          all = all || filter.workloads.empty();
+          asked.insert(asked.end(), filter.workloads.begin(), filter.workloads.end());
+        }
+        for (const ProfileSummary& profile : profiles->List()) {
+          const WorkloadInfo* workload = enricher->workloads().FindName(profile.workload);
+          const bool wanted = std::any_of(asked.begin(), asked.end(), [&](const std::string& name) {
+            return NamesWorkload(name, profile.workload);
+          });
+          if (workload != nullptr && workload->number != 0) {
+            VEDETTE_RETURN_IF_ERROR(cache->SetTap(workload->number, wanted));
+          }
+        }
+        return cache->SetTapAll(all);
+      })
+      .IgnoreError();
+}
+
+absl::Status Agent::Parts::OpenControl(const Config& config, absl::Time started) {
+  ControlBackend::Facts facts;
+  facts.tier = "tracepoint";
+  if (absl::Status seen = RunSelfCheck(*probes); !seen.ok()) {
+    facts.self_check = std::string(Message(seen));
+    spdlog::error("{}", facts.self_check);
+  }
+  facts.rings_bytes = uint64_t{ring_bytes} * std::size(kRings);
+  facts.started = started;
+  facts.min_time = config.learning.min_time;
+  backend = std::make_unique<ControlBackend>(pipeline.get(), account.get(), std::move(facts));
+  if (!config.metrics.listen.empty()) {
+    VEDETTE_ASSIGN_OR_RETURN(metrics, MetricsServer::Start(config.metrics.listen, backend.get()));
+  }
+  VEDETTE_ASSIGN_OR_RETURN(api, ApiServer::Start({config.api.socket}, backend.get()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
+  std::unique_ptr<Agent> agent(new Agent());
+  agent->parts_ = std::make_unique<Parts>();
+  Parts& parts = *agent->parts_;
+  const absl::Time started = parts.clock.Now();
+  VEDETTE_RETURN_IF_ERROR(CheckUnixSocketFree(config.api.socket));
+  VEDETTE_RETURN_IF_ERROR(parts.BuildKernelSide(config));
+  VEDETTE_RETURN_IF_ERROR(parts.BuildStages(config));
+  VEDETTE_RETURN_IF_ERROR(parts.LookAround(config));
+  VEDETTE_RETURN_IF_ERROR(parts.StartThreads(config));
+  VEDETTE_RETURN_IF_ERROR(parts.OpenControl(config, started));
+  spdlog::info(
+      "ready after {} ms: watching {} workloads on {}, kernel {}, tier tracepoint; it "
+      "observes and denies nothing",
+      absl::ToInt64Milliseconds(parts.clock.Now() - started), parts.profiles->List().size(),
+      NodeName(), KernelRelease());
+  return agent;
+}
+
+Agent::~Agent() {
+  Parts& parts = *parts_;
+  parts.api.reset();
+  parts.metrics.reset();
+  if (parts.hub) {
+    parts.hub->Close();
+  }
+  if (parts.collector) {
+    parts.collector->Stop();
+  }
+  if (parts.pipeline) {
+    parts.pipeline->Stop();
+  }
+  if (parts.delivery) {
+    parts.delivery->Stop(parts.clock.Now() + kStopPatience);
+  }
+}
+
+void Agent::Reopen() {
+  for (JsonlExporter* file : parts_->files) {
+    file->Reopen();
+  }
+}
+
+absl::Status CheckExporters(const Config& config) { return MakeSinks(config).status(); }
+
+}  // namespace vedette

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pipeline/cache_bindings.h"
+
+#include <utility>
+
+#include "agent/base/status.h"
+
+namespace vedette {
+namespace {
+
+constexpr char kSchema[] = R"sql(
+CREATE TABLE IF NOT EXISTS cache_boot(boot_id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cache_binding(
+  workload_number INTEGER NOT NULL, generation INTEGER NOT NULL, cache INTEGER NOT NULL,
+  slot INTEGER NOT NULL, workload BLOB NOT NULL, channel INTEGER NOT NULL, subject BLOB NOT NULL,
+  subject_sha256 TEXT NOT NULL, object BLOB NOT NULL, object_sha256 TEXT NOT NULL,
+  qualifier BLOB NOT NULL, acts INTEGER NOT NULL, failures INTEGER NOT NULL,
+  sent_bytes INTEGER NOT NULL, received_bytes INTEGER NOT NULL,
+  PRIMARY KEY(workload_number, generation, slot)) WITHOUT ROWID;
+)sql";
+
+constexpr char kUpsert[] =
+    "INSERT OR REPLACE INTO cache_binding VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+
+int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CacheBindings>> CacheBindings::Load(SqliteDatabase* db,
+                                                                   const std::string& boot_id,
+                                                                   bool adopted) {
+  VEDETTE_RETURN_IF_ERROR(db->Exec(kSchema));
+  std::unique_ptr<CacheBindings> bindings(new CacheBindings(db));
+  VEDETTE_ASSIGN_OR_RETURN(SqliteStatement boot, db->Prepare("SELECT boot_id FROM cache_boot"));
+  VEDETTE_ASSIGN_OR_RETURN(bool has_boot, boot.Step());
+  if (!adopted || !has_boot || boot.Bytes(0) != boot_id) {
+    boot.Reset();
+    VEDETTE_RETURN_IF_ERROR(db->Exec("DELETE FROM cache_binding; DELETE FROM cache_boot"));
+    VEDETTE_ASSIGN_OR_RETURN(SqliteStatement insert,
+                             db->Prepare("INSERT INTO cache_boot VALUES(?)"));
+    VEDETTE_RETURN_IF_ERROR(insert.BindText(1, boot_id).Run());
+    return bindings;
+  }
+  VEDETTE_ASSIGN_OR_RETURN(SqliteStatement select, db->Prepare("SELECT * FROM cache_binding"));
+  for (;;) {
+    VEDETTE_ASSIGN_OR_RETURN(bool more, select.Step());
+    if (!more) {
+      return bindings;
+    }
+    const CacheSlot slot = {
+        static_cast<uint64_t>(select.Int64(0)), static_cast<uint64_t>(select.Int64(1)),
+        static_cast<uint32_t>(select.Int64(2)), static_cast<uint32_t>(select.Int64(3))};
+    Row row;
+    row.workload = select.Bytes(4);
+    row.behaviour = {static_cast<Channel>(select.Int64(5)),
+                     select.Bytes(6),
+                     select.Bytes(7),
+                     select.Bytes(8),
+                     select.Bytes(9),
+                     select.Bytes(10)};
+    row.counted.acts = static_cast<uint64_t>(select.Int64(11));
+    row.counted.failures = static_cast<uint64_t>(select.Int64(12));
+    row.counted.sent_bytes = static_cast<uint64_t>(select.Int64(13));
+    row.counted.received_bytes = static_cast<uint64_t>(select.Int64(14));
+    bindings->rows_.emplace(slot, std::move(row));
+  }
+}
+
+void CacheBindings::Add(const CacheSlot& slot, std::string workload, Behaviour behaviour,
+                        uint64_t counted_acts) {
+  Row row{std::move(workload), std::move(behaviour), {}};
+  row.counted.acts = counted_acts;
+  if (rows_.try_emplace(slot, std::move(row)).second) {
+    dirty_.push_back(slot);
+  }
+}
+
+std::optional<SlotCounts> CacheBindings::Take(const CacheSlot& slot, const BehaviourCount& total) {
+  auto it = rows_.find(slot);
+  if (it == rows_.end()) {
+    return std::nullopt;
+  }
+  BehaviourCount& counted = it->second.counted;
+  // An act is counted after its record was sent, so a total can be behind by one for a moment.
+  if (total.acts < counted.acts) {
+    return std::nullopt;
+  }
+  const SlotCounts delta = {total.acts - counted.acts, total.failures - counted.failures,
+                            total.sent_bytes - counted.sent_bytes,
+                            total.received_bytes - counted.received_bytes};
+  if (delta.hits == 0 && delta.failures == 0 && delta.sent_bytes == 0 &&
+      delta.received_bytes == 0) {
+    return std::nullopt;
+  }
+  counted = total;
+  dirty_.push_back(slot);
+  return delta;
+}
+
+void CacheBindings::ForEach(const std::function<void(const CacheSlot&, const Row&)>& visit) const {
+  for (const auto& [slot, row] : rows_) {
+    visit(slot, row);
+  }
+}
+
+void CacheBindings::ForgetWorkload(uint64_t workload_number) {
+  absl::erase_if(rows_, [workload_number](const auto& entry) {
+    return entry.first.workload_number == workload_number;
+  });
+  forgotten_.push_back(workload_number);
+}
+
+absl::Status CacheBindings::Write() {
+  for (uint64_t number : forgotten_) {
+    VEDETTE_ASSIGN_OR_RETURN(SqliteStatement remove,
+                             db_->Prepare("DELETE FROM cache_binding WHERE workload_number=?"));
+    VEDETTE_RETURN_IF_ERROR(remove.Bind(1, Signed(number)).Run());
+  }
+  if (dirty_.empty()) {
+    return absl::OkStatus();
+  }
+  VEDETTE_ASSIGN_OR_RETURN(SqliteStatement upsert, db_->Prepare(kUpsert));
+  for (const CacheSlot& slot : dirty_) {
+    auto it = rows_.find(slot);
+    if (it == rows_.end()) {
+      continue;
+    }
+    const Row& row = it->second;
+    upsert.Bind(1, Signed(slot.workload_number))
+        .Bind(2, Signed(slot.generation))
+        .Bind(3, int64_t{slot.cache})
+        .Bind(4, int64_t{slot.slot})
+        .BindBlob(5, row.workload)
+        .Bind(6, static_cast<int64_t>(row.behaviour.channel))
+        .BindBlob(7, row.behaviour.subject)
+        .BindText(8, row.behaviour.subject_sha256)
+        .BindBlob(9, row.behaviour.object)
+        .BindText(10, row.behaviour.object_sha256)
+        .BindBlob(11, row.behaviour.qualifier)
+        .Bind(12, Signed(row.counted.acts))
+        .Bind(13, Signed(row.counted.failures))
+        .Bind(14, Signed(row.counted.sent_bytes))
+        .Bind(15, Signed(row.counted.received_bytes));
+    VEDETTE_RETURN_IF_ERROR(upsert.Run());
+  }
+  return absl::OkStatus();
+}
+
+void CacheBindings::Committed() {
+  dirty_.clear();
+  forgotten_.clear();
+}
+
+}  // namespace vedette

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/base/sqlite.h"
+#include "agent/cache/verdict_cache.h"
+#include "agent/profile/behaviour.h"
+#include "agent/profile/profile_view.h"
+
+namespace vedette {
+
+// Which behaviour each entry of the kernel's cache is, and how much of its count is in the profile
+// already. Kept in the store, so that an agent that was killed goes on where it stopped, to the
+// single act. Pipeline thread; writes inside the caller's transaction, as Profiles does.
+class CacheBindings {
+ public:
+  struct Row {
+    std::string workload;
+    Behaviour behaviour;
+    BehaviourCount counted;  // What the profile holds already.
+  };
+
+  // Rows of another boot, or of a cache that is gone (`adopted` false), are removed.
+  static absl::StatusOr<std::unique_ptr<CacheBindings>> Load(SqliteDatabase* db,
+                                                             const std::string& boot_id,
+                                                             bool adopted);
+
+  // The entry is judged; the act that was reported is counted already.
+  void Add(const CacheSlot& slot, std::string workload, Behaviour behaviour, uint64_t counted_acts);
+  bool Has(const CacheSlot& slot) const { return rows_.contains(slot); }
+
+  // What the kernel counted since the last call; nothing where nothing changed or the entry is not
+  // judged yet.
+  std::optional<SlotCounts> Take(const CacheSlot& slot, const BehaviourCount& total);
+
+  void ForEach(const std::function<void(const CacheSlot&, const Row&)>& visit) const;
+  void ForgetWorkload(uint64_t workload_number);
+  size_t size() const { return rows_.size(); }
+
+  absl::Status Write();
+  void Committed();
+
+ private:
+  explicit CacheBindings(SqliteDatabase* db) : db_(db) {}
+
+  SqliteDatabase* const db_;
+  absl::flat_hash_map<CacheSlot, Row> rows_;
+  std::vector<CacheSlot> dirty_;
+  std::vector<uint64_t> forgotten_;
+};
+
+}  // namespace vedette

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pipeline/control_backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "agent/base/status.h"
+#include "agent/base/text.h"
+#include "agent/correlate/finding_json.h"
+#include "agent/health/metrics.h"
+#include "agent/health/report.h"
+#include "agent/pipeline/node.h"
+#include "agent/pipeline/top.h"
+#include "agent/profile/profile_json.h"
+
+namespace vedette {
+namespace {
+
+using Json = nlohmann::json;
+
+uint64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t pages = 0, resident = 0;
+  statm >> pages >> resident;
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+Json ProbesJson(const ProbeSet& probes, std::vector<std::string>& problems) {
+  Json rows = Json::array();
+  for (const ProbeStatus& probe : probes.statuses()) {
+    rows.push_back({{"name", probe.name},
+                    {"state", probe.ok ? "ok" : "degraded"},
+                    {"reason", probe.reason},
+                    {"programs", probe.programs},
+                    {"verified_instructions", probe.verified_instructions}});
+    if (!probe.ok) {
+      problems.push_back(fmt::format("probe {}: {}", probe.name, probe.reason));
+    }
+  }
+  return rows;
+}
+
+Json SinksJson(const Delivery& delivery, std::vector<std::string>& problems) {
+  Json rows = Json::array();
+  for (const SinkStats& sink : delivery.Stats()) {
+    rows.push_back({{"name", sink.account.sink},
+                    {"state", sink.available ? "ok" : "degraded"},
+                    {"reason", sink.trouble},
+                    {"delivered", sink.account.delivered},
+                    {"waiting", sink.account.lag()},
+                    {"retries", sink.retries}});
+    if (!sink.available) {
+      problems.push_back(fmt::format("sink {}: {}", sink.account.sink, sink.trouble));
+    }
+  }
+  return rows;
+}
+
+}  // namespace
+
+absl::StatusOr<Json> ControlBackend::AskJson(
+    const std::function<absl::StatusOr<Json>()>& question) {
+  Json json;
+  VEDETTE_RETURN_IF_ERROR(pipeline_->Ask([&]() -> absl::Status {
+    VEDETTE_ASSIGN_OR_RETURN(json, question());
+    return absl::OkStatus();
+  }));
+  return json;
+}
+
+absl::StatusOr<Json> ControlBackend::Doctor() {
+  return AskJson([this] { return DoctorNow(); });
+}
+
+Json ControlBackend::DoctorNow() {
+  const PipelineParts& parts = pipeline_->parts();
+  std::vector<std::string> problems;
+  Json probes = ProbesJson(*parts.probes, problems);
+  Json sinks = SinksJson(*parts.delivery, problems);
+  account_->Refresh();
+  for (const std::string& gap : account_->gaps()) {
+    problems.push_back("ledger: " + gap);
+  }
+  if (!facts_.self_check.empty()) {
+    problems.push_back(facts_.self_check);
+  }
+  if (!pipeline_->counts().trouble.empty()) {
+    problems.push_back("store: " + pipeline_->counts().trouble);
+  }
+  Json errors = Json::object();
+  for (const auto& [reason, count] : parts.cache->ReadErrors().by_reason) {
+    if (count > 0) {
+      errors[reason] = count;
+    }
+  }
+  return {{"status", problems.empty() ? "ok" : "degraded"},
+          {"problems", problems},
+          {"version", VEDETTE_VERSION},
+          {"node", parts.source.node},
+          {"boot_id", parts.source.boot_id},
+          {"kernel", KernelRelease()},
+          {"tier", facts_.tier},
+          {"enforcing", false},
+          {"uptime_seconds", absl::ToDoubleSeconds(parts.clock->Now() - facts_.started)},
+          {"probes", std::move(probes)},
+          {"ledger", LedgerForDoctor(account_->ledger().Snapshot())},
+          {"cache", CacheJson(*parts.cache)},
+          {"sinks", std::move(sinks)},
+          {"kernel_errors", std::move(errors)},
+          {"degradations", parts.enricher->Degradations()},
+          {"memory", {{"resident_bytes", ResidentBytes()}, {"rings_bytes", facts_.rings_bytes}}}};
+}
+
+absl::StatusOr<std::string> ControlBackend::Metrics() {
+  std::string text;
+  VEDETTE_RETURN_IF_ERROR(pipeline_->Ask([&] {
+    text = MetricsNow();
+    return absl::OkStatus();
+  }));
+  return text;
+}
+
+std::string ControlBackend::MetricsNow() {
+  const PipelineParts& parts = pipeline_->parts();
+  account_->Refresh();
+  MetricSet metrics;
+  AddProcessMetrics(metrics);
+  AddLedgerMetrics(account_->ledger().Snapshot(), metrics);
+  for (const auto& [reason, count] : parts.cache->ReadErrors().by_reason) {
+    metrics.AddCounter("vedette_kernel_errors_total", "What the probes could not do, by reason.",
+                       static_cast<double>(count), {{"reason", reason}});
+  }
+  for (const auto& [reason, count] : parts.enricher->Degradations()) {
+    metrics.AddCounter("vedette_enrich_degraded_total",
+                       "Events that are less than complete, by table and reason.",
+                       static_cast<double>(count), {{"reason", reason}});
+  }
+  const PipelineCounts& counts = pipeline_->counts();
+  metrics.AddCounter("vedette_store_failed_commits_total",
+                     "Commits that the store refused; they are repeated.",
+                     static_cast<double>(counts.failed_commits));
+  metrics.AddCounter("vedette_cache_swept_total",
+                     "Behaviours found in the verdict cache after their record was lost.",
+                     static_cast<double>(counts.swept));
+  metrics.AddCounter("vedette_cache_not_cached_total",
+                     "Acts that found no room in their workload's verdict cache.",
+                     static_cast<double>(parts.cache->NotCached()));
+  metrics.AddGauge("vedette_findings", "Findings in the store.",
+                   static_cast<double>(parts.correlator->size()));
+  metrics.AddGauge("vedette_ledger_gaps", "Gaps in the stream from the kernel.",
+                   static_cast<double>(account_->gaps().size()));
+  metrics.AddGauge("vedette_workloads", "Workloads that have a profile.",
+                   static_cast<double>(parts.profiles->List().size()));
+  return metrics.Render();
+}
+
+absl::StatusOr<Json> ControlBackend::Top() {
+  return AskJson([this]() -> absl::StatusOr<Json> {
+    pipeline_->SyncCounts();
+    return TopJson(*pipeline_, facts_.started);
+  });
+}
+
+absl::StatusOr<Json> ControlBackend::ProfileList() {
+  return AskJson([this]() -> absl::StatusOr<Json> {
+    Json profiles = Json::array();
+    for (const ProfileSummary& summary : pipeline_->parts().profiles->List()) {
+      profiles.push_back(ToJson(summary));
+    }
+    return Json{{"profiles", std::move(profiles)}};
+  });
+}
+
+absl::StatusOr<Json> ControlBackend::ProfileShow(const std::string& workload) {
+  return AskJson([&]() -> absl::StatusOr<Json> {
+    pipeline_->SyncCounts();
+    VEDETTE_ASSIGN_OR_RETURN(ProfileDetail detail, pipeline_->parts().profiles->Show(workload));
+    return ToJson(detail);
+  });
+}
+
+absl::StatusOr<Json> ControlBackend::ProfileExport(const std::string& workload) {
+  return AskJson([&]() -> absl::StatusOr<Json> {
+    pipeline_->SyncCounts();
+    VEDETTE_ASSIGN_OR_RETURN(ProfileDetail detail, pipeline_->parts().profiles->Show(workload));
+    Json json = ToJson(detail);
+    json["kind"] = "Profile";
+    json["version"] = 1;
+    json["node"] = pipeline_->parts().source.node;
+    return json;
+  });
+}
+
+absl::StatusOr<Json> ControlBackend::ProfileFreeze(const Freeze& freeze) {
+  return AskJson([&]() -> absl::StatusOr<Json> {
+    const std::vector<std::string> none;
+    VEDETTE_ASSIGN_OR_RETURN(
+        std::vector<std::string> names,
+        pipeline_->parts().profiles->Freeze(freeze.all ? none : freeze.workloads, freeze.user));
+    VEDETTE_RETURN_IF_ERROR(pipeline_->Commit());
+    Json frozen = Json::array();
+    for (const ProfileSummary& summary : pipeline_->parts().profiles->List()) {
+      if (std::find(names.begin(), names.end(), summary.workload) != names.end()) {
+        frozen.push_back(ToJson(summary));
+      }
+    }
+    return Json{{"frozen", std::move(frozen)}};
+  });
+}
+
+absl::StatusOr<Json> ControlBackend::FindingList(const FindingQuery& query) {
+  return AskJson([&]() -> absl::StatusOr<Json> {
+    pipeline_->SyncCounts();
+    VEDETTE_RETURN_IF_ERROR(pipeline_->Commit());
+    FindingFilter filter;
+    filter.limit = query.workload.empty() ? query.limit : kMaxFindings;
+    VEDETTE_ASSIGN_OR_RETURN(std::vector<Finding> findings,
+                             pipeline_->parts().correlator->List(filter));
+    Json list = Json::array();
+    for (const Finding& finding : findings) {
+      if (list.size() < query.limit && NamesWorkload(query.workload, finding.workload.name)) {
+        list.push_back(ToJson(finding));
+      }
+    }
+    return Json{{"findings", std::move(list)}};
+  });
+}
+
+absl::StatusOr<Json> ControlBackend::FindingShow(const std::string& uid) {
+  return AskJson([&]() -> absl::StatusOr<Json> {
+    pipeline_->SyncCounts();
+    VEDETTE_RETURN_IF_ERROR(pipeline_->Commit());
+    VEDETTE_ASSIGN_OR_RETURN(Finding finding, pipeline_->parts().correlator->Show(uid));
+    return ToJson(finding);
+  });
+}
+
+absl::StatusOr<std::unique_ptr<EventStream>> ControlBackend::SubscribeEvents(
+    const EventFilter& filter) {
+  return pipeline_->parts().hub->Subscribe(filter);
+}
+
+}  // namespace vedette

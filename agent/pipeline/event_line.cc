@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pipeline/event_line.h"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/time/time.h"
+#include "agent/base/text.h"
+
+namespace vedette {
+namespace {
+
+using Json = nlohmann::json;
+
+struct KindOf {
+  std::string_view operator()(const ExecEvent&) const { return "exec"; }
+  std::string_view operator()(const ProcessSeenEvent&) const { return "process_seen"; }
+  std::string_view operator()(const ForkEvent&) const { return "fork"; }
+  std::string_view operator()(const ExitEvent&) const { return "exit"; }
+  std::string_view operator()(const CredentialEvent&) const { return "credential"; }
+  std::string_view operator()(const DnsEvent&) const { return "dns"; }
+  std::string_view operator()(const CgroupEvent&) const { return "cgroup"; }
+  std::string_view operator()(const MoveEvent&) const { return "move"; }
+  std::string_view operator()(const OverflowEvent&) const { return "overflow"; }
+  std::string_view operator()(const FlowEvent& flow) const {
+    switch (flow.stage) {
+      case FlowStage::kOpen:
+        return "connect";
+      case FlowStage::kAccepted:
+        return "accept";
+      case FlowStage::kListening:
+        return "listen";
+      case FlowStage::kEstablished:
+      case FlowStage::kFailed:
+      case FlowStage::kUpdate:
+      case FlowStage::kClosed:
+        break;
+    }
+    return "flow";
+  }
+};
+
+std::string_view ReasonName(Reason reason) {
+  switch (reason) {
+    case Reason::kNews:
+      return "news";
+    case Reason::kFollowUp:
+      return "follow-up";
+    case Reason::kContext:
+      return "context";
+    case Reason::kTap:
+      return "tap";
+    case Reason::kSwept:
+      return "swept";
+  }
+  return "";
+}
+
+std::string_view JudgementName(Judgement judgement, Reason reason) {
+  switch (judgement) {
+    case Judgement::kKnown:
+      return "known";
+    case Judgement::kLearned:
+      return "learned";
+    case Judgement::kDeviation:
+      return "deviation";
+    case Judgement::kNotABehaviour:
+      return reason == Reason::kTap ? "known" : "";
+  }
+  return "";
+}
+
+std::string ProtocolName(uint8_t protocol) {
+  switch (protocol) {
+    case IPPROTO_TCP:
+      return "tcp";
+    case IPPROTO_UDP:
+      return "udp";
+    default:
+      return fmt::format("protocol {}", protocol);
+  }
+}
+
+std::string EndpointText(const Endpoint& endpoint) {
+  const std::string address = endpoint.address.ToString();
+  return endpoint.address.is_v4() ? fmt::format("{}:{}", address, endpoint.port)
+                                  : fmt::format("[{}]:{}", address, endpoint.port);
+}
+
+std::string Program(const ProcessInfo& process) {
+  return process.code.path.empty() ? process.comm : process.code.path;
+}
+
+std::string Joined(const std::vector<std::string>& argv) {
+  std::string text;
+  for (const std::string& argument : argv) {
+    text += (text.empty() ? "" : " ") + argument;
+  }
+  return text;
+}
+
+Json ProcessJson(const ProcessInfo& process) {
+  Json json = {{"exec_id", process.exec_id},
+               {"pid", process.pid},
+               {"comm", PrintableUtf8(process.comm)},
+               {"path", PrintableUtf8(process.code.path)},
+               {"sha256", process.code.sha256}};
+  if (!process.code.script.empty()) {
+    json["script"] = PrintableUtf8(process.code.script);
+  }
+  if (!process.argv.empty()) {
+    json["argv"] = Json::array();
+    for (const std::string& argument : process.argv) {
+      json["argv"].push_back(PrintableUtf8(argument));
+    }
+  }
+  return json;
+}
+
+std::string_view StageName(FlowStage stage) {
+  switch (stage) {
+    case FlowStage::kOpen:
+      return "open";
+    case FlowStage::kEstablished:
+      return "established";
+    case FlowStage::kFailed:
+      return "failed";
+    case FlowStage::kAccepted:
+      return "accepted";
+    case FlowStage::kListening:
+      return "listening";
+    case FlowStage::kUpdate:
+      return "update";
+    case FlowStage::kClosed:
+      return "closed";
+  }
+  return "";
+}
+
+Json FlowJson(const FlowEvent& flow, const EnrichedEvent& event) {
+  Json json = {{"stage", StageName(flow.stage)},
+               {"direction", flow.direction == FlowDirection::kInbound ? "inbound" : "outbound"},
+               {"protocol", ProtocolName(flow.protocol)},
+               {"local", EndpointText(flow.local)},
+               {"remote", EndpointText(flow.remote)},
+               {"sent_bytes", flow.sent_bytes},
+               {"received_bytes", flow.received_bytes},
+               {"sent_packets", flow.sent_packets},
+               {"received_packets", flow.received_packets},
+               {"retransmits", flow.retransmits},
+               {"smoothed_rtt_us", absl::ToInt64Microseconds(flow.smoothed_rtt)},
+               {"duration_seconds", absl::ToDoubleSeconds(flow.duration)}};
+  if (event.peer) {
+    json["peer"] = event.peer->StableName();
+  }
+  if (flow.error != 0) {
+    json["error"] = flow.error;
+  }
+  return json;
+}
+
+std::string FlowSummary(const FlowEvent& flow, const EnrichedEvent& event) {
+  const std::string by = Program(event.process);
+  if (flow.stage == FlowStage::kListening) {
+    return fmt::format("{} listens on {}/{}", by, flow.local.port, ProtocolName(flow.protocol));
+  }
+  const bool inbound = flow.direction == FlowDirection::kInbound;
+  const std::string name =
+      event.peer && !event.peer->dns_name.empty() ? " (" + event.peer->dns_name + ")" : "";
+  return fmt::format("{} {} {}{}/{} {}", by, inbound ? "←" : "→", EndpointText(flow.remote), name,
+                     ProtocolName(flow.protocol), StageName(flow.stage));
+}
+
+std::string Summary(const EnrichedEvent& event) {
+  if (const auto* exec = std::get_if<ExecEvent>(&event.event.body)) {
+    const std::string by = event.parent_code ? event.parent_code->path : "";
+    return fmt::format("{}, by {}", exec->argv.empty() ? exec->path : Joined(exec->argv), by);
+  }
+  if (const auto* flow = std::get_if<FlowEvent>(&event.event.body)) {
+    return FlowSummary(*flow, event);
+  }
+  if (const auto* change = std::get_if<CredentialEvent>(&event.event.body)) {
+    return fmt::format("{} uid {} -> {}", Program(event.process), change->before.euid,
+                       change->process.credentials.euid);
+  }
+  if (const auto* cgroup = std::get_if<CgroupEvent>(&event.event.body)) {
+    return cgroup->path;
+  }
+  return Program(event.process);
+}
+
+}  // namespace
+
+std::string_view EventKind(const Event& event) { return std::visit(KindOf(), event.body); }
+
+std::string EventLine(const ScoredEvent& scored) {
+  const EnrichedEvent& event = scored.enriched;
+  Json json = {
+      {"time", absl::FormatTime(absl::RFC3339_full, event.event.header.time, absl::UTCTimeZone())},
+      {"workload", event.workload.name},
+      {"instance", PrintableUtf8(event.instance.cgroup_path)},
+      {"kind", EventKind(event.event)},
+      {"reason", ReasonName(event.event.header.reason)},
+      {"judgement", JudgementName(scored.judgement, event.event.header.reason)},
+      {"pid", event.process.pid},
+      {"comm", PrintableUtf8(event.process.comm)},
+      {"path", PrintableUtf8(event.process.code.path)},
+      {"summary", PrintableUtf8(Summary(event))},
+      {"process", ProcessJson(event.process)}};
+  json["ancestors"] = Json::array();
+  for (const ProcessInfo& ancestor : event.ancestors) {
+    json["ancestors"].push_back(ProcessJson(ancestor));
+  }
+  if (const auto* flow = std::get_if<FlowEvent>(&event.event.body)) {
+    json["flow"] = FlowJson(*flow, event);
+  }
+  if (const auto* exit = std::get_if<ExitEvent>(&event.event.body)) {
+    json["status"] = exit->status;
+    json["lifetime_seconds"] = absl::ToDoubleSeconds(exit->lifetime);
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace vedette

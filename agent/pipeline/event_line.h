@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "agent/event/event.h"
+#include "agent/profile/scored_event.h"
+
+namespace vedette {
+
+// "exec", "connect", "accept", "listen", "close", "dns", … as `vedette events --kind` takes it.
+std::string_view EventKind(const Event& event);
+
+// One line of JSON without a newline, as docs/api.md describes it. Bytes that are no text are shown
+// as \xNN.
+std::string EventLine(const ScoredEvent& scored);
+
+}  // namespace vedette

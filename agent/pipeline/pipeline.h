@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "agent/api/event_hub.h"
+#include "agent/base/clock.h"
+#include "agent/base/sqlite.h"
+#include "agent/cache/verdict_cache.h"
+#include "agent/collect/collector.h"
+#include "agent/correlate/correlator.h"
+#include "agent/deliver/delivery.h"
+#include "agent/deliver/to_event.h"
+#include "agent/enrich/enricher.h"
+#include "agent/pipeline/cache_bindings.h"
+#include "agent/probes/probe_set.h"
+#include "agent/profile/profiles.h"
+
+namespace vedette {
+
+// What the pipeline runs on; all of it outlives the pipeline and is used by its thread alone, but
+// for `hub`, which is thread-safe.
+struct PipelineParts {
+  SqliteDatabase* db = nullptr;
+  const Clock* clock = nullptr;
+  ProbeSet* probes = nullptr;
+  VerdictCache* cache = nullptr;
+  Enricher* enricher = nullptr;
+  Profiles* profiles = nullptr;
+  Correlator* correlator = nullptr;
+  CacheBindings* bindings = nullptr;
+  Delivery* delivery = nullptr;
+  EventHub* hub = nullptr;
+  EventSource source;
+};
+
+struct PipelineCounts {
+  uint64_t batches = 0;
+  uint64_t events = 0;
+  uint64_t commits = 0;
+  uint64_t failed_commits = 0;
+  uint64_t cache_errors = 0;
+  uint64_t swept = 0;   // Behaviours found in the cache after their record was lost.
+  std::string trouble;  // Why the store does not take anything now; empty when it does.
+};
+
+// The pipeline thread: enrich → profile → correlate → commit → acknowledge the rings → fill the
+// cache, batch by batch, and what is to be done now and then. State of these stages is touched by
+// this thread alone; others ask through Ask. When the store does not commit, nothing is
+// acknowledged: the batch is kept and committed later, and the rings hold what comes meanwhile.
+class Pipeline {
+ public:
+  explicit Pipeline(PipelineParts parts);
+  ~Pipeline();
+
+  // Where acknowledgements go; before Start.
+  void SetAcknowledge(std::function<void(const std::vector<uint64_t>&)> acknowledge) {
+    acknowledge_ = std::move(acknowledge);
+  }
+  // Runs every ten seconds on the pipeline thread, before a commit; before Start.
+  void SetPeriodic(std::function<void()> task) { on_periodic_ = std::move(task); }
+  void Start();
+  // Works off what was offered, then ends the thread.
+  void Stop();
+
+  // From the collect thread; never blocks. False: the queue is full and the batch is as it was.
+  bool Offer(Batch& batch);
+
+  // Runs `task` on the pipeline thread and waits for it. Unavailable: no answer within `timeout`;
+  // then the task is dropped if it has not begun.
+  absl::Status Ask(const std::function<absl::Status()>& task,
+                   absl::Duration timeout = absl::Seconds(5));
+
+  // On the pipeline thread, in Ask, or before Start.
+  void Process(std::vector<Event> events);
+  absl::Status Commit();
+  // Adds what the kernel counted since the last call to the profiles. Commit makes it last.
+  void SyncCounts();
+  void SweepCache(bool also_reported);
+  void AppendToSpool(pb::Event event) { unspooled_.push_back(std::move(event)); }
+  const PipelineCounts& counts() const { return counts_; }
+  const PipelineParts& parts() const { return parts_; }
+
+ private:
+  // What is told to the kernel once the store has committed.
+  struct Judged {
+    CacheSlot slot;
+    std::string key;
+    bool generalise = false;  // The peer has no better name than its network.
+    std::string workload;
+    Behaviour behaviour;
+  };
+  // A cgroup that was removed, or a number that was not needed after all.
+  struct Leaving {
+    absl::Time at;
+    uint64_t cgroup_id = 0;
+    uint64_t workload_number = 0;
+  };
+  struct Question;
+
+  void Run();
+  void ProcessOne(Event event);
+  void ApplyBindings(const Event& event);
+  void Remember(const ScoredEvent& scored);
+  void TellCache();
+  void ForgetLeft();
+  void Periodic();
+  void CountError(const absl::Status& status);
+
+  const PipelineParts parts_;
+  std::function<void(const std::vector<uint64_t>&)> acknowledge_;
+  std::function<void()> on_periodic_;
+  std::thread thread_;
+
+  absl::Mutex mutex_;
+  std::deque<Batch> queue_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::shared_ptr<Question>> questions_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // The pipeline thread's own.
+  std::vector<pb::Event> unspooled_;
+  std::vector<Judged> judged_;
+  std::vector<uint64_t> unacknowledged_;
+  std::deque<Leaving> leaving_;
+  absl::Time next_counts_, next_long_flows_;
+  bool flush_due_ = false;
+  PipelineCounts counts_;
+};
+
+}  // namespace vedette

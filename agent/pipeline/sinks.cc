@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pipeline/sinks.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <set>
+
+#include "agent/base/status.h"
+#include "exporters/kafka/kafka_exporter.h"
+
+namespace vedette {
+namespace {
+
+absl::StatusOr<std::unique_ptr<Exporter>> MakeKafka(const KafkaSinkConfig& config,
+                                                    const std::string& origin) {
+  KafkaOptions options;
+  options.brokers = config.brokers;
+  options.topic = config.topic;
+  options.ledger_topic = config.ledger_topic;
+  options.options = config.librdkafka;
+  absl::Status status = CheckKafkaOptions(options);
+  if (status.ok()) {
+    absl::StatusOr<std::unique_ptr<KafkaExporter>> exporter =
+        KafkaExporter::Create(std::move(options));
+    if (exporter.ok()) {
+      return std::unique_ptr<Exporter>(std::move(*exporter));
+    }
+    status = exporter.status();
+  }
+  return absl::Status(status.code(), fmt::format("{}: {}", origin, Message(status)));
+}
+
+// A name must be the same from run to run: what waits for the sink is stored under it.
+std::string UniqueName(const std::string& wanted, std::set<std::string>& taken) {
+  std::string name = wanted;
+  for (int i = 2; !taken.insert(name).second; ++i) {
+    name = fmt::format("{}-{}", wanted, i);
+  }
+  return name;
+}
+
+}  // namespace
+
+absl::StatusOr<Sinks> MakeSinks(const Config& config) {
+  Sinks sinks;
+  std::set<std::string> taken;
+  for (const SinkConfig& sink : config.sinks) {
+    if (const auto* jsonl = std::get_if<JsonlSinkConfig>(&sink.sink)) {
+      auto exporter = std::make_unique<JsonlExporter>(JsonlOptions{jsonl->path});
+      sinks.files.push_back(exporter.get());
+      sinks.exporters.push_back({UniqueName("jsonl", taken), std::move(exporter)});
+    } else if (const auto* kafka = std::get_if<KafkaSinkConfig>(&sink.sink)) {
+      VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<Exporter> exporter, MakeKafka(*kafka, sink.origin));
+      sinks.exporters.push_back({UniqueName("kafka:" + kafka->topic, taken), std::move(exporter)});
+    }
+  }
+  return sinks;
+}
+
+}  // namespace vedette
