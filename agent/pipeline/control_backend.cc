@@ -220,7 +220,8 @@ absl::StatusOr<Json> ControlBackend::FindingList(const FindingQuery& query) {
                              pipeline_->parts().correlator->List(filter));
     Json list = Json::array();
     for (const Finding& finding : findings) {
-      if (list.size() < query.limit && NamesWorkload(query.workload, finding.workload.name)) {
+      if (list.size() < query.limit &&
+          (query.workload.empty() || NamesWorkload(query.workload, finding.workload.name))) {
         list.push_back(ToJson(finding));
       }
     }
