@@ -32,7 +32,7 @@ void KernelTest::SetUp() {
     GTEST_SKIP() << "needs root";
   }
   const ::testing::TestInfo* test = ::testing::UnitTest::GetInstance()->current_test_info();
-  options_.pin_dir = fmt::format("/sys/fs/bpf/vedette-test/{}-{}.{}", getpid(),
+  options_.pin_dir = fmt::format("/sys/fs/bpf/vedette-test/{}-{}-{}", getpid(),
                                  test->test_suite_name(), test->name());
   options_.cgroup_root = CgroupV2Mount().value();
   options_.ring_bytes = kRingBytes;
