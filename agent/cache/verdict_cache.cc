@@ -106,7 +106,34 @@ absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint
   if (!workloads_.contains(0)) {
     VEDETTE_RETURN_IF_ERROR(MakeWorkload(0));
   }
+  VEDETTE_RETURN_IF_ERROR(AdoptCgroups());
+  // Numbers below were given out by a predecessor; those that are in use have their maps by now.
+  prepared_ = next;
   return PrepareWorkloads();
+}
+
+// Cgroups that were made while no agent ran may have numbers beyond those prepared.
+absl::Status VerdictCache::AdoptCgroups() {
+  uint64_t cgroup_id = 0;
+  for (const uint64_t* at = nullptr;
+       bpf_map_get_next_key(maps_("vd_instances"), at, &cgroup_id) == 0; at = &cgroup_id) {
+    const uint64_t number = NumberOf(cgroup_id);
+    if (number != 0) {
+      NoteCgroup(cgroup_id, number);
+      if (!workloads_.contains(number)) {
+        VEDETTE_RETURN_IF_ERROR(MakeWorkload(number));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::vector<uint64_t> VerdictCache::Cgroups() const {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, number] : cgroups_) {
+    ids.push_back(id);
+  }
+  return ids;
 }
 
 absl::StatusOr<VerdictCache::InnerMaps> VerdictCache::AdoptWorkload(uint64_t number,
@@ -174,6 +201,16 @@ absl::StatusOr<uint64_t> VerdictCache::BindCgroup(const Cgroup& cgroup) {
   }
   cgroups_[cgroup.id] = number;
   return number;
+}
+
+void VerdictCache::NoteCgroup(uint64_t cgroup_id, uint64_t workload_number) {
+  cgroups_[cgroup_id] = workload_number;
+}
+
+uint64_t VerdictCache::NumberOf(uint64_t cgroup_id) const {
+  wire_instance instance = {};
+  return bpf_map_lookup_elem(maps_("vd_instances"), &cgroup_id, &instance) == 0 ? instance.workload
+                                                                                : 0;
 }
 
 uint64_t VerdictCache::ForgetCgroup(uint64_t cgroup_id) {
@@ -248,8 +285,7 @@ absl::Status VerdictCache::MarkKnown(const CacheSlot& slot, std::string_view key
              : MapError("marking a behaviour as known");
 }
 
-absl::StatusOr<CacheSlot> VerdictCache::MarkClassKnown(const CacheSlot& slot,
-                                                       std::string_view key) {
+absl::StatusOr<CacheSlot> VerdictCache::ClassSlot(const CacheSlot& slot, std::string_view key) {
   const int fd = InnerFd(slot);
   std::optional<wire_flow_key> wire = KeyFromBytes<wire_flow_key>(key);
   if (fd < 0 || slot.cache != WIRE_CACHE_FLOW || !wire) {
@@ -262,15 +298,36 @@ absl::StatusOr<CacheSlot> VerdictCache::MarkClassKnown(const CacheSlot& slot,
     result.slot = verdict.slot;
     return result;
   }
+  std::string bytes(reinterpret_cast<const char*>(&*wire), sizeof(*wire));
+  auto [planned, fresh] = planned_classes_.try_emplace({slot.workload_number, std::move(bytes)}, 0);
+  if (fresh) {
+    planned->second = WIRE_SLOT_OF_AGENT | wire_make_slot(++class_slots_, WIRE_CACHE_FLOW);
+  }
+  result.slot = planned->second;
+  return result;
+}
+
+absl::Status VerdictCache::MarkClassKnown(const CacheSlot& class_slot, std::string_view key) {
+  std::optional<wire_flow_key> wire = KeyFromBytes<wire_flow_key>(key);
+  if (!wire) {
+    return absl::InvalidArgumentError("a class of what is no flow");
+  }
+  wire_make_class(&*wire);
+  planned_classes_.erase({class_slot.workload_number,
+                          std::string(reinterpret_cast<const char*>(&*wire), sizeof(*wire))});
+  const int fd = InnerFd(class_slot);
+  if (fd < 0) {
+    return absl::OkStatus();  // The generation is gone.
+  }
+  wire_verdict verdict = {};
   verdict.novelty = WIRE_NOVELTY_KNOWN;
   verdict.decision = WIRE_DECISION_ALLOW;
-  verdict.slot = WIRE_SLOT_OF_AGENT | wire_make_slot(++class_slots_, WIRE_CACHE_FLOW);
+  verdict.slot = class_slot.slot;
   verdict.first_ns = BootNs();
-  if (bpf_map_update_elem(fd, &*wire, &verdict, BPF_NOEXIST) != 0) {
-    return MapError("a network's entry");
-  }
-  result.slot = verdict.slot;
-  return result;
+  // A full cache does without classes; the kernel tells of the overflow.
+  const bool made = bpf_map_update_elem(fd, &*wire, &verdict, BPF_NOEXIST) == 0;
+  return made || errno == EEXIST || errno == E2BIG ? absl::OkStatus()
+                                                   : MapError("a network's entry");
 }
 
 template <typename Key>
@@ -278,22 +335,25 @@ void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number,
                             const std::function<bool(uint32_t, const CacheSlot&)>& is_lost,
                             std::vector<Event>& events) const {
   constexpr bool kIsCode = std::is_same_v<Key, wire_code_key>;
+  constexpr uint32_t kCache = kIsCode ? WIRE_CACHE_CODE : WIRE_CACHE_FLOW;
   const int fd = kIsCode ? maps.code.get() : maps.flow.get();
+  // An update moves an entry to the front of its bucket, where the walk would meet it again.
+  std::vector<std::pair<Key, wire_verdict>> lost;
   Key key;
   for (const Key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
     wire_verdict verdict;
     if (bpf_map_lookup_elem(fd, &key, &verdict) != 0 || verdict.novelty == WIRE_NOVELTY_KNOWN) {
       continue;
     }
-    const CacheSlot slot = {number, maps.generation,
-                            kIsCode ? uint32_t{WIRE_CACHE_CODE} : uint32_t{WIRE_CACHE_FLOW},
-                            verdict.slot};
-    if (!is_lost(verdict.novelty, slot)) {
-      continue;
+    const CacheSlot slot = {number, maps.generation, kCache, verdict.slot};
+    if (is_lost(verdict.novelty, slot)) {
+      lost.emplace_back(key, verdict);
     }
-    events.push_back(SweptEvent(key, verdict, slot));
+  }
+  for (auto& [found, verdict] : lost) {
+    events.push_back(SweptEvent(found, verdict, {number, maps.generation, kCache, verdict.slot}));
     verdict.novelty = WIRE_NOVELTY_REPORTED;
-    bpf_map_update_elem(fd, &key, &verdict, BPF_EXIST);
+    bpf_map_update_elem(fd, &found, &verdict, BPF_EXIST);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -54,8 +55,9 @@ struct PipelineCounts {
   uint64_t commits = 0;
   uint64_t failed_commits = 0;
   uint64_t cache_errors = 0;
-  uint64_t swept = 0;   // Behaviours found in the cache after their record was lost.
-  std::string trouble;  // Why the store does not take anything now; empty when it does.
+  uint64_t swept = 0;       // Behaviours found in the cache after their record was lost.
+  uint64_t told_twice = 0;  // Behaviours that were judged already; not counted again.
+  std::string trouble;      // Why the store does not take anything now; empty when it does.
 };
 
 // The pipeline thread: enrich → profile → correlate → commit → acknowledge the rings → fill the
@@ -91,6 +93,8 @@ class Pipeline {
   // Adds what the kernel counted since the last call to the profiles. Commit makes it last.
   void SyncCounts();
   void SweepCache(bool also_reported);
+  // After an adoption: lets go of cgroups that were removed while no agent ran.
+  void ForgetVanished();
   void AppendToSpool(pb::Event event) { unspooled_.push_back(std::move(event)); }
   const PipelineCounts& counts() const { return counts_; }
   const PipelineParts& parts() const { return parts_; }
@@ -100,9 +104,7 @@ class Pipeline {
   struct Judged {
     CacheSlot slot;
     std::string key;
-    bool generalise = false;  // The peer has no better name than its network.
-    std::string workload;
-    Behaviour behaviour;
+    std::optional<CacheSlot> network;  // Of the class that holds from now on, too.
   };
   // A cgroup that was removed, or a number that was not needed after all.
   struct Leaving {
