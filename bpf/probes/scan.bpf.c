@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What was there before the agent, and what lasts: read on demand through iterators. Not attached
  * to anything. */
-#include "bpf/lib/flow.h"
 #include "bpf/lib/path.h"
 #include "bpf/lib/process.h"
+#include "bpf/lib/tcp.h"
 #include "bpf/wire/file_key.h"
 #include "bpf/wire/process_seen.h"
 
@@ -135,29 +135,11 @@ int scan_long_flows(struct bpf_iter__bpf_sk_storage_map* ctx) {
   struct socket_owner* o = ctx->value;
   struct sock* sk = ctx->sk;
   struct flow_report f = {.stage = WIRE_FLOW_UPDATE};
-  struct wire_count* c;
-  struct tcp_sock* tp;
-  __u64 sent, received;
-  __u32 retransmits;
 
   if (!o || !sk || !(o->flags & SOCKET_OPEN) || sk->sk_protocol != IPPROTO_TCP ||
       bpf_ktime_get_boot_ns() - o->start_ns < LONG_FLOW_NS)
     return 0;
-  tp = (struct tcp_sock*)sk;
-  sent = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
-  received = BPF_CORE_READ(tp, bytes_received);
-  retransmits = BPF_CORE_READ(tp, total_retrans);
-  c = flow_count(o);
-  if (c) {
-    __sync_fetch_and_add(&c->sent_bytes, sent - o->sent_bytes);
-    __sync_fetch_and_add(&c->received_bytes, received - o->received_bytes);
-    __sync_fetch_and_add(&c->retransmits, retransmits - o->retransmits);
-  }
-  o->sent_bytes = sent;
-  o->received_bytes = received;
-  o->retransmits = retransmits;
-  f.smoothed_rtt_us = BPF_CORE_READ(tp, srtt_us) >> 3;
-  f.remote = o->remote;
+  take_totals(sk, o, &f);
   flow_follow_up(o, &f);
   return 0;
 }
