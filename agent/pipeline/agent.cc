@@ -163,7 +163,8 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
                          bindings.get(),
                          delivery.get(),
                          hub.get(),
-                         {NodeName(), boot_id, VEDETTE_VERSION, BootTime()}};
+                         {NodeName(), boot_id, VEDETTE_VERSION, BootTime()},
+                         config.capture.argv};
   pipeline = std::make_unique<Pipeline>(std::move(parts));
   decoder = std::make_unique<Decoder>(BootTime());
   return absl::OkStatus();
@@ -367,8 +368,8 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
   spdlog::info(
       "ready after {} ms: watching {} workloads on {}, kernel {}, tier tracepoint; it "
       "observes and denies nothing",
-      absl::ToInt64Milliseconds(parts.clock.Now() - started), parts.profiles->List().size(),
-      NodeName(), KernelRelease());
+      absl::ToInt64Milliseconds(parts.clock.Now() - started),
+      parts.enricher->workloads().name_count(), NodeName(), KernelRelease());
   return agent;
 }
 

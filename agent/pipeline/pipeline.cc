@@ -153,6 +153,9 @@ void Pipeline::ProcessOne(Event event) {
   if (auto* overflow = std::get_if<OverflowEvent>(&event.body)) {
     overflow->limit = parts_.cache->limit(overflow->cache);
   }
+  if (auto* exec = std::get_if<ExecEvent>(&event.body); exec != nullptr && !parts_.capture_argv) {
+    exec->argv.clear();
+  }
   const EventHeader& header = event.header;
   if ((header.reason == Reason::kNews || header.reason == Reason::kSwept) &&
       parts_.bindings->Has(header.slot)) {

@@ -46,6 +46,7 @@ struct PipelineParts {
   Delivery* delivery = nullptr;
   EventHub* hub = nullptr;
   EventSource source;
+  bool capture_argv = true;  // False: command lines end here.
 };
 
 struct PipelineCounts {

@@ -149,7 +149,7 @@ absl::StatusOr<std::unique_ptr<ProbeSet>> ProbeSet::Load(const ProbeOptions& opt
 }
 
 absl::Status ProbeSet::TakePinDir() {
-  VEDETTE_RETURN_IF_ERROR(EnsureBpffsDir(options_.pin_dir));
+  VEDETTE_ASSIGN_OR_RETURN(mounted_bpffs_, EnsureBpffsDir(options_.pin_dir));
   lock_ = UniqueFd(open(options_.pin_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!lock_.valid() || flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
     remove_on_exit_ = false;
@@ -347,7 +347,7 @@ std::vector<std::pair<std::string, int>> ProbeSet::ProgramFds() const {
   std::vector<std::pair<std::string, int>> fds;
   for (const LoadedObject& object : objects_) {
     bpf_program* program;
-    if (!object.object || object.name == kScanObject) {
+    if (!object.object) {
       continue;
     }
     bpf_object__for_each_program(program, object.object.get()) {
@@ -361,6 +361,10 @@ void ProbeSet::Remove() {
   RemoveBpffsDir(build_dir_);
   objects_.clear();
   maps_.clear();
+  lock_.Reset();
+  if (mounted_bpffs_) {
+    UnmountBpffs();
+  }
   remove_on_exit_ = false;
 }
 

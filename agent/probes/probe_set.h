@@ -66,7 +66,7 @@ class ProbeSet {
 
   const std::vector<ProbeStatus>& statuses() const { return statuses_; }
 
-  // File descriptors of all programs that are attached. Tests read their bytecode.
+  // File descriptors of all programs that are loaded, iterators too. Tests read their bytecode.
   std::vector<std::pair<std::string, int>> ProgramFds() const;
 
   // Detaches everything and removes the pins.
@@ -92,6 +92,7 @@ class ProbeSet {
   UniqueFd cgroup_fd_;
   bool adopted_ = false;
   bool remove_on_exit_ = true;
+  bool mounted_bpffs_ = false;
   std::vector<LoadedObject> objects_;
   absl::flat_hash_map<std::string, UniqueFd> maps_;
   std::vector<ProbeStatus> statuses_;

@@ -209,6 +209,7 @@ struct in6_addr {
 struct sock_common {
   unsigned short skc_family;
   volatile unsigned char skc_state;
+  unsigned long skc_flags;
   __be32 skc_daddr;
   __be32 skc_rcv_saddr;
   __be16 skc_dport;

@@ -12,25 +12,23 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-struct script_name {
-  __u64 words[HASH_INPUT_WORDS];
-  __u32 bytes; /* 0: not a script */
+/* What one exec is about, gathered before anything is decided. Not on the stack, which holds 512
+ * bytes for a program and what it calls. */
+struct exec_act {
+  struct wire_code_key key;
+  struct wire_code parent_code;
+  struct wire_exec_id previous;
+  __u64 script[HASH_INPUT_WORDS]; /* its name */
+  __u32 script_bytes;             /* 0: not a script */
+  __u32 origin;
 };
 
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);
-  __type(value, struct script_name);
-} scratch_script SEC(".maps");
-
-/* What one exec is about, gathered before anything is decided. */
-struct exec_act {
-  struct wire_code parent_code;
-  struct wire_exec_id previous;
-  struct wire_credentials before;
-  __u8 origin;
-};
+  __type(value, struct exec_act);
+} scratch_exec SEC(".maps");
 
 static __always_inline void emit_fork(struct process_context* p, struct governed* g) {
   struct wire_fork* r = lane_reserve(WIRE_LANE_TAP, sizeof(*r));
@@ -86,69 +84,63 @@ int BPF_PROG(process_newtask, struct task_struct* task, __u64 clone_flags) {
 }
 
 /* The script's name as its caller gave it, when the kernel runs an interpreter for it. */
-static __always_inline struct script_name* read_script(struct linux_binprm* bprm) {
-  __u32 zero = 0;
-  struct script_name* s = bpf_map_lookup_elem(&scratch_script, &zero);
+static __always_inline void read_script(struct linux_binprm* bprm, struct exec_act* act) {
   long bytes;
 
-  if (!s) {
-    count_error(WIRE_ERROR_SCRATCH);
-    return NULL;
-  }
-  s->bytes = 0;
-  if (bprm->interp == bprm->filename) return s;
-  __builtin_memset(s->words, 0, sizeof(s->words));
-  bytes = bpf_probe_read_kernel_str(s->words, sizeof(s->words), bprm->filename);
-  if (bytes > 1 && bytes <= (long)sizeof(s->words)) s->bytes = bytes - 1;
-  return s;
+  act->script_bytes = 0;
+  __builtin_memset(act->script, 0, sizeof(act->script));
+  if (bprm->interp == bprm->filename) return;
+  bytes = bpf_probe_read_kernel_str(act->script, sizeof(act->script), bprm->filename);
+  if (bytes > 1 && bytes <= (long)sizeof(act->script)) act->script_bytes = bytes - 1;
 }
 
 static __always_inline void fill_exec(struct wire_exec* r, struct process_context* p,
-                                      struct exec_act* act, struct wire_code_key* key) {
+                                      struct exec_act* act) {
   FILL_HEADER(r, EXEC);
   __builtin_memcpy(&r->process, &p->wire, sizeof(r->process));
   r->parent_code = act->parent_code;
   r->previous = act->previous;
-  r->key = *key;
+  r->key = act->key;
   r->origin = act->origin;
   r->flags = 0;
 }
 
 /* Copies the strings into the record's areas of the given sizes, which must be constants. */
-#define FILL_EXEC_STRINGS(r, path, script, PATH, ARGV, SCRIPT)                          \
-  do {                                                                                  \
-    struct mm_struct* mm = task->mm;                                                    \
-    __u64 start = mm->arg_start;                                                        \
-    __u64 argv_bytes = mm->arg_end - start;                                             \
-    __u32 path_bytes = WIRE_PATH_BYTES - (path)->begin;                                 \
-    (r)->exec.root_device = (path)->root_device;                                        \
-    (r)->exec.root_inode = (path)->root_inode;                                          \
-    if ((path)->cut) (r)->exec.flags |= WIRE_EXEC_PATH_CUT;                             \
-    if (path_bytes > (PATH)) path_bytes = (PATH);                                       \
-    bpf_probe_read_kernel((r)->path, path_bytes, &(path)->bytes[(path)->begin & 4095]); \
-    (r)->exec.path_bytes = path_bytes;                                                  \
-    if (argv_bytes > (ARGV)) {                                                          \
-      argv_bytes = (ARGV);                                                              \
-      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                            \
-    }                                                                                   \
-    if (bpf_probe_read_user((r)->argv, argv_bytes, (void*)start)) {                     \
-      argv_bytes = 0;                                                                   \
-      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                            \
-      count_error(WIRE_ERROR_READ);                                                     \
-    }                                                                                   \
-    (r)->exec.argv_bytes = argv_bytes;                                                  \
-    (r)->exec.script_bytes = (script)->bytes > (SCRIPT) ? (SCRIPT) : (script)->bytes;   \
-    if ((script)->bytes) (r)->exec.flags |= WIRE_EXEC_SCRIPT;                           \
-    __builtin_memcpy((r)->script, (script)->words, (SCRIPT));                           \
+#define FILL_EXEC_STRINGS(r, path, act, PATH, ARGV, SCRIPT)                                   \
+  do {                                                                                        \
+    struct mm_struct* mm = task->mm;                                                          \
+    __u64 start = mm->arg_start;                                                              \
+    __u64 argv_bytes = mm->arg_end - start;                                                   \
+    __u32 path_bytes = WIRE_PATH_BYTES - (path)->begin;                                       \
+    (r)->exec.root_device = (path)->root_device;                                              \
+    (r)->exec.root_inode = (path)->root_inode;                                                \
+    if ((path)->cut) (r)->exec.flags |= WIRE_EXEC_PATH_CUT;                                   \
+    if (path_bytes > (PATH)) path_bytes = (PATH);                                             \
+    bpf_probe_read_kernel((r)->path, path_bytes, &(path)->bytes[(path)->begin & 4095]);       \
+    (r)->exec.path_bytes = path_bytes;                                                        \
+    if (argv_bytes > (ARGV)) {                                                                \
+      argv_bytes = (ARGV);                                                                    \
+      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                                  \
+    }                                                                                         \
+    if (bpf_probe_read_user((r)->argv, argv_bytes, (void*)start)) {                           \
+      argv_bytes = 0;                                                                         \
+      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                                  \
+      count_error(WIRE_ERROR_READ);                                                           \
+    }                                                                                         \
+    (r)->exec.argv_bytes = argv_bytes;                                                        \
+    (r)->exec.script_bytes = (act)->script_bytes > (SCRIPT) ? (SCRIPT) : (act)->script_bytes; \
+    if ((act)->script_bytes) (r)->exec.flags |= WIRE_EXEC_SCRIPT;                             \
+    __builtin_memcpy((r)->script, (act)->script, (SCRIPT));                                   \
   } while (0)
 
 /* Submits the record when this CPU is the one to report, else takes it back. */
-static __always_inline bool finish_exec(struct wire_exec* r, struct process_context* p,
+static __always_inline bool finish_exec(struct wire_exec* r, struct exec_act* act,
                                         struct governed* g, struct lookup* l,
                                         enum act_class class) {
   __u32 lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
 
-  if (class == ACT_NEWS && !claim(g, l, &r->key, &p->wire.id, true)) {
+  /* Not the key in the record: until 6.2 a map takes none from a ring. */
+  if (class == ACT_NEWS && !claim(g, l, &act->key, &r->process.id, true)) {
     bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
     return false;
   }
@@ -161,7 +153,6 @@ static __always_inline bool finish_exec(struct wire_exec* r, struct process_cont
 
 static __always_inline bool report_exec(struct task_struct* task, struct linux_binprm* bprm,
                                         struct process_context* p, struct exec_act* act,
-                                        struct wire_code_key* key, struct script_name* script,
                                         struct governed* g, struct lookup* l,
                                         enum act_class class) {
   __u32 lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
@@ -171,29 +162,29 @@ static __always_inline bool report_exec(struct task_struct* task, struct linux_b
   if (!path) return false;
   if (WIRE_PATH_BYTES - path->begin <= WIRE_PATH_SMALL_BYTES &&
       task->mm->arg_end - task->mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&
-      script->bytes <= WIRE_SCRIPT_SMALL_BYTES) {
+      act->script_bytes <= WIRE_SCRIPT_SMALL_BYTES) {
     struct wire_exec_small* r = lane_reserve(lane, sizeof(*r));
 
     if (r) {
-      fill_exec(&r->exec, p, act, key);
+      fill_exec(&r->exec, p, act);
       r->exec.header.size = sizeof(*r);
-      FILL_EXEC_STRINGS(r, path, script, WIRE_PATH_SMALL_BYTES, WIRE_ARGV_SMALL_BYTES,
+      FILL_EXEC_STRINGS(r, path, act, WIRE_PATH_SMALL_BYTES, WIRE_ARGV_SMALL_BYTES,
                         WIRE_SCRIPT_SMALL_BYTES);
-      return finish_exec(&r->exec, p, g, l, class);
+      return finish_exec(&r->exec, act, g, l, class);
     }
   } else {
     struct wire_exec_large* r = lane_reserve(lane, sizeof(*r));
 
     if (r) {
-      fill_exec(&r->exec, p, act, key);
+      fill_exec(&r->exec, p, act);
       r->exec.header.size = sizeof(*r);
       r->exec.flags |= WIRE_EXEC_LARGE;
-      FILL_EXEC_STRINGS(r, path, script, WIRE_PATH_BYTES, WIRE_ARGV_BYTES, WIRE_SCRIPT_BYTES);
-      return finish_exec(&r->exec, p, g, l, class);
+      FILL_EXEC_STRINGS(r, path, act, WIRE_PATH_BYTES, WIRE_ARGV_BYTES, WIRE_SCRIPT_BYTES);
+      return finish_exec(&r->exec, act, g, l, class);
     }
   }
   lane_dropped(lane);
-  if (class == ACT_NEWS) claim(g, l, key, &p->wire.id, false);
+  if (class == ACT_NEWS) claim(g, l, &act->key, &p->wire.id, false);
   return false;
 }
 
@@ -253,17 +244,22 @@ static __always_inline void look_at_credentials(struct task_struct* task, struct
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
   struct process_context* p = process_current();
-  struct script_name* script = read_script(bprm);
-  struct wire_code_key key = {.verb = WIRE_VERB_EXEC};
   struct lookup l = {.cache = WIRE_CACHE_CODE};
-  struct exec_act act = {};
   struct governed g;
+  struct exec_act* act;
   enum act_class class;
+  __u32 zero = 0;
 
-  if (!p || !script) return 0;
-  act.parent_code = p->wire.code;
-  act.previous = p->wire.id;
-  act.origin = code_of_file(bprm->file, &p->wire.code);
+  if (!p) return 0;
+  act = bpf_map_lookup_elem(&scratch_exec, &zero);
+  if (!act) {
+    count_error(WIRE_ERROR_SCRATCH);
+    return 0;
+  }
+  read_script(bprm, act);
+  act->parent_code = p->wire.code;
+  act->previous = p->wire.id;
+  act->origin = code_of_file(bprm->file, &p->wire.code);
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
   p->wire.cgroup_id = bpf_get_current_cgroup_id();
   if (p->pending_cgroup && p->pending_cgroup == p->wire.cgroup_id) {
@@ -274,15 +270,15 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   governed_by(p->wire.home_cgroup_id, &g);
   p->wire.workload = g.key.workload;
 
-  key.subject = act.parent_code;
-  key.object = p->wire.code;
-  if (script->bytes) key.name = keyed_hash(script->words, script->bytes);
+  act->key.verb = WIRE_VERB_EXEC;
+  act->key.subject = act->parent_code;
+  act->key.object = p->wire.code;
+  act->key.name = act->script_bytes ? keyed_hash(act->script, act->script_bytes) : 0;
   l.inner = bpf_map_lookup_elem(&vd_code_cache, &g.key);
-  if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, &key);
+  if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, &act->key);
   class = classify(&g, &l);
   p->flags &= ~PROCESS_NEWS;
-  if ((class == ACT_NEWS || class == ACT_TAPPED) &&
-      report_exec(task, bprm, p, &act, &key, script, &g, &l, class))
+  if ((class == ACT_NEWS || class == ACT_TAPPED) && report_exec(task, bprm, p, act, &g, &l, class))
     p->flags |= PROCESS_NEWS;
   count_act(&g, l.slot);
   look_at_credentials(task, p, &g);

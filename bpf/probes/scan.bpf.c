@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What was there before the agent, and what lasts: read on demand through iterators. Not attached
  * to anything. */
-#include "bpf/lib/flow.h"
 #include "bpf/lib/path.h"
 #include "bpf/lib/process.h"
+#include "bpf/lib/tcp.h"
 #include "bpf/wire/file_key.h"
 #include "bpf/wire/process_seen.h"
 
@@ -120,9 +120,11 @@ int scan_sockets(struct bpf_iter__task_file* ctx) {
   if (o->owner.start_ns) return 0;
   owner_from_process(o, p);
   o->key.protocol = sk->sk_protocol;
-  if (sk->__sk_common.skc_state == TCP_LISTEN)
+  if (sk->__sk_common.skc_state == TCP_LISTEN) {
     o->flags = SOCKET_LISTENER | SOCKET_INBOUND;
-  else if (sk->__sk_common.skc_state == TCP_ESTABLISHED && sk->sk_protocol == IPPROTO_TCP)
+    if (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)
+      o->key.port = sk->__sk_common.skc_num;
+  } else if (sk->__sk_common.skc_state == TCP_ESTABLISHED && sk->sk_protocol == IPPROTO_TCP)
     o->flags = SOCKET_OPEN;
   else if (sk->sk_protocol == IPPROTO_UDP)
     o->flags = SOCKET_LISTENER;
@@ -135,29 +137,11 @@ int scan_long_flows(struct bpf_iter__bpf_sk_storage_map* ctx) {
   struct socket_owner* o = ctx->value;
   struct sock* sk = ctx->sk;
   struct flow_report f = {.stage = WIRE_FLOW_UPDATE};
-  struct wire_count* c;
-  struct tcp_sock* tp;
-  __u64 sent, received;
-  __u32 retransmits;
 
   if (!o || !sk || !(o->flags & SOCKET_OPEN) || sk->sk_protocol != IPPROTO_TCP ||
       bpf_ktime_get_boot_ns() - o->start_ns < LONG_FLOW_NS)
     return 0;
-  tp = (struct tcp_sock*)sk;
-  sent = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
-  received = BPF_CORE_READ(tp, bytes_received);
-  retransmits = BPF_CORE_READ(tp, total_retrans);
-  c = flow_count(o);
-  if (c) {
-    __sync_fetch_and_add(&c->sent_bytes, sent - o->sent_bytes);
-    __sync_fetch_and_add(&c->received_bytes, received - o->received_bytes);
-    __sync_fetch_and_add(&c->retransmits, retransmits - o->retransmits);
-  }
-  o->sent_bytes = sent;
-  o->received_bytes = received;
-  o->retransmits = retransmits;
-  f.smoothed_rtt_us = BPF_CORE_READ(tp, srtt_us) >> 3;
-  f.remote = o->remote;
+  take_totals(sk, o, &f);
   flow_follow_up(o, &f);
   return 0;
 }

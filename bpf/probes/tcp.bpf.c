@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "bpf/lib/flow.h"
+#include "bpf/lib/tcp.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -8,18 +8,6 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 #define TCP_SYN_RECV 3
 #define TCP_CLOSE 7
 #define TCP_LISTEN 10
-
-static __always_inline void read_endpoints(struct sock* sk, struct flow_report* f) {
-  if (sk->__sk_common.skc_family == AF_INET6) {
-    bpf_core_read(f->local.address, 16, &sk->__sk_common.skc_v6_rcv_saddr);
-    bpf_core_read(f->remote.address, 16, &sk->__sk_common.skc_v6_daddr);
-  } else {
-    set_v4(f->local.address, sk->__sk_common.skc_rcv_saddr);
-    set_v4(f->remote.address, sk->__sk_common.skc_daddr);
-  }
-  f->local.port = sk->__sk_common.skc_num;
-  f->remote.port = bpf_ntohs(sk->__sk_common.skc_dport);
-}
 
 static __always_inline void tcp_established(struct sock* sk, struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_ESTABLISHED};
@@ -51,6 +39,7 @@ static __always_inline void tcp_failed(struct sock* sk, struct socket_owner* o) 
  * inherited its storage. */
 static __always_inline void tcp_accepted(struct sock* sk, struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_ACCEPTED};
+  __u16 listening_port = o->key.port; /* 0: the kernel chose it */
 
   read_endpoints(sk, &f);
   o->flags = SOCKET_INBOUND | SOCKET_OPEN;
@@ -60,7 +49,7 @@ static __always_inline void tcp_accepted(struct sock* sk, struct socket_owner* o
   __builtin_memset(&o->key, 0, sizeof(o->key));
   o->key.subject = o->code;
   __builtin_memcpy(o->key.address, f.remote.address, sizeof(o->key.address));
-  o->key.port = f.local.port;
+  o->key.port = listening_port;
   o->key.protocol = IPPROTO_TCP;
   o->key.verb = WIRE_VERB_ACCEPT;
   o->key.prefix = PREFIX_OBJECT;
@@ -96,27 +85,10 @@ static __always_inline void tcp_listening(struct sock* sk) {
 }
 
 static __always_inline void tcp_closed(struct sock* sk, struct socket_owner* o) {
-  struct tcp_sock* tp = (struct tcp_sock*)sk;
   struct flow_report f = {.stage = WIRE_FLOW_CLOSED};
-  __u64 sent = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
-  __u64 received = BPF_CORE_READ(tp, bytes_received);
-  __u32 retransmits = BPF_CORE_READ(tp, total_retrans);
-  struct wire_count* c = flow_count(o);
 
-  if (c) {
-    __sync_fetch_and_add(&c->sent_bytes, sent - o->sent_bytes);
-    __sync_fetch_and_add(&c->received_bytes, received - o->received_bytes);
-    __sync_fetch_and_add(&c->retransmits, retransmits - o->retransmits);
-  }
+  take_totals(sk, o, &f);
   o->flags &= ~SOCKET_OPEN;
-  o->sent_bytes = sent;
-  o->received_bytes = received;
-  o->sent_packets = BPF_CORE_READ(tp, segs_out);
-  o->received_packets = BPF_CORE_READ(tp, segs_in);
-  o->retransmits = retransmits;
-  f.smoothed_rtt_us = BPF_CORE_READ(tp, srtt_us) >> 3;
-  read_endpoints(sk, &f);
-  f.cookie = bpf_get_socket_cookie(sk);
   flow_follow_up(o, &f);
 }
 

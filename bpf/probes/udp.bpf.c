@@ -218,12 +218,14 @@ static __always_inline bool is_answer_new(struct __sk_buff* skb, struct datagram
   struct dns_told_key key = {.workload = workload};
   __u64 words[HASH_INPUT_WORDS] = {};
   __u64 now = bpf_ktime_get_boot_ns();
-  __u32 bytes = d->payload_bytes - 2;
+  /* Without the id, and one less: so the range that the verifier knows does not begin at 0. */
+  __u32 bytes = d->payload_bytes - 3;
   __u64* told;
 
   /* A longer answer is told every time: a part of it says nothing of the rest. */
-  if (bytes > sizeof(words) || bytes == 0) return true;
-  if (bpf_skb_load_bytes(skb, d->payload_at + 2, words, bytes)) return true;
+  barrier_var(bytes);
+  if (bytes >= sizeof(words)) return true;
+  if (bpf_skb_load_bytes(skb, d->payload_at + 2, words, ++bytes)) return true;
   key.hash = keyed_hash(words, bytes);
   told = bpf_map_lookup_elem(&vd_dns_told, &key);
   if (told && now - *told < DNS_REPEAT_NS) return false;
@@ -268,6 +270,7 @@ static __always_inline void tell_answer(struct __sk_buff* skb, struct datagram* 
   __builtin_memcpy(r->query, pending->query, sizeof(r->query));
   __builtin_memset(r->pad, 0, sizeof(r->pad));
   r->answer_cut = bytes > sizeof(r->answer);
+  barrier_var(bytes);
   if (bytes > sizeof(r->answer)) bytes = sizeof(r->answer);
   r->answer_bytes = bytes;
   if (bpf_skb_load_bytes(skb, d->payload_at, r->answer, bytes)) r->answer_bytes = 0;

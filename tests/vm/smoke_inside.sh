@@ -40,7 +40,89 @@ check "BPF is an active security module" grep -q bpf /sys/kernel/security/lsm
 check "an exec" says "exec done=1" vedette_actor exec
 check "a TCP flow" says "flow bytes=100" vedette_actor flow:100
 
+# The agent answers its doctor once it watches; under emulation loading takes a quarter of a minute.
+agent_is_ready() {
+  tries=0
+  until vedette doctor >/run/doctor 2>&1; do
+    [ $? -eq 3 ] && [ "$tries" -lt 300 ] && kill -0 "$agent" || break
+    tries=$((tries + 1))
+    usleep 200000
+  done
+  vedette doctor >/run/doctor 2>&1 || {
+    cat /run/doctor /run/agent.log
+    return 1
+  }
+}
+
+probe_is_ok() {
+  grep "^$1 " /run/doctor | grep -q ' ok ' || {
+    cat /run/doctor
+    return 1
+  }
+}
+
+# seen KIND PATTERN...: a line of the tap is of that kind and holds all of them.
+seen() {
+  kind="$1"
+  shift
+  tries=0
+  until grep "\"kind\":\"$kind\"" /run/events >/run/seen; do_all_match "$@"; do
+    [ "$tries" -lt 100 ] || {
+      cat /run/events
+      return 1
+    }
+    tries=$((tries + 1))
+    usleep 100000
+  done
+}
+
+do_all_match() {
+  for pattern in "$@"; do
+    grep -e "$pattern" /run/seen >/run/seen.next
+    mv /run/seen.next /run/seen
+  done
+  [ -s /run/seen ]
+}
+
+# The tap is open when an act is seen that is done again and again until then.
+tap_opens() {
+  vedette events -o jsonl >/run/events 2>&1 &
+  tap=$!
+  tries=0
+  until [ -s /run/events ]; do
+    [ "$tries" -lt 100 ] || return 1
+    tries=$((tries + 1))
+    vedette_actor nothing
+    usleep 100000
+  done
+}
+
+nothing_is_left() {
+  [ -z "$(find /sys/fs/bpf -type f)" ] && [ ! -e /sys/fs/bpf/vedette ]
+}
+
 if [ -x /bin/vedette ]; then
-  check "the agent starts" vedette --help
+  echo "nameserver 127.0.0.1" >/etc/resolv.conf
+  vedette run --duration 10m >/run/agent.log 2>&1 &
+  agent=$!
+  check "the agent is ready and its doctor has no complaint" agent_is_ready
+  for probe in cgroup process connect tcp udp; do
+    check "probe $probe is loaded and attached" probe_is_ok "$probe"
+  done
+  check "the tap shows events" tap_opens
+  mkdir -p /sys/fs/cgroup/smoke
+  sh -c 'echo $$ >/sys/fs/cgroup/smoke/cgroup.procs && exec vedette_actor exec:1 flow:100 udp:1:9'
+  service='"workload":"host/smoke"'
+  check "an exec is seen" seen exec "$service" '"summary":"/proc/self/exe nothing, by /bin/vedette_actor"'
+  check "a connect is seen" seen connect "$service" '"protocol":"tcp"' '"remote":"127.0.0.1:'
+  check "an accept is seen" seen accept "$service" '"protocol":"tcp"'
+  check "a listening port is seen" seen listen "$service" '"protocol":"tcp"'
+  check "the end of a flow is seen" seen flow "$service" '"stage":"closed"' '"sent_bytes":100'
+  check "its other end too" seen flow "$service" '"stage":"closed"' '"received_bytes":100'
+  check "a datagram is seen" seen connect "$service" '"protocol":"udp"' '"remote":"127.0.0.1:9"'
+  kill "$tap" "$agent"
+  wait "$agent"
+  check "the agent stops by itself" test $? -eq 0
+  check "a stop leaves nothing attached" nothing_is_left
 fi
 exit "$failed"

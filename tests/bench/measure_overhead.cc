@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "agent/base/status.h"
+#include "tests/bench/measure.h"
+
+namespace vedette::bench {
+namespace {
+
+constexpr absl::Duration kLearningSlice = absl::Milliseconds(20);
+constexpr double kTcpTarget = 0.95;
+constexpr double kTarget = 0.97;
+constexpr double kStartTarget = 0.3;
+
+using Slices = std::map<std::string, Slice>;
+
+absl::StatusOr<Slices> RunAll(const BenchNode& node, absl::Duration slice) {
+  Slices slices;
+  for (const char* load : kLoads) {
+    VEDETTE_ASSIGN_OR_RETURN(slices[load], node.Run(load, slice));
+  }
+  return slices;
+}
+
+}  // namespace
+
+// Off, on, on, off, off, on …: what drifts on the machine meets both alike, and the agent is
+// started once for two pairs.
+absl::StatusOr<std::vector<Figure>> MeasureOverhead(const BenchNode& node, const Extent& extent) {
+  std::map<std::string, Figure> cpu;
+  Figure wall = {"server, requests per second, on/off", "ratio", Target::kAtLeast, kTarget, {}};
+  Figure start = {"start, exec to socket answering", "s", Target::kAtMost, kStartTarget, {}};
+  Figure first = {"first start, empty store", "s", Target::kNone, 0, {}};
+  for (const char* load : kLoads) {
+    const bool is_net = load == std::string("tcp");
+    const bool is_judged = load != std::string("server");
+    cpu[load] = {fmt::format("{}, operations per CPU-second, on/off", load),
+                 "ratio",
+                 is_judged ? Target::kAtLeast : Target::kNone,
+                 is_net ? kTcpTarget : kTarget,
+                 {}};
+  }
+  {
+    VEDETTE_ASSIGN_OR_RETURN(AgentProcess agent, node.StartLearnedAgent(kLearningSlice));
+    first.samples.Add(absl::ToDoubleSeconds(agent.start_time()));
+  }
+  std::optional<AgentProcess> agent;
+  for (int pair = 0; pair < extent.pairs; ++pair) {
+    Slices off, on;
+    if (!agent) {
+      VEDETTE_ASSIGN_OR_RETURN(off, RunAll(node, extent.slice));
+      VEDETTE_ASSIGN_OR_RETURN(AgentProcess started, node.StartLearnedAgent(kLearningSlice));
+      start.samples.Add(absl::ToDoubleSeconds(started.start_time()));
+      agent.emplace(std::move(started));
+      VEDETTE_ASSIGN_OR_RETURN(on, RunAll(node, extent.slice));
+    } else {
+      VEDETTE_ASSIGN_OR_RETURN(on, RunAll(node, extent.slice));
+      agent.reset();
+      VEDETTE_ASSIGN_OR_RETURN(off, RunAll(node, extent.slice));
+    }
+    for (const char* load : kLoads) {
+      cpu[load].samples.Add(on[load].PerCpuSecond() / off[load].PerCpuSecond());
+    }
+    wall.samples.Add(on["server"].PerSecond() / off["server"].PerSecond());
+  }
+  std::vector<Figure> figures;
+  for (const char* load : kLoads) {
+    figures.push_back(std::move(cpu[load]));
+  }
+  figures.push_back(std::move(wall));
+  figures.push_back(std::move(start));
+  figures.push_back(std::move(first));
+  return figures;
+}
+
+}  // namespace vedette::bench
