@@ -167,6 +167,9 @@ void Pipeline::ProcessOne(Event event) {
   }
   EnrichedEvent enriched = parts_.enricher->Enrich(std::move(event));
   ApplyBindings(enriched.event);
+  if (records_.size() < kMaxWorkloads || records_.contains(enriched.workload.name)) {
+    ++records_[enriched.workload.name];
+  }
   ScoredEvent scored = parts_.profiles->Judge(std::move(enriched));
   if (parts_.hub->watched()) {
     parts_.hub->Publish(scored.enriched.workload.name, EventKind(scored.enriched.event),
@@ -177,6 +180,11 @@ void Pipeline::ProcessOne(Event event) {
     spdlog::warn("finding: {}", finding->title);
     AppendToSpool(ToEvent(parts_.source, *finding));
   }
+}
+
+uint64_t Pipeline::RecordsOf(const std::string& workload) const {
+  const auto it = records_.find(workload);
+  return it == records_.end() ? 0 : it->second;
 }
 
 // Tells the kernel which workload a cgroup is, as soon as its path says so.

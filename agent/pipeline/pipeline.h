@@ -97,6 +97,8 @@ class Pipeline {
   void ForgetVanished();
   void AppendToSpool(pb::Event event) { unspooled_.push_back(std::move(event)); }
   const PipelineCounts& counts() const { return counts_; }
+  // Events that the kernel told of a workload, for the first so many workloads.
+  uint64_t RecordsOf(const std::string& workload) const;
   const PipelineParts& parts() const { return parts_; }
 
  private:
@@ -140,6 +142,7 @@ class Pipeline {
   std::deque<Leaving> leaving_;
   absl::Time next_counts_, next_long_flows_;
   bool flush_due_ = false;
+  absl::flat_hash_map<std::string, uint64_t> records_;  // By workload.
   PipelineCounts counts_;
 };
 

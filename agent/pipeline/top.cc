@@ -103,6 +103,7 @@ Json TopJson(const Pipeline& pipeline, absl::Time started) {
                          {"execs", execs},
                          {"flows", connections},
                          {"new", fresh},
+                         {"records", pipeline.RecordsOf(summary.workload)},
                          {"findings", detail->deviations.size()}});
   }
   return {{"uptime_seconds", absl::ToDoubleSeconds(now - started)},
