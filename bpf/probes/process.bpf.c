@@ -108,7 +108,6 @@ static __always_inline void fill_exec(struct wire_exec* r, struct process_contex
 /* Copies the strings into the record's areas of the given sizes, which must be constants. */
 #define FILL_EXEC_STRINGS(r, path, act, PATH, ARGV, SCRIPT)                                   \
   do {                                                                                        \
-    struct mm_struct* mm = task->mm;                                                          \
     __u64 start = mm->arg_start;                                                              \
     __u64 argv_bytes = mm->arg_end - start;                                                   \
     __u32 path_bytes = WIRE_PATH_BYTES - (path)->begin;                                       \
@@ -156,12 +155,14 @@ static __always_inline bool report_exec(struct task_struct* task, struct linux_b
                                         struct governed* g, struct lookup* l,
                                         enum act_class class) {
   __u32 lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
-  struct path_buffer* path = path_of_file(bprm->file);
+  struct mm_struct* mm = task->mm; /* before the walk, after which there are many paths */
+  struct path_buffer* path;
 
   process_refresh(p, task);
+  path = path_of_file(bprm->file);
   if (!path) return false;
   if (WIRE_PATH_BYTES - path->begin <= WIRE_PATH_SMALL_BYTES &&
-      task->mm->arg_end - task->mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&
+      mm->arg_end - mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&
       act->script_bytes <= WIRE_SCRIPT_SMALL_BYTES) {
     struct wire_exec_small* r = lane_reserve(lane, sizeof(*r));
 
@@ -229,11 +230,11 @@ static __noinline void credential_act(struct task_struct* task, struct process_c
 }
 
 /* Compares the credentials with those of the last look, in the task's own context. */
-static __always_inline void look_at_credentials(struct task_struct* task, struct process_context* p,
-                                                struct governed* g) {
+static __always_inline void look_at_credentials(struct task_struct* task, const struct cred* cred,
+                                                struct process_context* p, struct governed* g) {
   struct wire_credentials before = p->wire.credentials;
 
-  read_credentials(task, &p->wire.credentials);
+  read_credentials(cred, &p->wire.credentials);
   if (before.euid != p->wire.credentials.euid || before.egid != p->wire.credentials.egid ||
       before.uid != p->wire.credentials.uid ||
       (p->wire.credentials.cap_effective & ~before.cap_effective))
@@ -244,6 +245,7 @@ static __always_inline void look_at_credentials(struct task_struct* task, struct
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
   struct process_context* p = process_current();
+  const struct cred* cred = task->real_cred;
   struct lookup l = {.cache = WIRE_CACHE_CODE};
   struct governed g;
   struct exec_act* act;
@@ -281,7 +283,7 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   if ((class == ACT_NEWS || class == ACT_TAPPED) && report_exec(task, bprm, p, act, &g, &l, class))
     p->flags |= PROCESS_NEWS;
   count_act(&g, l.slot);
-  look_at_credentials(task, p, &g);
+  look_at_credentials(task, cred, p, &g);
   return 0;
 }
 
@@ -316,7 +318,7 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   p = process_find(tgid);
   if (!p) return 0;
   governed_by(p->wire.home_cgroup_id, &g);
-  look_at_credentials(task, p, &g);
+  look_at_credentials(task, task->real_cred, p, &g);
   if ((p->flags & PROCESS_NEWS) || is_tapped(&g)) emit_exit(task, p, &g, p->flags & PROCESS_NEWS);
   bpf_map_delete_elem(&vd_processes, &tgid);
   return 0;
