@@ -39,10 +39,10 @@ absl::Status EnsureBpffsDir(const std::string& dir) {
   std::error_code error;
   std::filesystem::create_directories(dir, error);
   if (error) {
-    return absl::PermissionDeniedError(
-        fmt::format("{}: cannot make the directory for pins: {}; set bpf.pin_dir to a directory on "
-                    "a bpffs that this user may write",
-                    dir, error.message()));
+    return absl::PermissionDeniedError(fmt::format(
+        "{}: cannot make the directory for pins: {}; set bpf.pin_dir to a directory on a "
+        "bpffs that this user may write; names there hold no dot",
+        dir, error.message()));
   }
   if (!IsBpffs(dir)) {
     return absl::FailedPreconditionError(fmt::format(

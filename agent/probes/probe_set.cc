@@ -347,7 +347,7 @@ std::vector<std::pair<std::string, int>> ProbeSet::ProgramFds() const {
   std::vector<std::pair<std::string, int>> fds;
   for (const LoadedObject& object : objects_) {
     bpf_program* program;
-    if (!object.object || object.name == kScanObject) {
+    if (!object.object) {
       continue;
     }
     bpf_object__for_each_program(program, object.object.get()) {

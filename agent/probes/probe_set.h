@@ -66,7 +66,7 @@ class ProbeSet {
 
   const std::vector<ProbeStatus>& statuses() const { return statuses_; }
 
-  // File descriptors of all programs that are attached. Tests read their bytecode.
+  // File descriptors of all programs that are loaded, iterators too. Tests read their bytecode.
   std::vector<std::pair<std::string, int>> ProgramFds() const;
 
   // Detaches everything and removes the pins.

@@ -17,7 +17,9 @@ static __always_inline struct process_context* process_find(__u32 tgid) {
   return bpf_map_lookup_elem(&vd_processes, &tgid);
 }
 
-static __always_inline void read_credentials(const struct cred* cred, struct wire_credentials* c) {
+static __always_inline void read_credentials(struct task_struct* task, struct wire_credentials* c) {
+  const struct cred* cred = task->real_cred;
+
   c->uid = cred->uid.val;
   c->gid = cred->gid.val;
   c->euid = cred->euid.val;
@@ -110,7 +112,7 @@ static __noinline struct process_context* process_rebuild(struct task_struct* ta
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
   p->wire.home_cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
   bpf_probe_read_kernel(p->wire.comm, sizeof(p->wire.comm), task->comm);
-  read_credentials(task->real_cred, &p->wire.credentials);
+  read_credentials(task, &p->wire.credentials);
   process_refresh(p, task);
   exe = BPF_CORE_READ(task, mm, exe_file);
   if (exe) read_code(exe, &p->wire.code, false);

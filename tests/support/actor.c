@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/actor.h"
+
 #define MAX_FIELDS 4
 
 struct act {
@@ -23,16 +25,16 @@ struct act {
   void (*run)(char** fields, int count);
 };
 
-static _Noreturn void fail(const char* what) {
+_Noreturn void fail(const char* what) {
   fprintf(stderr, "vedette_actor: %s: %s\n", what, strerror(errno));
   exit(1);
 }
 
-static long number(char** fields, int count, int index, long fallback) {
+long number(char** fields, int count, int index, long fallback) {
   return index < count ? strtol(fields[index], NULL, 10) : fallback;
 }
 
-static struct sockaddr_in loopback(unsigned host, long port) {
+struct sockaddr_in loopback(unsigned host, long port) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + host);
   return address;
@@ -44,14 +46,14 @@ static int tcp_socket(void) {
   return fd;
 }
 
-static unsigned bound_port(int fd) {
+unsigned bound_port(int fd) {
   struct sockaddr_in address = {0};
   socklen_t size = sizeof(address);
   if (getsockname(fd, (struct sockaddr*)&address, &size) != 0) fail("getsockname");
   return ntohs(address.sin_port);
 }
 
-static void reap(pid_t pid, const char* what) {
+void reap(pid_t pid, const char* what) {
   int status = 0;
   if (waitpid(pid, &status, 0) != pid) fail(what);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
@@ -120,21 +122,6 @@ static void act_connect6(char** fields, int count) {
     close(fd);
   }
   printf("connect6 ok=%ld failed=%ld\n", times - failed, failed);
-}
-
-// One socket, one datagram to each of 127.0.0.1, 127.0.0.2, ... nobody has to listen.
-static void act_udp(char** fields, int count) {
-  long times = number(fields, count, 1, 1);
-  long port = number(fields, count, 2, 9);
-  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) fail("socket");
-  long failed = 0;
-  for (long i = 0; i < times; i++) {
-    struct sockaddr_in to = loopback(1 + (unsigned)(i % 0xfffffd), port);
-    if (sendto(fd, "x", 1, 0, (struct sockaddr*)&to, sizeof(to)) != 1) failed++;
-  }
-  close(fd);
-  printf("udp ok=%ld failed=%ld\n", times - failed, failed);
 }
 
 static int listening(int bind_first, long port) {
@@ -290,11 +277,16 @@ static void act_exit(char** fields, int count) { exit((int)number(fields, count,
 
 static const struct act kActs[] = {
     {"exec", "exec[:TIMES[:PATH]]        children that execute PATH (itself)", act_exec},
+    {"memfd-exec", "memfd-exec                 executes itself from memory", act_memfd_exec},
+    {"deleted-exec", "deleted-exec:PATH          executes a copy that it has removed",
+     act_deleted_exec},
     {"fork", "fork[:TIMES]               children that only exit", act_fork},
     {"connect", "connect:PORT[:TIMES]       TCP to 127.0.0.1", act_connect},
     {"connect6", "connect6:PORT[:TIMES[:mapped]]  TCP to ::1 or ::ffff:127.0.0.1", act_connect6},
     {"udp", "udp[:DESTINATIONS[:PORT]]  one datagram to each of 127.0.0.1, 127.0.0.2, ...",
      act_udp},
+    {"udp-pair", "udp-pair[:BYTES[:BYTES]]   a datagram to itself and one back", act_udp_pair},
+    {"dns", "dns[:spoof]                asks 127.0.0.2:53, which it plays itself", act_dns},
     {"listen", "listen                     TCP without bind, stays open", act_listen},
     {"bind", "bind[:PORT]                TCP bind and listen, stays open", act_bind},
     {"serve", "serve[:TIMES[:PORT]]       accept connections, read each to its end", act_serve},

@@ -98,7 +98,6 @@ tap_opens() {
 }
 
 nothing_is_left() {
-  wait "$agent"
   [ -z "$(find /sys/fs/bpf -type f)" ] && [ ! -e /sys/fs/bpf/vedette ]
 }
 
@@ -122,6 +121,8 @@ if [ -x /bin/vedette ]; then
   check "its other end too" seen flow "$service" '"stage":"closed"' '"received_bytes":100'
   check "a datagram is seen" seen connect "$service" '"protocol":"udp"' '"remote":"127.0.0.1:9"'
   kill "$tap" "$agent"
+  wait "$agent"
+  check "the agent stops by itself" test $? -eq 0
   check "a stop leaves nothing attached" nothing_is_left
 fi
 exit "$failed"

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/kernel/bytecode.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <set>
+#include <sstream>
+
+namespace vedette::testing {
+namespace {
+
+constexpr size_t kRegisters = 11;
+constexpr uint8_t kKernelFunction = 2;  // src_reg of a call of a kfunc.
+
+// What is known of each register at one instruction; nothing: any value.
+using State = std::array<std::optional<uint64_t>, kRegisters>;
+
+absl::Status Refused(const Bytecode& program, size_t at, std::string_view why) {
+  const bpf_insn& i = program.instructions[at];
+  return absl::FailedPreconditionError(
+      fmt::format("{}: instruction {} (code {:#04x} dst {} src {} off {} imm {}): {}", program.name,
+                  at, i.code, int{i.dst_reg}, int{i.src_reg}, int{i.off}, int{i.imm}, why));
+}
+
+bool IsJump(const bpf_insn& i) {
+  return BPF_CLASS(i.code) == BPF_JMP || BPF_CLASS(i.code) == BPF_JMP32;
+}
+
+void Move(const bpf_insn& i, State& state) {
+  const bool wide = BPF_CLASS(i.code) == BPF_ALU64;
+  std::optional<uint64_t> value;
+  if (BPF_SRC(i.code) == BPF_K) {
+    value = static_cast<uint64_t>(int64_t{i.imm});
+  } else if (i.off == 0) {  // Else a move that extends the sign, or a cast of an arena's address.
+    value = state[i.src_reg];
+  }
+  if (value && !wide) {
+    value = *value & 0xffffffffu;
+  }
+  state[i.dst_reg] = value;
+}
+
+void Forget(State& state, std::initializer_list<size_t> registers) {
+  for (size_t r : registers) {
+    state[r].reset();
+  }
+}
+
+// The state after an instruction that is neither a jump nor an exit. Only moves make constants.
+absl::Status Step(const Bytecode& program, size_t at, State& state) {
+  const bpf_insn& i = program.instructions[at];
+  if (i.dst_reg >= kRegisters || i.src_reg >= kRegisters) {
+    return Refused(program, at, "no such register");
+  }
+  switch (BPF_CLASS(i.code)) {
+    case BPF_ALU:
+    case BPF_ALU64:
+      if (BPF_OP(i.code) == BPF_MOV) {
+        Move(i, state);
+      } else {
+        state[i.dst_reg].reset();
+      }
+      return absl::OkStatus();
+    case BPF_LDX:
+      state[i.dst_reg].reset();
+      return absl::OkStatus();
+    case BPF_LD:
+      if (i.code != (BPF_LD | BPF_IMM | BPF_DW)) {
+        return Refused(program, at, "a load of a kind that this check does not know");
+      }
+      state[i.dst_reg].reset();
+      return absl::OkStatus();
+    case BPF_STX:
+      if (BPF_MODE(i.code) == BPF_ATOMIC) {
+        // What stood in memory comes back in the source register, or in r0.
+        Forget(state, {i.src_reg, 0});
+      }
+      return absl::OkStatus();
+    case BPF_ST:
+      return absl::OkStatus();
+    default:
+      return Refused(program, at, "an instruction that this check does not know");
+  }
+}
+
+// Walks all paths until nothing new is known about any instruction.
+class Walk {
+ public:
+  explicit Walk(const Bytecode& program) : program_(program), known_(program.instructions.size()) {}
+
+  absl::Status Run() {
+    Reach(0, State());
+    while (!todo_.empty()) {
+      const size_t at = *todo_.begin();
+      todo_.erase(todo_.begin());
+      if (absl::Status status = Visit(at); !status.ok()) {
+        return status;
+      }
+    }
+    return exits_ > 0 ? status_
+                      : absl::FailedPreconditionError(program_.name + ": no exit was found");
+  }
+
+ private:
+  void Reach(int64_t at, const State& state) {
+    if (at < 0 || at >= static_cast<int64_t>(known_.size())) {
+      status_ = absl::FailedPreconditionError(
+          fmt::format("{}: a path leaves the program at {}", program_.name, at));
+      return;
+    }
+    std::optional<State>& known = known_[static_cast<size_t>(at)];
+    if (!known) {
+      known = state;
+      todo_.insert(static_cast<size_t>(at));
+      return;
+    }
+    for (size_t r = 0; r < kRegisters; ++r) {
+      if ((*known)[r] && (*known)[r] != state[r]) {
+        (*known)[r].reset();
+        todo_.insert(static_cast<size_t>(at));
+      }
+    }
+  }
+
+  absl::Status Visit(size_t at) {
+    const bpf_insn& i = program_.instructions[at];
+    State state = *known_[at];
+    const auto next = static_cast<int64_t>(at) + 1;
+    if (!IsJump(i)) {
+      if (absl::Status status = Step(program_, at, state); !status.ok()) {
+        return status;
+      }
+      Reach(i.code == (BPF_LD | BPF_IMM | BPF_DW) ? next + 1 : next, state);
+      return absl::OkStatus();
+    }
+    switch (BPF_OP(i.code)) {
+      case BPF_EXIT:
+        ++exits_;
+        return state[0] == std::optional<uint64_t>(1)
+                   ? absl::OkStatus()
+                   : Refused(program_, at,
+                             state[0] ? fmt::format("returns {}", *state[0])
+                                      : "returns what is not known to be 1");
+      case BPF_CALL:
+        if (i.src_reg == 0 && i.imm == BPF_FUNC_tail_call) {
+          return Refused(program_, at, "another program decides what is returned");
+        }
+        Forget(state, {0, 1, 2, 3, 4, 5});
+        Reach(next, state);
+        return absl::OkStatus();
+      case BPF_JA:
+        Reach(next + (BPF_CLASS(i.code) == BPF_JMP ? int64_t{i.off} : int64_t{i.imm}), state);
+        return absl::OkStatus();
+      default:
+        Reach(next, state);
+        Reach(next + i.off, state);
+        return absl::OkStatus();
+    }
+  }
+
+  const Bytecode& program_;
+  std::vector<std::optional<State>> known_;
+  std::set<size_t> todo_;
+  size_t exits_ = 0;
+  absl::Status status_;
+};
+
+using Symbols = std::multimap<uint64_t, std::string>;
+
+const Symbols& KernelSymbols() {
+  static const Symbols* const symbols = [] {
+    auto* made = new Symbols();
+    std::ifstream file("/proc/kallsyms");
+    for (std::string line; std::getline(file, line);) {
+      std::istringstream fields(line);
+      std::string address, type, name;
+      fields >> address >> type >> name;
+      if (name == "__bpf_call_base" || name.rfind("bpf_", 0) == 0 || type == "t" || type == "T") {
+        made->emplace(strtoull(address.c_str(), nullptr, 16), name);
+      }
+    }
+    return made;
+  }();
+  return *symbols;
+}
+
+uint64_t CallBase() {
+  static const uint64_t base = [] {
+    for (const auto& [address, name] : KernelSymbols()) {
+      if (name == "__bpf_call_base") {
+        return address;
+      }
+    }
+    return uint64_t{0};
+  }();
+  return base;
+}
+
+}  // namespace
+
+bool IsCgroupType(uint32_t type) {
+  switch (type) {
+    case BPF_PROG_TYPE_CGROUP_SKB:
+    case BPF_PROG_TYPE_CGROUP_SOCK:
+    case BPF_PROG_TYPE_CGROUP_SOCK_ADDR:
+    case BPF_PROG_TYPE_CGROUP_SOCKOPT:
+    case BPF_PROG_TYPE_CGROUP_SYSCTL:
+    case BPF_PROG_TYPE_CGROUP_DEVICE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+absl::StatusOr<Bytecode> ReadBytecode(int program_fd) {
+  bpf_prog_info info = {};
+  uint32_t size = sizeof(info);
+  if (bpf_obj_get_info_by_fd(program_fd, &info, &size) != 0) {
+    return absl::ErrnoToStatus(errno, "bpf_obj_get_info_by_fd");
+  }
+  Bytecode program;
+  program.instructions.resize(info.xlated_prog_len / sizeof(bpf_insn));
+  bpf_prog_info again = {};
+  again.xlated_prog_len = info.xlated_prog_len;
+  again.xlated_prog_insns = reinterpret_cast<uintptr_t>(program.instructions.data());
+  size = sizeof(again);
+  if (program.instructions.empty() || bpf_obj_get_info_by_fd(program_fd, &again, &size) != 0 ||
+      again.xlated_prog_insns == 0) {
+    return absl::PermissionDeniedError("the kernel does not show the bytecode");
+  }
+  program.name = info.name;
+  program.type = info.type;
+  return program;
+}
+
+absl::Status CheckReturnsOnlyOne(const Bytecode& program) { return Walk(program).Run(); }
+
+absl::Status CheckOnlyObserves(const Bytecode& program) {
+  static const std::set<std::string> kActing = {
+      "bpf_send_signal",     "bpf_send_signal_thread", "bpf_send_signal_task",
+      "bpf_override_return", "bpf_probe_write_user",   "bpf_copy_to_user",
+      "bpf_sock_destroy",    "bpf_set_retval",         "bpf_sys_bpf"};
+  if (CallBase() == 0) {
+    return absl::FailedPreconditionError("/proc/kallsyms does not name __bpf_call_base");
+  }
+  for (size_t at = 0; at < program.instructions.size(); ++at) {
+    const bpf_insn& i = program.instructions[at];
+    if (i.code == (BPF_LD | BPF_IMM | BPF_DW)) {
+      ++at;  // Its second half is data.
+      continue;
+    }
+    if (i.code != (BPF_JMP | BPF_CALL) || i.src_reg == BPF_PSEUDO_CALL) {
+      continue;
+    }
+    if (i.src_reg != 0 && i.src_reg != kKernelFunction) {
+      return Refused(program, at, "a call of a kind that this check does not know");
+    }
+    const auto [first, last] =
+        KernelSymbols().equal_range(CallBase() + static_cast<uint64_t>(int64_t{i.imm}));
+    if (i.imm == 0 || first == last) {
+      return Refused(program, at, "a call that /proc/kallsyms does not name");
+    }
+    const auto acting = std::find_if(
+        first, last, [](const auto& symbol) { return kActing.count(symbol.second) > 0; });
+    if (acting != last) {
+      return Refused(program, at, "calls " + acting->second);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace vedette::testing

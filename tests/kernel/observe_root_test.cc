@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include <string_view>
+#include <vector>
+
+#include "agent/base/unique_fd.h"
+#include "tests/kernel/bytecode.h"
+#include "tests/kernel/probe_fixture.h"
+
+namespace vedette::testing {
+namespace {
+
+// That the agent only observes is read from what the kernel runs, not from the sources.
+class ObserveTest : public KernelTest {};
+
+constexpr bpf_insn Instruction(uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm) {
+  bpf_insn i = {};
+  i.code = code;
+  i.dst_reg = dst & 0xf;
+  i.src_reg = src & 0xf;
+  i.off = off;
+  i.imm = imm;
+  return i;
+}
+
+constexpr bpf_insn Set(uint8_t to, int32_t value) {
+  return Instruction(BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value);
+}
+constexpr bpf_insn SetLow(uint8_t to, int32_t value) {
+  return Instruction(BPF_ALU | BPF_MOV | BPF_K, to, 0, 0, value);
+}
+constexpr bpf_insn Copy(uint8_t to, uint8_t from) {
+  return Instruction(BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0);
+}
+constexpr bpf_insn Add(uint8_t to, int32_t value) {
+  return Instruction(BPF_ALU64 | BPF_ADD | BPF_K, to, 0, 0, value);
+}
+constexpr bpf_insn Load(uint8_t to, uint8_t from, int16_t off) {
+  return Instruction(BPF_LDX | BPF_MEM | BPF_W, to, from, off, 0);
+}
+constexpr bpf_insn SkipIfZero(uint8_t reg, int16_t by) {
+  return Instruction(BPF_JMP | BPF_JEQ | BPF_K, reg, 0, by, 0);
+}
+constexpr bpf_insn Skip(int16_t by) { return Instruction(BPF_JMP | BPF_JA, 0, 0, by, 0); }
+constexpr bpf_insn Call(int32_t helper) { return Instruction(BPF_JMP | BPF_CALL, 0, 0, 0, helper); }
+constexpr bpf_insn Exit() { return Instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }
+
+UniqueFd LoadProgram(bpf_prog_type type, const std::vector<bpf_insn>& code) {
+  LIBBPF_OPTS(bpf_prog_load_opts, options);
+  if (type == BPF_PROG_TYPE_CGROUP_SKB) {
+    options.expected_attach_type = BPF_CGROUP_INET_EGRESS;
+  }
+  UniqueFd fd(bpf_prog_load(type, "planted", "GPL", code.data(), code.size(), &options));
+  EXPECT_TRUE(fd.valid()) << strerror(errno);
+  return fd;
+}
+
+// Loaded into the kernel, so that the check sees what it sees of ours.
+absl::Status ReturnsOfSkb(const std::vector<bpf_insn>& code) {
+  const UniqueFd fd = LoadProgram(BPF_PROG_TYPE_CGROUP_SKB, code);
+  absl::StatusOr<Bytecode> program = ReadBytecode(fd.get());
+  EXPECT_TRUE(program.ok()) << program.status();
+  EXPECT_TRUE(IsCgroupType(program->type));
+  EXPECT_TRUE(CheckOnlyObserves(*program).ok());
+  return CheckReturnsOnlyOne(*program);
+}
+
+TEST_F(ObserveTest, NoCgroupProgramCanReturnAnythingButOneAndNoneSendsASignal) {
+  size_t cgroup_programs = 0;
+  size_t programs = 0;
+  for (const auto& [name, fd] : probes().ProgramFds()) {
+    absl::StatusOr<Bytecode> program = ReadBytecode(fd);
+    ASSERT_TRUE(program.ok()) << name << ": " << program.status();
+    absl::Status observes = CheckOnlyObserves(*program);
+    EXPECT_TRUE(observes.ok()) << observes;
+    if (IsCgroupType(program->type)) {
+      absl::Status returns = CheckReturnsOnlyOne(*program);
+      EXPECT_TRUE(returns.ok()) << returns;
+      ++cgroup_programs;
+    }
+    ++programs;
+  }
+  // connect4/6, sendmsg4/6, bind4/6, egress, ingress, sock_release.
+  EXPECT_EQ(cgroup_programs, 9u);
+  EXPECT_GT(programs, cgroup_programs);
+}
+
+TEST(BytecodeTest, TheCheckFindsAProgramThatReturnsZero) {
+  EXPECT_FALSE(ReturnsOfSkb({Set(0, 0), Exit()}).ok());
+  EXPECT_FALSE(ReturnsOfSkb({SetLow(0, 0), Exit()}).ok());
+  EXPECT_TRUE(ReturnsOfSkb({Set(0, 1), Exit()}).ok());
+  EXPECT_TRUE(ReturnsOfSkb({SetLow(0, 1), Exit()}).ok());
+}
+
+TEST(BytecodeTest, TheCheckFindsAZeroOnOneOfTwoWays) {
+  // if (skb->len) return 1; return 0; with one exit, and with two.
+  EXPECT_FALSE(
+      ReturnsOfSkb({Load(2, 1, 0), Set(0, 1), SkipIfZero(2, 1), Exit(), Set(0, 0), Exit()}).ok());
+  EXPECT_FALSE(
+      ReturnsOfSkb({Load(2, 1, 0), Set(0, 1), SkipIfZero(2, 1), Skip(1), Set(0, 0), Exit()}).ok());
+  EXPECT_FALSE(
+      ReturnsOfSkb({Load(2, 1, 0), Set(0, 0), SkipIfZero(2, 1), Skip(1), Set(0, 1), Exit()}).ok());
+}
+
+TEST(BytecodeTest, TheCheckFollowsTheValueAndNotTheText) {
+  EXPECT_TRUE(ReturnsOfSkb({Set(6, 1), Call(BPF_FUNC_ktime_get_ns), Copy(0, 6), Exit()}).ok());
+  // r0 = 1 stands right before, but of the exit of another value.
+  EXPECT_FALSE(ReturnsOfSkb({Set(0, 1), Set(6, 0), Copy(0, 6), Exit()}).ok());
+  EXPECT_FALSE(ReturnsOfSkb({Set(0, 1), Add(0, -1), Exit()}).ok());
+  EXPECT_FALSE(ReturnsOfSkb({Load(0, 1, 0), SkipIfZero(0, 1), Set(0, 1), Exit()}).ok());
+}
+
+TEST(BytecodeTest, TheCheckFindsAProgramThatSendsASignal) {
+  for (int32_t helper : {BPF_FUNC_send_signal, BPF_FUNC_send_signal_thread}) {
+    const UniqueFd fd =
+        LoadProgram(BPF_PROG_TYPE_RAW_TRACEPOINT, {Set(1, 0), Call(helper), Set(0, 0), Exit()});
+    absl::StatusOr<Bytecode> program = ReadBytecode(fd.get());
+    ASSERT_TRUE(program.ok()) << program.status();
+    absl::Status status = CheckOnlyObserves(*program);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("calls bpf_send_signal"));
+  }
+}
+
+TEST(BytecodeTest, TheCheckRefusesWhatItDoesNotUnderstand) {
+  Bytecode program{"made-up", BPF_PROG_TYPE_CGROUP_SKB, {Set(0, 1), Exit()}};
+  EXPECT_TRUE(CheckReturnsOnlyOne(program).ok());
+  program.instructions = {Set(0, 1), Skip(5), Exit()};
+  EXPECT_FALSE(CheckReturnsOnlyOne(program).ok());
+  program.instructions = {Set(0, 1), Call(BPF_FUNC_tail_call), Set(0, 1), Exit()};
+  EXPECT_FALSE(CheckReturnsOnlyOne(program).ok());
+  program.instructions = {Skip(-1)};
+  EXPECT_FALSE(CheckReturnsOnlyOne(program).ok()) << "no exit";
+  program.instructions = {Set(0, 1), Instruction(BPF_LD | BPF_ABS | BPF_W, 0, 0, 0, 0), Exit()};
+  EXPECT_FALSE(CheckReturnsOnlyOne(program).ok());
+  program.instructions = {Call(12345), Exit()};
+  EXPECT_FALSE(CheckOnlyObserves(program).ok());
+}
+
+}  // namespace
+}  // namespace vedette::testing

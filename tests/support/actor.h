@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the files of vedette_actor share: acts, and what acts need.
+
+#include <netinet/in.h>
+#include <sys/types.h>
+
+_Noreturn void fail(const char* what);
+long number(char** fields, int count, int index, long fallback);
+struct sockaddr_in loopback(unsigned host, long port);  // 127.0.0.<host>
+unsigned bound_port(int fd);
+void reap(pid_t pid, const char* what);
+
+// actor_datagrams.c
+void act_udp(char** fields, int count);
+void act_udp_pair(char** fields, int count);
+void act_dns(char** fields, int count);
+
+// actor_code.c
+void act_memfd_exec(char** fields, int count);
+void act_deleted_exec(char** fields, int count);
