@@ -125,7 +125,7 @@ static __always_inline void flow_act(struct socket_owner* o, struct flow_report*
   o->slot.generation = g.key.generation;
   o->slot.cache = WIRE_CACHE_FLOW;
   o->slot.slot = l.slot;
-  count_act(&g, l.slot);
+  count_act(&g, &l);
 }
 
 /* Is what becomes of this flow told to anybody? If not, what would be told need not be gathered. */

@@ -227,7 +227,7 @@ static __noinline void credential_act(struct task_struct* task, struct process_c
       lane_submit(lane, &r->header, false);
     }
   }
-  count_act(g, l.slot);
+  count_act(g, &l);
 }
 
 /* Capabilities that were given up are no news; a user or group that changed is. */
@@ -279,7 +279,7 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   p->flags &= ~PROCESS_NEWS;
   if ((class == ACT_NEWS || class == ACT_TAPPED) && report_exec(task, bprm, p, act, &g, &l, class))
     p->flags |= PROCESS_NEWS;
-  count_act(&g, l.slot);
+  count_act(&g, &l);
   if (is_gain(&act->before, &p->wire.credentials)) credential_act(task, p, &act->before, &g);
   return 0;
 }
