@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "agent/base/status.h"
 #include "agent/cache/swept_event.h"
@@ -21,12 +22,6 @@ namespace {
 constexpr uint32_t kZero = 0;
 // Workload 0 stands for acts whose cgroup is not known.
 constexpr uint64_t kFirstWorkload = 1;
-
-constexpr std::string_view kErrorNames[WIRE_ERRORS] = {
-    "ring_full",           "no_process",     "process_table_full", "no_instance",
-    "instance_table_full", "no_workload",    "no_cache",           "cache_full",
-    "cache_insert",        "count_insert",   "socket_storage",     "unreadable_memory",
-    "no_scratch",          "no_socket_owner"};
 
 absl::Status MapError(std::string_view what) {
   return absl::InternalError(fmt::format("{}: {}", what, strerror(errno)));
@@ -52,10 +47,22 @@ UniqueFd InnerOf(int outer, const wire_cache_key& key) {
   return UniqueFd(bpf_map_get_fd_by_id(id));
 }
 
-absl::Status PutInner(int outer, const wire_cache_key& key, const UniqueFd& inner) {
-  const int fd = inner.get();
-  if (!inner.valid() || bpf_map_update_elem(outer, &key, &fd, BPF_ANY) != 0) {
-    return MapError(fmt::format("verdict cache of workload {}", key.workload));
+// Puts inner maps into an outer one. The kernel waits for all readers after every such call, some
+// 10 ms, so that many go in one; kernels before 5.16 take them one by one.
+absl::Status PutInner(int outer, const std::vector<wire_cache_key>& keys,
+                      const std::vector<int>& inner) {
+  uint32_t count = static_cast<uint32_t>(keys.size());
+  if (count == 0) {
+    return absl::OkStatus();
+  }
+  LIBBPF_OPTS(bpf_map_batch_opts, options);
+  if (bpf_map_update_batch(outer, keys.data(), inner.data(), &count, &options) == 0) {
+    return absl::OkStatus();
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (bpf_map_update_elem(outer, &keys[i], &inner[i], BPF_ANY) != 0) {
+      return MapError(fmt::format("verdict cache of workload {}", keys[i].workload));
+    }
   }
   return absl::OkStatus();
 }
@@ -103,9 +110,6 @@ absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint
       VEDETTE_ASSIGN_OR_RETURN(workloads_[number], AdoptWorkload(number, workload.generation));
     }
   }
-  if (!workloads_.contains(0)) {
-    VEDETTE_RETURN_IF_ERROR(MakeWorkload(0));
-  }
   VEDETTE_RETURN_IF_ERROR(AdoptCgroups());
   // Numbers below were given out by a predecessor; those that are in use have their maps by now.
   prepared_ = next;
@@ -114,6 +118,7 @@ absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint
 
 // Cgroups that were made while no agent ran may have numbers beyond those prepared.
 absl::Status VerdictCache::AdoptCgroups() {
+  std::set<uint64_t> missing;
   uint64_t cgroup_id = 0;
   for (const uint64_t* at = nullptr;
        bpf_map_get_next_key(maps_("vd_instances"), at, &cgroup_id) == 0; at = &cgroup_id) {
@@ -121,11 +126,11 @@ absl::Status VerdictCache::AdoptCgroups() {
     if (number != 0) {
       NoteCgroup(cgroup_id, number);
       if (!workloads_.contains(number)) {
-        VEDETTE_RETURN_IF_ERROR(MakeWorkload(number));
+        missing.insert(number);
       }
     }
   }
-  return absl::OkStatus();
+  return missing.empty() ? absl::OkStatus() : MakeWorkloads({missing.begin(), missing.end()});
 }
 
 std::vector<uint64_t> VerdictCache::Cgroups() const {
@@ -147,25 +152,39 @@ absl::StatusOr<VerdictCache::InnerMaps> VerdictCache::AdoptWorkload(uint64_t num
   return inner;
 }
 
-// Fills the maps of a new generation, then names it: a program sees all of it or none.
-absl::Status VerdictCache::MakeWorkload(uint64_t number) {
-  InnerMaps inner{BootNs(),
+// Fills the maps of new generations, then names them: a program sees all of one or none.
+absl::Status VerdictCache::MakeWorkloads(const std::vector<uint64_t>& numbers) {
+  std::vector<wire_cache_key> keys;
+  std::vector<InnerMaps> made;
+  std::vector<int> code, flow, counts;
+  for (uint64_t number : numbers) {
+    InnerMaps& inner = made.emplace_back(
+        InnerMaps{BootNs(),
                   MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_code_key), sizeof(wire_verdict),
                           options_.code_entries),
                   MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_flow_key), sizeof(wire_verdict),
                           options_.flow_entries),
                   MakeMap(BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(wire_count),
-                          options_.code_entries + options_.flow_entries)};
-  const wire_cache_key key = {number, inner.generation};
-  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_code_cache"), key, inner.code));
-  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_flow_cache"), key, inner.flow));
-  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_counts"), key, inner.counts));
-  wire_workload workload = {};
-  workload.generation = inner.generation;
-  if (bpf_map_update_elem(maps_("vd_workloads"), &number, &workload, BPF_ANY) != 0) {
-    return MapError(fmt::format("map vd_workloads, workload {}", number));
+                          options_.code_entries + options_.flow_entries)});
+    if (!inner.code.valid() || !inner.flow.valid() || !inner.counts.valid()) {
+      return MapError(fmt::format("verdict cache of workload {}", number));
+    }
+    keys.push_back({number, inner.generation});
+    code.push_back(inner.code.get());
+    flow.push_back(inner.flow.get());
+    counts.push_back(inner.counts.get());
   }
-  workloads_[number] = std::move(inner);
+  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_code_cache"), keys, code));
+  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_flow_cache"), keys, flow));
+  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_counts"), keys, counts));
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    wire_workload workload = {};
+    workload.generation = made[i].generation;
+    if (bpf_map_update_elem(maps_("vd_workloads"), &numbers[i], &workload, BPF_ANY) != 0) {
+      return MapError(fmt::format("map vd_workloads, workload {}", numbers[i]));
+    }
+    workloads_[numbers[i]] = std::move(made[i]);
+  }
   return absl::OkStatus();
 }
 
@@ -175,11 +194,21 @@ absl::Status VerdictCache::PrepareWorkloads() {
     return MapError("map vd_next_workload");
   }
   prepared_ = std::max(prepared_, kFirstWorkload);
-  for (; prepared_ < next + options_.spare_workloads; ++prepared_) {
-    if (!workloads_.contains(prepared_)) {
-      VEDETTE_RETURN_IF_ERROR(MakeWorkload(prepared_));
+  if (prepared_ >= next + options_.spare_workloads) {
+    return absl::OkStatus();
+  }
+  const uint64_t end = next + 2 * options_.spare_workloads;
+  std::vector<uint64_t> missing;
+  if (!workloads_.contains(0)) {
+    missing.push_back(0);
+  }
+  for (uint64_t number = prepared_; number < end; ++number) {
+    if (!workloads_.contains(number)) {
+      missing.push_back(number);
     }
   }
+  VEDETTE_RETURN_IF_ERROR(MakeWorkloads(missing));
+  prepared_ = end;
   return absl::OkStatus();
 }
 
@@ -189,7 +218,7 @@ absl::StatusOr<uint64_t> VerdictCache::BindCgroup(const Cgroup& cgroup) {
     VEDETTE_ASSIGN_OR_RETURN(number, TakeNumber());
   }
   if (!workloads_.contains(number)) {
-    VEDETTE_RETURN_IF_ERROR(MakeWorkload(number));
+    VEDETTE_RETURN_IF_ERROR(MakeWorkloads({number}));
   }
   wire_instance instance = {};
   instance.workload = number;
@@ -370,44 +399,6 @@ std::vector<Event> VerdictCache::Sweep(bool also_reported,
   return events;
 }
 
-void VerdictCache::ReadCounts(
-    const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const {
-  const uint32_t most = options_.code_entries + options_.flow_entries;
-  std::vector<uint32_t> slots(most);
-  std::vector<wire_count> values(static_cast<size_t>(most) * static_cast<size_t>(options_.cpus));
-  for (const auto& [number, maps] : workloads_) {
-    // A batch starts at a bucket and may end before the map does; the kernel says where to go on.
-    uint32_t position = 0;
-    for (void* from = nullptr;; from = &position) {
-      uint32_t count = most;
-      const int error = bpf_map_lookup_batch(maps.counts.get(), from, &position, slots.data(),
-                                             values.data(), &count, nullptr);
-      if (error != 0 && errno != ENOENT) {
-        break;
-      }
-      for (uint32_t i = 0; i < count; ++i) {
-        BehaviourCount total;
-        for (int cpu = 0; cpu < options_.cpus; ++cpu) {
-          const wire_count& c = values[i * static_cast<size_t>(options_.cpus) + cpu];
-          total.acts += c.acts;
-          total.failures += c.failures;
-          total.sent_bytes += c.sent_bytes;
-          total.received_bytes += c.received_bytes;
-          total.retransmits += c.retransmits;
-          total.last_ns = std::max<uint64_t>(total.last_ns, c.last_ns);
-          for (size_t b = 0; b < total.latency.size(); ++b) {
-            total.latency[b] += c.latency[b];
-          }
-        }
-        visit({number, maps.generation, slots[i] & 1, slots[i]}, total);
-      }
-      if (error != 0) {
-        break;
-      }
-    }
-  }
-}
-
 absl::Status VerdictCache::SetTap(uint64_t workload_number, bool on) {
   const uint32_t yes = 1;
   if (on && bpf_map_update_elem(maps_("vd_taps"), &workload_number, &yes, BPF_ANY) != 0) {
@@ -438,66 +429,6 @@ absl::Status VerdictCache::ChangeConfig(const std::function<void(wire_config&)>&
 
 uint32_t VerdictCache::limit(uint32_t cache) const {
   return cache == WIRE_CACHE_CODE ? options_.code_entries : options_.flow_entries;
-}
-
-KernelErrors VerdictCache::ReadErrors() const {
-  KernelErrors errors;
-  std::vector<uint64_t> values(static_cast<size_t>(options_.cpus));
-  for (uint32_t reason = 0; reason < WIRE_ERRORS; ++reason) {
-    uint64_t total = 0;
-    if (bpf_map_lookup_elem(maps_("vd_errors"), &reason, values.data()) == 0) {
-      for (uint64_t value : values) {
-        total += value;
-      }
-    }
-    errors.by_reason.emplace_back(kErrorNames[reason], total);
-  }
-  return errors;
-}
-
-std::vector<LaneCount> VerdictCache::ReadLanes() const {
-  std::vector<LaneCount> lanes;
-  std::vector<wire_lane_count> values(static_cast<size_t>(options_.cpus));
-  for (uint32_t lane = 0; lane < WIRE_LANES; ++lane) {
-    if (bpf_map_lookup_elem(maps_("vd_lanes"), &lane, values.data()) != 0) {
-      continue;
-    }
-    for (uint32_t cpu = 0; cpu < values.size(); ++cpu) {
-      lanes.push_back({cpu, lane, values[cpu].sequence, values[cpu].sent, values[cpu].dropped});
-    }
-  }
-  return lanes;
-}
-
-std::vector<CacheFill> VerdictCache::ReadFill() const {
-  std::vector<CacheFill> fills = {{WIRE_CACHE_CODE, 0, 0, 0}, {WIRE_CACHE_FLOW, 0, 0, 0}};
-  for (const auto& [number, maps] : workloads_) {
-    wire_workload workload = {};
-    bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload);
-    for (CacheFill& fill : fills) {
-      const int fd = fill.cache == WIRE_CACHE_CODE ? maps.code.get() : maps.flow.get();
-      uint64_t entries = 0;
-      char key[std::max(sizeof(wire_code_key), sizeof(wire_flow_key))];
-      for (const char* at = nullptr; bpf_map_get_next_key(fd, at, key) == 0; at = key) {
-        ++entries;
-      }
-      fill.entries += entries;
-      fill.workloads += entries > 0;
-      fill.full += workload.overflowed[fill.cache] != 0;
-    }
-  }
-  return fills;
-}
-
-uint64_t VerdictCache::NotCached() const {
-  uint64_t total = 0;
-  for (const auto& [number, maps] : workloads_) {
-    wire_workload workload;
-    if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) == 0) {
-      total += workload.not_cached;
-    }
-  }
-  return total;
 }
 
 absl::Status VerdictCache::AddRuntime(const CodeKey& code) {

@@ -109,7 +109,6 @@ static __always_inline void fill_exec(struct wire_exec* r, struct process_contex
 /* Copies the strings into the record's areas of the given sizes, which must be constants. */
 #define FILL_EXEC_STRINGS(r, path, act, PATH, ARGV, SCRIPT)                                   \
   do {                                                                                        \
-    struct mm_struct* mm = task->mm;                                                          \
     __u64 start = mm->arg_start;                                                              \
     __u64 argv_bytes = mm->arg_end - start;                                                   \
     __u32 path_bytes = WIRE_PATH_BYTES - (path)->begin;                                       \
@@ -157,12 +156,14 @@ static __always_inline bool report_exec(struct task_struct* task, struct linux_b
                                         struct governed* g, struct lookup* l,
                                         enum act_class class) {
   __u32 lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
-  struct path_buffer* path = path_of_file(bprm->file);
+  struct mm_struct* mm = task->mm; /* before the walk, after which there are many paths */
+  struct path_buffer* path;
 
   process_refresh(p, task);
+  path = path_of_file(bprm->file);
   if (!path) return false;
   if (WIRE_PATH_BYTES - path->begin <= WIRE_PATH_SMALL_BYTES &&
-      task->mm->arg_end - task->mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&
+      mm->arg_end - mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&
       act->script_bytes <= WIRE_SCRIPT_SMALL_BYTES) {
     struct wire_exec_small* r = lane_reserve(lane, sizeof(*r));
 
@@ -226,7 +227,7 @@ static __noinline void credential_act(struct task_struct* task, struct process_c
       lane_submit(lane, &r->header, false);
     }
   }
-  count_act(g, l.slot);
+  count_act(g, &l);
 }
 
 /* Capabilities that were given up are no news; a user or group that changed is. */
@@ -278,7 +279,7 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   p->flags &= ~PROCESS_NEWS;
   if ((class == ACT_NEWS || class == ACT_TAPPED) && report_exec(task, bprm, p, act, &g, &l, class))
     p->flags |= PROCESS_NEWS;
-  count_act(&g, l.slot);
+  count_act(&g, &l);
   if (is_gain(&act->before, &p->wire.credentials)) credential_act(task, p, &act->before, &g);
   return 0;
 }
