@@ -85,7 +85,7 @@ int Run(const RunOptions& options) {
   absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(*config);
   if (!agent.ok()) {
     std::cerr << "vedette: " << Message(agent.status()) << '\n';
-    return kExitFailed;
+    return absl::IsInvalidArgument(agent.status()) ? kExitNo : kExitFailed;
   }
   malloc_trim(0);  // What only the start needed.
   WaitForEnd(**agent, signals, options.duration);

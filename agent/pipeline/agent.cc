@@ -106,10 +106,6 @@ struct Agent::Parts {
 };
 
 absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
-  if (geteuid() != 0) {
-    return absl::PermissionDeniedError(
-        "the agent needs root to load BPF programs; run it with sudo");
-  }
   ring_bytes = RingBytes(config);
   ProbeOptions options;
   options.pin_dir = config.bpf.pin_dir;
@@ -359,6 +355,10 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
   agent->parts_ = std::make_unique<Parts>();
   Parts& parts = *agent->parts_;
   const absl::Time started = parts.clock.Now();
+  if (geteuid() != 0) {
+    return absl::PermissionDeniedError(
+        "the agent needs root to load BPF programs; run it with sudo");
+  }
   VEDETTE_RETURN_IF_ERROR(CheckUnixSocketFree(config.api.socket));
   VEDETTE_RETURN_IF_ERROR(parts.BuildKernelSide(config));
   VEDETTE_RETURN_IF_ERROR(parts.BuildStages(config));

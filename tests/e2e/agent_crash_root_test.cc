@@ -52,7 +52,7 @@ class AgentCrashTest : public ::testing::Test {
   // Learns one exec of the actor by itself, and freezes.
   void LearnAndFreeze() {
     Act({"spawn:3"});
-    ASSERT_TRUE(WaitFor([this] { return CountOf("exec", "vedette_actor") >= 3; }));
+    ASSERT_TRUE(WaitFor([this] { return CountOf("exec", "vedette_actor") >= 4; }));
     agent_.Freeze(workload_);
   }
 

@@ -106,6 +106,14 @@ void AgentProcess::Freeze(const std::string& workload) const {
   ASSERT_TRUE(answer.ok()) << answer.status();
 }
 
+void AgentProcess::FreezeOnce(const std::string& workload, std::string_view object,
+                              size_t count) const {
+  ASSERT_TRUE(WaitFor([&] {
+    return Entries(Profile(workload), "behaviours", "exec", object).size() >= count;
+  })) << workload;
+  Freeze(workload);
+}
+
 Json AgentProcess::Profile(const std::string& workload) const {
   return ApiClient(socket()).Get("/v1/profile", {{"workload", workload}}).value_or(Json::object());
 }

@@ -51,6 +51,8 @@ class AgentProcess {
   // The API. A failure is a failed expectation and an empty answer.
   nlohmann::json Get(const std::string& path, const ApiClient::Query& query = {}) const;
   nlohmann::json Doctor() const { return Get("/v1/doctor"); }
+  // Waits until the workload has learned `count` executions of `object`, then freezes.
+  void FreezeOnce(const std::string& workload, std::string_view object, size_t count) const;
   // Freezes what the workload learned so far.
   void Freeze(const std::string& workload) const;
   // Empty when the workload has none yet.

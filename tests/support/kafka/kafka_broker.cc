@@ -119,12 +119,14 @@ absl::StatusOr<std::unique_ptr<KafkaBroker>> KafkaBroker::Create(
       "advertised.listeners=PLAINTEXT://127.0.0.1:{0}\n"
       "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
       "log.dirs={2}/data\nauto.create.topics.enable={3}\nmessage.max.bytes={4}\n"
+      "log.message.timestamp.type={5}\n"
       "num.partitions=3\noffsets.topic.replication.factor=1\n"
       "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
       "group.initial.rebalance.delay.ms=0\n"
       // A broker that was killed may come back only when its old session is over.
       "broker.session.timeout.ms=1000\nbroker.heartbeat.interval.ms=200\n",
-      port, controller, dir, options.auto_create_topics, options.max_message_bytes);
+      port, controller, dir, options.auto_create_topics, options.max_message_bytes,
+      options.log_append_time ? "LogAppendTime" : "CreateTime");
   absl::Status status = broker->Format();
   if (status.ok() && options.start) {
     status = broker->Start();

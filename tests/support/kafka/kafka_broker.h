@@ -14,7 +14,8 @@ namespace vedette {
 struct KafkaBrokerOptions {
   bool auto_create_topics = false;
   int max_message_bytes = 1 << 20;
-  bool start = true;  // False: only its port is chosen; Start() brings it up later.
+  bool log_append_time = false;  // Records carry the time at which the broker appended them.
+  bool start = true;             // False: only its port is chosen; Start() brings it up later.
 };
 
 // A real Apache Kafka: one KRaft broker on free ports of 127.0.0.1, with its data in a directory of

@@ -19,6 +19,7 @@ KafkaMessage Copy(const rd_kafka_message_t& from) {
   KafkaMessage to;
   to.partition = from.partition;
   to.offset = from.offset;
+  to.timestamp_ms = rd_kafka_message_timestamp(&from, nullptr);
   to.key.assign(static_cast<const char*>(from.key), from.key_len);
   to.value.assign(static_cast<const char*>(from.payload), from.len);
   rd_kafka_headers_t* headers = nullptr;

@@ -13,6 +13,7 @@ namespace vedette {
 struct KafkaMessage {
   int partition = 0;
   int64_t offset = 0;
+  int64_t timestamp_ms = 0;  // As the broker or the producer gave it.
   std::string key;
   std::string value;
   std::map<std::string, std::string> headers;
