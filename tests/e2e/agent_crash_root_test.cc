@@ -161,7 +161,7 @@ TEST_F(AgentCrashTest, WhatWasReportedButNotJudgedIsJudgedAfterTheKill) {
     EXPECT_EQ(finding["count"], 1);
   }
   std::map<std::string, int> lines;
-  for (const Json& line : agent_.FindingLines()) {
+  for (const Json& line : agent_.FindingLines(workload_)) {
     lines[line["finding_info"]["uid"]]++;
   }
   EXPECT_EQ(lines.size(), findings.size());
