@@ -183,6 +183,10 @@ TEST_F(AgentCrashTest, CountsAreExactHoweverOftenTheAgentIsKilled) {
     // Killed in the midst of it, each time somewhere else.
     poll(nullptr, 0, 13 + 37 * round);
     agent_.Kill();
+    // And once more while it takes over what the first one left.
+    ASSERT_TRUE(agent_.Launch().ok());
+    poll(nullptr, 0, 300 + 250 * round);
+    agent_.Kill();
     ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
     auto result = actor->Wait(absl::Seconds(60));
     ASSERT_TRUE(result.ok() && result->exit_code == 0) << result.status();
