@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -23,6 +24,16 @@ void SetUpLog(const Config& config) {
                        : "%H:%M:%S.%e %^%l%$ %v");
   log->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(log));
+}
+
+// The agent allocates little, from few threads: one arena beside the main one, and large blocks
+// (the kernel's types while programs load) are given back at once, however often they were
+// allocated.
+void KeepMemorySmall() {
+  constexpr int kArenas = 2;
+  constexpr int kLargeBytes = 128 * 1024;
+  mallopt(M_ARENA_MAX, kArenas);
+  mallopt(M_MMAP_THRESHOLD, kLargeBytes);
 }
 
 // Waits for the end of `duration` or a signal that ends the agent.
@@ -70,11 +81,13 @@ int Run(const RunOptions& options) {
   }
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  KeepMemorySmall();
   absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(*config);
   if (!agent.ok()) {
     std::cerr << "vedette: " << Message(agent.status()) << '\n';
     return absl::IsInvalidArgument(agent.status()) ? kExitNo : kExitFailed;
   }
+  malloc_trim(0);  // What only the start needed.
   WaitForEnd(**agent, signals, options.duration);
   spdlog::info("stopping");
   agent->reset();

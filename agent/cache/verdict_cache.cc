@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "agent/base/status.h"
 #include "agent/cache/swept_event.h"
@@ -46,10 +47,22 @@ UniqueFd InnerOf(int outer, const wire_cache_key& key) {
   return UniqueFd(bpf_map_get_fd_by_id(id));
 }
 
-absl::Status PutInner(int outer, const wire_cache_key& key, const UniqueFd& inner) {
-  const int fd = inner.get();
-  if (!inner.valid() || bpf_map_update_elem(outer, &key, &fd, BPF_ANY) != 0) {
-    return MapError(fmt::format("verdict cache of workload {}", key.workload));
+// Puts inner maps into an outer one. The kernel waits for all readers after every such call, some
+// 10 ms, so that many go in one; kernels before 5.16 take them one by one.
+absl::Status PutInner(int outer, const std::vector<wire_cache_key>& keys,
+                      const std::vector<int>& inner) {
+  uint32_t count = static_cast<uint32_t>(keys.size());
+  if (count == 0) {
+    return absl::OkStatus();
+  }
+  LIBBPF_OPTS(bpf_map_batch_opts, options);
+  if (bpf_map_update_batch(outer, keys.data(), inner.data(), &count, &options) == 0) {
+    return absl::OkStatus();
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (bpf_map_update_elem(outer, &keys[i], &inner[i], BPF_ANY) != 0) {
+      return MapError(fmt::format("verdict cache of workload {}", keys[i].workload));
+    }
   }
   return absl::OkStatus();
 }
@@ -97,9 +110,6 @@ absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint
       VEDETTE_ASSIGN_OR_RETURN(workloads_[number], AdoptWorkload(number, workload.generation));
     }
   }
-  if (!workloads_.contains(0)) {
-    VEDETTE_RETURN_IF_ERROR(MakeWorkload(0));
-  }
   VEDETTE_RETURN_IF_ERROR(AdoptCgroups());
   // Numbers below were given out by a predecessor; those that are in use have their maps by now.
   prepared_ = next;
@@ -108,6 +118,7 @@ absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint
 
 // Cgroups that were made while no agent ran may have numbers beyond those prepared.
 absl::Status VerdictCache::AdoptCgroups() {
+  std::set<uint64_t> missing;
   uint64_t cgroup_id = 0;
   for (const uint64_t* at = nullptr;
        bpf_map_get_next_key(maps_("vd_instances"), at, &cgroup_id) == 0; at = &cgroup_id) {
@@ -115,11 +126,11 @@ absl::Status VerdictCache::AdoptCgroups() {
     if (number != 0) {
       NoteCgroup(cgroup_id, number);
       if (!workloads_.contains(number)) {
-        VEDETTE_RETURN_IF_ERROR(MakeWorkload(number));
+        missing.insert(number);
       }
     }
   }
-  return absl::OkStatus();
+  return missing.empty() ? absl::OkStatus() : MakeWorkloads({missing.begin(), missing.end()});
 }
 
 std::vector<uint64_t> VerdictCache::Cgroups() const {
@@ -141,25 +152,39 @@ absl::StatusOr<VerdictCache::InnerMaps> VerdictCache::AdoptWorkload(uint64_t num
   return inner;
 }
 
-// Fills the maps of a new generation, then names it: a program sees all of it or none.
-absl::Status VerdictCache::MakeWorkload(uint64_t number) {
-  InnerMaps inner{BootNs(),
+// Fills the maps of new generations, then names them: a program sees all of one or none.
+absl::Status VerdictCache::MakeWorkloads(const std::vector<uint64_t>& numbers) {
+  std::vector<wire_cache_key> keys;
+  std::vector<InnerMaps> made;
+  std::vector<int> code, flow, counts;
+  for (uint64_t number : numbers) {
+    InnerMaps& inner = made.emplace_back(
+        InnerMaps{BootNs(),
                   MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_code_key), sizeof(wire_verdict),
                           options_.code_entries),
                   MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_flow_key), sizeof(wire_verdict),
                           options_.flow_entries),
                   MakeMap(BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(wire_count),
-                          options_.code_entries + options_.flow_entries)};
-  const wire_cache_key key = {number, inner.generation};
-  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_code_cache"), key, inner.code));
-  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_flow_cache"), key, inner.flow));
-  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_counts"), key, inner.counts));
-  wire_workload workload = {};
-  workload.generation = inner.generation;
-  if (bpf_map_update_elem(maps_("vd_workloads"), &number, &workload, BPF_ANY) != 0) {
-    return MapError(fmt::format("map vd_workloads, workload {}", number));
+                          options_.code_entries + options_.flow_entries)});
+    if (!inner.code.valid() || !inner.flow.valid() || !inner.counts.valid()) {
+      return MapError(fmt::format("verdict cache of workload {}", number));
+    }
+    keys.push_back({number, inner.generation});
+    code.push_back(inner.code.get());
+    flow.push_back(inner.flow.get());
+    counts.push_back(inner.counts.get());
   }
-  workloads_[number] = std::move(inner);
+  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_code_cache"), keys, code));
+  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_flow_cache"), keys, flow));
+  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_counts"), keys, counts));
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    wire_workload workload = {};
+    workload.generation = made[i].generation;
+    if (bpf_map_update_elem(maps_("vd_workloads"), &numbers[i], &workload, BPF_ANY) != 0) {
+      return MapError(fmt::format("map vd_workloads, workload {}", numbers[i]));
+    }
+    workloads_[numbers[i]] = std::move(made[i]);
+  }
   return absl::OkStatus();
 }
 
@@ -169,11 +194,21 @@ absl::Status VerdictCache::PrepareWorkloads() {
     return MapError("map vd_next_workload");
   }
   prepared_ = std::max(prepared_, kFirstWorkload);
-  for (; prepared_ < next + options_.spare_workloads; ++prepared_) {
-    if (!workloads_.contains(prepared_)) {
-      VEDETTE_RETURN_IF_ERROR(MakeWorkload(prepared_));
+  if (prepared_ >= next + options_.spare_workloads) {
+    return absl::OkStatus();
+  }
+  const uint64_t end = next + 2 * options_.spare_workloads;
+  std::vector<uint64_t> missing;
+  if (!workloads_.contains(0)) {
+    missing.push_back(0);
+  }
+  for (uint64_t number = prepared_; number < end; ++number) {
+    if (!workloads_.contains(number)) {
+      missing.push_back(number);
     }
   }
+  VEDETTE_RETURN_IF_ERROR(MakeWorkloads(missing));
+  prepared_ = end;
   return absl::OkStatus();
 }
 
@@ -183,7 +218,7 @@ absl::StatusOr<uint64_t> VerdictCache::BindCgroup(const Cgroup& cgroup) {
     VEDETTE_ASSIGN_OR_RETURN(number, TakeNumber());
   }
   if (!workloads_.contains(number)) {
-    VEDETTE_RETURN_IF_ERROR(MakeWorkload(number));
+    VEDETTE_RETURN_IF_ERROR(MakeWorkloads({number}));
   }
   wire_instance instance = {};
   instance.workload = number;

@@ -21,7 +21,8 @@ namespace vedette {
 struct VerdictCacheOptions {
   uint32_t code_entries = 512;  // Per workload.
   uint32_t flow_entries = 1024;
-  uint32_t spare_workloads = 8;  // Made ahead, for cgroups that the agent has not seen yet.
+  uint32_t spare_workloads = 8;  // At least so many, at most twice as many, are made ahead, for
+                                 // cgroups that the agent has not seen yet.
   int cpus = 1;                  // As the kernel counts possible ones.
 };
 
@@ -133,8 +134,8 @@ class VerdictCache {
     uint64_t generation = 0;
     UniqueFd code, flow, counts;
   };
-  absl::Status MakeWorkload(uint64_t number);
   absl::Status AdoptCgroups();
+  absl::Status MakeWorkloads(const std::vector<uint64_t>& numbers);
   absl::Status ChangeConfig(const std::function<void(wire_config&)>& change);
   absl::StatusOr<InnerMaps> AdoptWorkload(uint64_t number, uint64_t generation) const;
   int InnerFd(const CacheSlot& slot) const;

@@ -75,10 +75,12 @@ static __always_inline bool starts_with_memfd(struct dentry* dentry) {
 }
 
 /* Makes the key of a file's code and says where the code came from. The only place that makes keys
- * of code. Any context. */
-static __always_inline __u8 code_of_file(struct file* file, struct wire_code* code) {
-  struct inode* inode = file->f_inode;
-  __u64 magic = inode->i_sb->s_magic;
+ * of code. Any context. is_typed: the verifier knows what `file` points to; else, and where speed
+ * is nothing, all is read by probe reads, which cost the verifier less. A constant. */
+static __always_inline __u8 read_code(struct file* file, struct wire_code* code, bool is_typed) {
+  struct inode* inode = is_typed ? file->f_inode : BPF_CORE_READ(file, f_inode);
+  __u64 magic = is_typed ? inode->i_sb->s_magic : BPF_CORE_READ(inode, i_sb, s_magic);
+  __u32 links;
 
   if (magic == OVERLAYFS_SUPER_MAGIC) {
     bool upper;
@@ -86,13 +88,23 @@ static __always_inline __u8 code_of_file(struct file* file, struct wire_code* co
 
     if (real) {
       FILL_CODE(code, real, BPF_CORE_READ);
-      if (inode->i_nlink == 0) return WIRE_ORIGIN_DELETED;
+      links = is_typed ? inode->i_nlink : BPF_CORE_READ(inode, i_nlink);
+      if (links == 0) return WIRE_ORIGIN_DELETED;
       return upper ? WIRE_ORIGIN_WRITABLE_LAYER : WIRE_ORIGIN_IMAGE;
     }
   }
-  FILL_CODE(code, inode, LOAD);
-  if (inode->i_nlink == 0)
-    return magic == TMPFS_MAGIC && starts_with_memfd(file->f_path.dentry) ? WIRE_ORIGIN_MEMFD
-                                                                          : WIRE_ORIGIN_DELETED;
+  if (is_typed)
+    FILL_CODE(code, inode, LOAD);
+  else
+    FILL_CODE(code, inode, BPF_CORE_READ);
+  links = is_typed ? inode->i_nlink : BPF_CORE_READ(inode, i_nlink);
+  if (links == 0)
+    return magic == TMPFS_MAGIC && starts_with_memfd(BPF_CORE_READ(file, f_path.dentry))
+               ? WIRE_ORIGIN_MEMFD
+               : WIRE_ORIGIN_DELETED;
   return magic == FUSE_SUPER_MAGIC ? WIRE_ORIGIN_UNTRUSTED_FS : WIRE_ORIGIN_HOST;
+}
+
+static __always_inline __u8 code_of_file(struct file* file, struct wire_code* code) {
+  return read_code(file, code, true);
 }

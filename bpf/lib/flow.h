@@ -125,7 +125,12 @@ static __always_inline void flow_act(struct socket_owner* o, struct flow_report*
   o->slot.generation = g.key.generation;
   o->slot.cache = WIRE_CACHE_FLOW;
   o->slot.slot = l.slot;
-  count_act(&g, l.slot);
+  count_act(&g, &l);
+}
+
+/* Is what becomes of this flow told to anybody? If not, what would be told need not be gathered. */
+static __always_inline bool may_be_told(struct socket_owner* o) {
+  return (o->flags & SOCKET_NEWS) || !is_nothing_tapped();
 }
 
 /* What became of a flow; told when its beginning was news, or when somebody watches. */
@@ -135,6 +140,7 @@ static __always_inline void flow_follow_up(struct socket_owner* o, struct flow_r
   struct wire_flow* r;
   __u32 lane = news ? WIRE_LANE_FLOW : WIRE_LANE_TAP;
 
+  if (!may_be_told(o)) return;
   if (!news) {
     governed_by(o->home_cgroup_id, &g);
     if (!is_tapped(&g)) return;

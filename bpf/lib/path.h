@@ -14,6 +14,7 @@ struct path_buffer {
   __u32 cut;   /* the walk did not reach a root */
   __u64 root_device;
   __u64 root_inode;
+  __u64 file; /* the address of what is walked from */
 };
 
 struct {
@@ -44,23 +45,24 @@ static __always_inline bool path_prepend(struct path_buffer* b, struct dentry* d
   return true;
 }
 
-/* Walks from a file to the root of its mount tree: never the caller's own root, which it could have
- * moved. Returns the per-CPU buffer; a walk that is cut off says so. Not preemptible contexts only.
- */
-static __always_inline struct path_buffer* path_of_file(struct file* file) {
+/* Walks from the buffer's file to the root of its mount tree: never the caller's own root, which it
+ * could have moved. A walk that is cut off says so. Not preemptible contexts only. A global
+ * function, so that the verifier looks at it once, and at what follows the call not once for each
+ * way out of its loop; then it takes no pointer to a kernel object, which is why the buffer holds
+ * the file. */
+__noinline int path_walk(void) {
   __u32 zero = 0;
   struct path_buffer* b = bpf_map_lookup_elem(&scratch_path, &zero);
   struct dentry *dentry, *root;
   struct mount* mnt;
+  struct file* file;
 
-  if (!b) {
-    count_error(WIRE_ERROR_SCRATCH);
-    return NULL;
-  }
+  if (!b) return 0;
+  file = (void*)b->file;
   b->begin = WIRE_PATH_BYTES;
   b->cut = 1;
-  dentry = file->f_path.dentry;
-  mnt = mount_of(file->f_path.mnt);
+  dentry = BPF_CORE_READ(file, f_path.dentry);
+  mnt = mount_of(BPF_CORE_READ(file, f_path.mnt));
   root = BPF_CORE_READ(mnt, mnt.mnt_root);
   for (int i = 0; i < PATH_COMPONENTS; i++) {
     struct dentry* parent;
@@ -88,5 +90,19 @@ static __always_inline struct path_buffer* path_of_file(struct file* file) {
   }
   b->root_inode = BPF_CORE_READ(dentry, d_inode, i_ino);
   b->root_device = BPF_CORE_READ(dentry, d_inode, i_sb, s_dev);
+  return 0;
+}
+
+/* The path of a file in the per-CPU buffer. */
+static __always_inline struct path_buffer* path_of_file(struct file* file) {
+  __u32 zero = 0;
+  struct path_buffer* b = bpf_map_lookup_elem(&scratch_path, &zero);
+
+  if (!b) {
+    count_error(WIRE_ERROR_SCRATCH);
+    return NULL;
+  }
+  b->file = (__u64)file;
+  path_walk();
   return b;
 }

@@ -55,16 +55,18 @@ static __always_inline __u32 tty_of(struct task_struct* task) {
          (BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
 }
 
-/* Reads what may have changed since the last look, for a record that is about to be sent. */
+/* Reads what may have changed since the last look, for a record that is about to be sent. Rare, so
+ * by probe reads: for every load of a pointer through a task the verifier searches all names of the
+ * kernel's BTF, once per path that leads here, and that is most of the time it takes to load. */
 static __always_inline void process_refresh(struct process_context* p, struct task_struct* task) {
-  p->wire.cgroup_id = task_cgroup_id(task);
+  p->wire.cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
   p->wire.ns_pid = BPF_CORE_READ(task, nsproxy, pid_ns_for_children, ns.inum);
   p->wire.ns_mnt = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
   p->wire.ns_net = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
   p->wire.ns_user = BPF_CORE_READ(task, cred, user_ns, ns.inum);
   p->wire.tgid_in_namespace = tgid_in_namespace(task);
   p->wire.tty = tty_of(task);
-  p->wire.parent_tgid = task->real_parent->tgid;
+  p->wire.parent_tgid = BPF_CORE_READ(task, real_parent, tgid);
 }
 
 /* Puts `ancestor` before the other ancestors of p. */
@@ -85,7 +87,7 @@ static __always_inline void push_ancestor(struct wire_process* p,
 static __noinline struct process_context* process_rebuild(struct task_struct* task) {
   __u32 zero = 0;
   __u32 tgid = task->tgid;
-  __u32 parent_tgid = task->real_parent->tgid;
+  __u32 parent_tgid = BPF_CORE_READ(task, real_parent, tgid);
   struct process_context* p = bpf_map_lookup_elem(&vd_blank_process, &zero);
   struct process_context* parent;
   struct file* exe;
@@ -108,12 +110,12 @@ static __noinline struct process_context* process_rebuild(struct task_struct* ta
   p->wire.tgid = tgid;
   p->wire.id.tgid = tgid;
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
-  p->wire.home_cgroup_id = task_cgroup_id(task);
+  p->wire.home_cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
   bpf_probe_read_kernel(p->wire.comm, sizeof(p->wire.comm), task->comm);
   read_credentials(task, &p->wire.credentials);
   process_refresh(p, task);
-  exe = task->mm ? task->mm->exe_file : NULL;
-  if (exe) code_of_file(exe, &p->wire.code);
+  exe = BPF_CORE_READ(task, mm, exe_file);
+  if (exe) read_code(exe, &p->wire.code, false);
   return p;
 }
 

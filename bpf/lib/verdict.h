@@ -13,7 +13,8 @@ struct lookup {
   void* inner;                  /* of this workload and generation; NULL: none */
   struct wire_verdict* verdict; /* NULL: a miss */
   __u32 slot;
-  __u32 cache;
+  __u16 cache;
+  __u16 is_first; /* this act made the entry */
 };
 
 enum act_class {
@@ -38,9 +39,14 @@ static __always_inline struct wire_count* count_of(struct governed* g, __u32 slo
   return c;
 }
 
-static __always_inline void count_act(struct governed* g, __u32 slot) {
-  struct wire_count* c = count_of(g, slot);
+/* The act that made an entry is not counted here: that there is an entry says it. Making a count is
+ * by far the dearest part of a new behaviour, since the allocator of per-CPU memory refills itself
+ * by an interrupt, and many behaviours are seen once. */
+static __always_inline void count_act(struct governed* g, struct lookup* l) {
+  struct wire_count* c;
 
+  if (l->is_first) return;
+  c = count_of(g, l->slot);
   if (c) {
     __sync_fetch_and_add(&c->acts, 1);
     c->last_ns = bpf_ktime_get_boot_ns();
@@ -85,6 +91,7 @@ static __always_inline bool claim(struct governed* g, struct lookup* l, const vo
   err = bpf_map_update_elem(l->inner, key, &fresh, BPF_NOEXIST);
   if (!err) {
     l->slot = fresh.slot;
+    l->is_first = 1;
     return has_record;
   }
   if (err == -EEXIST) {

@@ -32,6 +32,13 @@ static __always_inline bool is_tapped(struct governed* g) {
   return c->tap_all || (c->tap_some && bpf_map_lookup_elem(&vd_taps, &g->key.workload));
 }
 
+/* Does nobody watch any workload? Cheaper than asking for one. */
+static __always_inline bool is_nothing_tapped(void) {
+  struct wire_config* c = config();
+
+  return !c || !(c->tap_all || c->tap_some);
+}
+
 static __always_inline __u64 task_cgroup_id(struct task_struct* task) {
   return task->cgroups->dfl_cgrp->kn->id;
 }

@@ -18,6 +18,7 @@ struct exec_act {
   struct wire_code_key key;
   struct wire_code parent_code;
   struct wire_exec_id previous;
+  struct wire_credentials before;
   __u64 script[HASH_INPUT_WORDS]; /* its name */
   __u32 script_bytes;             /* 0: not a script */
   __u32 origin;
@@ -108,7 +109,6 @@ static __always_inline void fill_exec(struct wire_exec* r, struct process_contex
 /* Copies the strings into the record's areas of the given sizes, which must be constants. */
 #define FILL_EXEC_STRINGS(r, path, act, PATH, ARGV, SCRIPT)                                   \
   do {                                                                                        \
-    struct mm_struct* mm = task->mm;                                                          \
     __u64 start = mm->arg_start;                                                              \
     __u64 argv_bytes = mm->arg_end - start;                                                   \
     __u32 path_bytes = WIRE_PATH_BYTES - (path)->begin;                                       \
@@ -156,12 +156,14 @@ static __always_inline bool report_exec(struct task_struct* task, struct linux_b
                                         struct governed* g, struct lookup* l,
                                         enum act_class class) {
   __u32 lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
-  struct path_buffer* path = path_of_file(bprm->file);
+  struct mm_struct* mm = task->mm; /* before the walk, after which there are many paths */
+  struct path_buffer* path;
 
   process_refresh(p, task);
+  path = path_of_file(bprm->file);
   if (!path) return false;
   if (WIRE_PATH_BYTES - path->begin <= WIRE_PATH_SMALL_BYTES &&
-      task->mm->arg_end - task->mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&
+      mm->arg_end - mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&
       act->script_bytes <= WIRE_SCRIPT_SMALL_BYTES) {
     struct wire_exec_small* r = lane_reserve(lane, sizeof(*r));
 
@@ -225,19 +227,14 @@ static __noinline void credential_act(struct task_struct* task, struct process_c
       lane_submit(lane, &r->header, false);
     }
   }
-  count_act(g, l.slot);
+  count_act(g, &l);
 }
 
-/* Compares the credentials with those of the last look, in the task's own context. */
-static __always_inline void look_at_credentials(struct task_struct* task, struct process_context* p,
-                                                struct governed* g) {
-  struct wire_credentials before = p->wire.credentials;
-
-  read_credentials(task, &p->wire.credentials);
-  if (before.euid != p->wire.credentials.euid || before.egid != p->wire.credentials.egid ||
-      before.uid != p->wire.credentials.uid ||
-      (p->wire.credentials.cap_effective & ~before.cap_effective))
-    credential_act(task, p, &before, g);
+/* Capabilities that were given up are no news; a user or group that changed is. */
+static __always_inline bool is_gain(const struct wire_credentials* before,
+                                    const struct wire_credentials* now) {
+  return before->euid != now->euid || before->egid != now->egid || before->uid != now->uid ||
+         (now->cap_effective & ~before->cap_effective);
 }
 
 /* A program was executed, nothing of it has run; in the context of the process. */
@@ -259,6 +256,8 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   read_script(bprm, act);
   act->parent_code = p->wire.code;
   act->previous = p->wire.id;
+  act->before = p->wire.credentials;
+  read_credentials(task, &p->wire.credentials);
   act->origin = code_of_file(bprm->file, &p->wire.code);
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
   p->wire.cgroup_id = bpf_get_current_cgroup_id();
@@ -280,8 +279,8 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   p->flags &= ~PROCESS_NEWS;
   if ((class == ACT_NEWS || class == ACT_TAPPED) && report_exec(task, bprm, p, act, &g, &l, class))
     p->flags |= PROCESS_NEWS;
-  count_act(&g, l.slot);
-  look_at_credentials(task, p, &g);
+  count_act(&g, &l);
+  if (is_gain(&act->before, &p->wire.credentials)) credential_act(task, p, &act->before, &g);
   return 0;
 }
 
@@ -308,6 +307,7 @@ static __always_inline void emit_exit(struct task_struct* task, struct process_c
 /* A thread ends; the last one of its process ends the context. In the context of the thread. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct* task) {
+  struct wire_credentials before;
   struct process_context* p;
   struct governed g;
   __u32 tgid = task->tgid;
@@ -316,7 +316,9 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   p = process_find(tgid);
   if (!p) return 0;
   governed_by(p->wire.home_cgroup_id, &g);
-  look_at_credentials(task, p, &g);
+  before = p->wire.credentials;
+  read_credentials(task, &p->wire.credentials);
+  if (is_gain(&before, &p->wire.credentials)) credential_act(task, p, &before, &g);
   if ((p->flags & PROCESS_NEWS) || is_tapped(&g)) emit_exit(task, p, &g, p->flags & PROCESS_NEWS);
   bpf_map_delete_elem(&vd_processes, &tgid);
   return 0;

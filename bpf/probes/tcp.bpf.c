@@ -19,6 +19,7 @@ static __always_inline void tcp_established(struct sock* sk, struct socket_owner
   for (; bucket < WIRE_LATENCY_BUCKETS - 1; bucket++)
     if (took < (64000ULL << bucket)) break;
   if (c) __sync_fetch_and_add(&c->latency[bucket & (WIRE_LATENCY_BUCKETS - 1)], 1);
+  if (!may_be_told(o)) return;
   read_endpoints(sk, &f);
   f.cookie = bpf_get_socket_cookie(sk);
   flow_follow_up(o, &f);
