@@ -161,7 +161,7 @@ TEST_F(AgentCrashTest, WhatWasReportedButNotJudgedIsJudgedAfterTheKill) {
     EXPECT_EQ(finding["count"], 1);
   }
   std::map<std::string, int> lines;
-  for (const Json& line : agent_.FindingLines()) {
+  for (const Json& line : agent_.FindingLines(workload_)) {
     lines[line["finding_info"]["uid"]]++;
   }
   EXPECT_EQ(lines.size(), findings.size());
@@ -182,6 +182,10 @@ TEST_F(AgentCrashTest, CountsAreExactHoweverOftenTheAgentIsKilled) {
     ASSERT_TRUE(actor.ok()) << actor.status();
     // Killed in the midst of it, each time somewhere else.
     poll(nullptr, 0, 13 + 37 * round);
+    agent_.Kill();
+    // And once more while it takes over what the first one left.
+    ASSERT_TRUE(agent_.Launch().ok());
+    poll(nullptr, 0, 300 + 250 * round);
     agent_.Kill();
     ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
     auto result = actor->Wait(absl::Seconds(60));

@@ -188,7 +188,7 @@ TEST_F(AgentInputTest, ABrokerThatCannotBeReachedDegradesAndLosesNothing) {
   const ChildResult doctor = agent_.Cli({"doctor"});
   EXPECT_EQ(doctor.exit_code, 1);
   EXPECT_THAT(doctor.out, AllOf(HasSubstr("127.0.0.1:1"), HasSubstr("cannot be reached")));
-  EXPECT_TRUE(WaitFor([&] { return agent_.FindingLines().size() == 1; }));
+  EXPECT_TRUE(WaitFor([&] { return agent_.FindingLines(programs.path()).size() == 1; }));
 }
 
 bool IsHarmless(const std::string& bytes) {
@@ -252,7 +252,7 @@ TEST_F(AgentInputTest, BytesThatWouldHarmATerminalReachEveryOutputEscaped) {
       EXPECT_TRUE(IsHarmless(result.out)) << fmt::format("{}", fmt::join(arguments, " "));
     }
   }
-  EXPECT_TRUE(WaitFor([&] { return agent_.FindingLines().size() == 1; }));
+  EXPECT_TRUE(WaitFor([&] { return agent_.FindingLines(programs.path()).size() == 1; }));
   agent_.ExpectValidJsonLines();
   for (const std::string& line : agent_.JsonLines()) {
     EXPECT_TRUE(IsHarmless(line)) << line;

@@ -71,15 +71,26 @@ class AgentKafkaTest : public ::testing::Test {
     }
     return Json::object();
   }
+  // Of this test's workload: other tests of this machine are watched as well.
   std::vector<KafkaMessage> Topic() {
     auto messages = ReadTopic(broker_->address(), kTopic);
     EXPECT_TRUE(messages.ok()) << messages.status();
-    return messages.value_or(std::vector<KafkaMessage>());
+    std::vector<KafkaMessage> own = messages.value_or(std::vector<KafkaMessage>());
+    std::erase_if(own, [this](const KafkaMessage& message) { return message.key != workload_; });
+    return own;
+  }
+  bool WaitUntilDelivered(size_t findings) {
+    return WaitFor(
+        [this, findings] {
+          const Json sink = Sink();
+          return agent_.Findings(workload_).size() >= findings && sink["waiting"] == 0 &&
+                 sink["state"] == "ok";
+        },
+        kBound);
   }
   void ExpectValid(const std::vector<KafkaMessage>& messages) {
     for (const KafkaMessage& message : messages) {
       EXPECT_THAT(RecordErrors(message.value), IsEmpty()) << message.value;
-      EXPECT_EQ(message.key, workload_);
     }
   }
 
@@ -108,14 +119,8 @@ TEST_F(AgentKafkaTest, EveryAcceptedFindingArrivesThroughKillsOfAgentAndBroker) 
   Deviate("back", kEach);
   agent_.Kill();  // In the midst of delivering what had waited.
   ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
-  ASSERT_TRUE(WaitFor([this] { return agent_.Findings(workload_).size() == 4 * kEach; }));
-  ASSERT_TRUE(WaitFor(
-      [this] {
-        const Json sink = Sink();
-        return sink["waiting"] == 0 && sink["state"] == "ok";
-      },
-      kBound))
-      << Sink().dump();
+  ASSERT_TRUE(WaitUntilDelivered(4 * kEach)) << Sink().dump();
+  EXPECT_EQ(agent_.Findings(workload_).size(), 4u * kEach);
 
   std::set<std::string> accepted;
   for (const Json& finding : agent_.Findings(workload_)) {
@@ -142,9 +147,10 @@ TEST_F(AgentKafkaTest, ATopicThatIsMissingIsNamedAndServedOnceItIsThere) {
   Deviate("early", 3);
   ASSERT_TRUE(WaitFor([this] { return Sink().value("state", "") == "degraded"; }, kBound));
   EXPECT_THAT(Sink()["reason"].get<std::string>(),
-              AllOf(HasSubstr(kTopic), HasSubstr("does not exist"), HasSubstr("create it")));
+              AllOf(HasSubstr("Kafka topic vedette."),  // Either of the two.
+                    HasSubstr("does not exist"), HasSubstr("create it")));
   MakeTopics();
-  ASSERT_TRUE(WaitFor([this] { return Sink().value("waiting", 1) == 0; }, kBound));
+  ASSERT_TRUE(WaitUntilDelivered(3)) << Sink().dump();
   EXPECT_EQ(Topic().size(), 3u);
 }
 
@@ -168,7 +174,7 @@ TEST_F(AgentKafkaTest, FromTheActToTheBrokerTakesMilliseconds) {
     ASSERT_TRUE(actor->Write("\n"));
     ASSERT_TRUE(actor->ReadLine().ok());
   }
-  ASSERT_TRUE(WaitFor([&] { return Sink().value("delivered", 0) >= kActs; }, kBound));
+  ASSERT_TRUE(WaitUntilDelivered(kActs)) << Sink().dump();
   std::vector<int64_t> latencies;
   const std::vector<KafkaMessage> messages = Topic();
   for (const KafkaMessage& message : messages) {

@@ -65,6 +65,20 @@ uint64_t KernelRecords(const Json& doctor) {
 class AgentLearnedTest : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(agent_.Start().ok()) << agent_.Log(); }
+  // Told once per cache that it has no room left.
+  void ExpectOneOverflowPerCache(const std::string& workload) {
+    const auto overflows = [&] {
+      std::map<std::string, int> by_channel;
+      for (const Json& finding : agent_.Findings(workload)) {
+        if (finding["kind"] == "cache-overflow") {
+          by_channel[finding["behaviour"]["channel"]] += finding["count"].get<int>();
+        }
+      }
+      return by_channel;
+    };
+    const std::map<std::string, int> once = {{"connect", 1}, {"exec", 1}};
+    EXPECT_TRUE(WaitFor([&] { return overflows() == once; })) << Json(overflows()).dump();
+  }
   AgentProcess agent_;
 };
 
@@ -154,18 +168,7 @@ TEST_F(AgentLearnedTest, AServiceThatDoesEverythingTakesNothingFromAnother) {
   for (const Json& finding : findings) {
     EXPECT_THAT(finding["title"].get<std::string>(), HasSubstr(fresh.path()));
   }
-  // The wild one: told once per cache that it has no room left.
-  const auto overflows = [&] {
-    std::map<std::string, int> by_channel;
-    for (const Json& finding : agent_.Findings(wild.workload())) {
-      if (finding["kind"] == "cache-overflow") {
-        by_channel[finding["behaviour"]["channel"]] += finding["count"].get<int>();
-      }
-    }
-    return by_channel;
-  };
-  const std::map<std::string, int> once = {{"connect", 1}, {"exec", 1}};
-  EXPECT_TRUE(WaitFor([&] { return overflows() == once; })) << Json(overflows()).dump();
+  ExpectOneOverflowPerCache(wild.workload());
   const Json doctor = agent_.Doctor();
   const uint64_t after = doctor["memory"]["resident_bytes"];
   EXPECT_LT(after, resident + (48u << 20));

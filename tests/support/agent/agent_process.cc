@@ -170,11 +170,11 @@ std::vector<std::string> RecordErrors(const std::string& json) {
              : OcsfErrors(json);
 }
 
-std::vector<Json> AgentProcess::FindingLines() const {
+std::vector<Json> AgentProcess::FindingLines(const std::string& mentioning) const {
   std::vector<Json> findings;
   for (const std::string& line : JsonLines()) {
     Json parsed = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (parsed.contains("finding_info")) {
+    if (parsed.contains("finding_info") && line.find(mentioning) != std::string::npos) {
       findings.push_back(std::move(parsed));
     }
   }

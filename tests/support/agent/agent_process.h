@@ -68,8 +68,9 @@ class AgentProcess {
 
   // Each line that the agent wrote into its file of findings.
   std::vector<std::string> JsonLines() const;
-  std::vector<nlohmann::json> FindingLines() const;  // Those that are findings.
-  void ExpectValidJsonLines() const;                 // By the schema of each.
+  // Those that are findings and hold `mentioning`: other tests of this machine are watched as well.
+  std::vector<nlohmann::json> FindingLines(const std::string& mentioning) const;
+  void ExpectValidJsonLines() const;  // By the schema of each.
   std::string Log() const { return ReadFile(log_path()); }
   std::vector<std::string> Pins() const;  // Paths that are still there.
 
