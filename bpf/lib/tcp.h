@@ -16,7 +16,8 @@ static __always_inline void read_endpoints(struct sock* sk, struct flow_report* 
     set_v4(f->local.address, sk->__sk_common.skc_rcv_saddr);
     set_v4(f->remote.address, sk->__sk_common.skc_daddr);
   }
-  f->local.port = sk->__sk_common.skc_num;
+  /* skc_num, its twin, is 0 already when a socket closes. */
+  f->local.port = bpf_ntohs(BPF_CORE_READ((struct inet_sock*)sk, inet_sport));
   f->remote.port = bpf_ntohs(sk->__sk_common.skc_dport);
 }
 

@@ -49,6 +49,16 @@ void act_udp(char** fields, int count) {
   printf("udp ok=%ld failed=%ld\n", times - failed, failed);
 }
 
+// connect(2) of a datagram socket to 127.0.0.1 and one byte; nobody has to listen.
+void act_udp_connect(char** fields, int count) {
+  struct sockaddr_in to = loopback(1, number(fields, count, 1, 9));
+  int fd = udp_socket();
+  if (connect(fd, (struct sockaddr*)&to, sizeof(to)) != 0) fail("connect");
+  if (send(fd, "x", 1, 0) != 1) fail("send");
+  close(fd);
+  printf("udp-connect done=1\n");
+}
+
 // A client sends a datagram, a server answers with another; both are closed.
 void act_udp_pair(char** fields, int count) {
   char buffer[8192] = {0};
