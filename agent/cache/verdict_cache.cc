@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "agent/base/status.h"
 #include "agent/cache/swept_event.h"
@@ -21,12 +22,6 @@ namespace {
 constexpr uint32_t kZero = 0;
 // Workload 0 stands for acts whose cgroup is not known.
 constexpr uint64_t kFirstWorkload = 1;
-
-constexpr std::string_view kErrorNames[WIRE_ERRORS] = {
-    "ring_full",           "no_process",     "process_table_full", "no_instance",
-    "instance_table_full", "no_workload",    "no_cache",           "cache_full",
-    "cache_insert",        "count_insert",   "socket_storage",     "unreadable_memory",
-    "no_scratch",          "no_socket_owner"};
 
 absl::Status MapError(std::string_view what) {
   return absl::InternalError(fmt::format("{}: {}", what, strerror(errno)));
@@ -115,7 +110,35 @@ absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint
       VEDETTE_ASSIGN_OR_RETURN(workloads_[number], AdoptWorkload(number, workload.generation));
     }
   }
+  VEDETTE_RETURN_IF_ERROR(AdoptCgroups());
+  // Numbers below were given out by a predecessor; those that are in use have their maps by now.
+  prepared_ = next;
   return PrepareWorkloads();
+}
+
+// Cgroups that were made while no agent ran may have numbers beyond those prepared.
+absl::Status VerdictCache::AdoptCgroups() {
+  std::set<uint64_t> missing;
+  uint64_t cgroup_id = 0;
+  for (const uint64_t* at = nullptr;
+       bpf_map_get_next_key(maps_("vd_instances"), at, &cgroup_id) == 0; at = &cgroup_id) {
+    const uint64_t number = NumberOf(cgroup_id);
+    if (number != 0) {
+      NoteCgroup(cgroup_id, number);
+      if (!workloads_.contains(number)) {
+        missing.insert(number);
+      }
+    }
+  }
+  return missing.empty() ? absl::OkStatus() : MakeWorkloads({missing.begin(), missing.end()});
+}
+
+std::vector<uint64_t> VerdictCache::Cgroups() const {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, number] : cgroups_) {
+    ids.push_back(id);
+  }
+  return ids;
 }
 
 absl::StatusOr<VerdictCache::InnerMaps> VerdictCache::AdoptWorkload(uint64_t number,
@@ -209,6 +232,16 @@ absl::StatusOr<uint64_t> VerdictCache::BindCgroup(const Cgroup& cgroup) {
   return number;
 }
 
+void VerdictCache::NoteCgroup(uint64_t cgroup_id, uint64_t workload_number) {
+  cgroups_[cgroup_id] = workload_number;
+}
+
+uint64_t VerdictCache::NumberOf(uint64_t cgroup_id) const {
+  wire_instance instance = {};
+  return bpf_map_lookup_elem(maps_("vd_instances"), &cgroup_id, &instance) == 0 ? instance.workload
+                                                                                : 0;
+}
+
 uint64_t VerdictCache::ForgetCgroup(uint64_t cgroup_id) {
   auto it = cgroups_.find(cgroup_id);
   if (it == cgroups_.end()) {
@@ -281,8 +314,7 @@ absl::Status VerdictCache::MarkKnown(const CacheSlot& slot, std::string_view key
              : MapError("marking a behaviour as known");
 }
 
-absl::StatusOr<CacheSlot> VerdictCache::MarkClassKnown(const CacheSlot& slot,
-                                                       std::string_view key) {
+absl::StatusOr<CacheSlot> VerdictCache::ClassSlot(const CacheSlot& slot, std::string_view key) {
   const int fd = InnerFd(slot);
   std::optional<wire_flow_key> wire = KeyFromBytes<wire_flow_key>(key);
   if (fd < 0 || slot.cache != WIRE_CACHE_FLOW || !wire) {
@@ -295,15 +327,36 @@ absl::StatusOr<CacheSlot> VerdictCache::MarkClassKnown(const CacheSlot& slot,
     result.slot = verdict.slot;
     return result;
   }
+  std::string bytes(reinterpret_cast<const char*>(&*wire), sizeof(*wire));
+  auto [planned, fresh] = planned_classes_.try_emplace({slot.workload_number, std::move(bytes)}, 0);
+  if (fresh) {
+    planned->second = WIRE_SLOT_OF_AGENT | wire_make_slot(++class_slots_, WIRE_CACHE_FLOW);
+  }
+  result.slot = planned->second;
+  return result;
+}
+
+absl::Status VerdictCache::MarkClassKnown(const CacheSlot& class_slot, std::string_view key) {
+  std::optional<wire_flow_key> wire = KeyFromBytes<wire_flow_key>(key);
+  if (!wire) {
+    return absl::InvalidArgumentError("a class of what is no flow");
+  }
+  wire_make_class(&*wire);
+  planned_classes_.erase({class_slot.workload_number,
+                          std::string(reinterpret_cast<const char*>(&*wire), sizeof(*wire))});
+  const int fd = InnerFd(class_slot);
+  if (fd < 0) {
+    return absl::OkStatus();  // The generation is gone.
+  }
+  wire_verdict verdict = {};
   verdict.novelty = WIRE_NOVELTY_KNOWN;
   verdict.decision = WIRE_DECISION_ALLOW;
-  verdict.slot = WIRE_SLOT_OF_AGENT | wire_make_slot(++class_slots_, WIRE_CACHE_FLOW);
+  verdict.slot = class_slot.slot;
   verdict.first_ns = BootNs();
-  if (bpf_map_update_elem(fd, &*wire, &verdict, BPF_NOEXIST) != 0) {
-    return MapError("a network's entry");
-  }
-  result.slot = verdict.slot;
-  return result;
+  // A full cache does without classes; the kernel tells of the overflow.
+  const bool made = bpf_map_update_elem(fd, &*wire, &verdict, BPF_NOEXIST) == 0;
+  return made || errno == EEXIST || errno == E2BIG ? absl::OkStatus()
+                                                   : MapError("a network's entry");
 }
 
 template <typename Key>
@@ -311,22 +364,25 @@ void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number,
                             const std::function<bool(uint32_t, const CacheSlot&)>& is_lost,
                             std::vector<Event>& events) const {
   constexpr bool kIsCode = std::is_same_v<Key, wire_code_key>;
+  constexpr uint32_t kCache = kIsCode ? WIRE_CACHE_CODE : WIRE_CACHE_FLOW;
   const int fd = kIsCode ? maps.code.get() : maps.flow.get();
+  // An update moves an entry to the front of its bucket, where the walk would meet it again.
+  std::vector<std::pair<Key, wire_verdict>> lost;
   Key key;
   for (const Key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
     wire_verdict verdict;
     if (bpf_map_lookup_elem(fd, &key, &verdict) != 0 || verdict.novelty == WIRE_NOVELTY_KNOWN) {
       continue;
     }
-    const CacheSlot slot = {number, maps.generation,
-                            kIsCode ? uint32_t{WIRE_CACHE_CODE} : uint32_t{WIRE_CACHE_FLOW},
-                            verdict.slot};
-    if (!is_lost(verdict.novelty, slot)) {
-      continue;
+    const CacheSlot slot = {number, maps.generation, kCache, verdict.slot};
+    if (is_lost(verdict.novelty, slot)) {
+      lost.emplace_back(key, verdict);
     }
-    events.push_back(SweptEvent(key, verdict, slot));
+  }
+  for (auto& [found, verdict] : lost) {
+    events.push_back(SweptEvent(found, verdict, {number, maps.generation, kCache, verdict.slot}));
     verdict.novelty = WIRE_NOVELTY_REPORTED;
-    bpf_map_update_elem(fd, &key, &verdict, BPF_EXIST);
+    bpf_map_update_elem(fd, &found, &verdict, BPF_EXIST);
   }
 }
 
@@ -341,46 +397,6 @@ std::vector<Event> VerdictCache::Sweep(bool also_reported,
     SweepMap<wire_flow_key>(maps, number, is_lost, events);
   }
   return events;
-}
-
-void VerdictCache::ReadCounts(
-    const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const {
-  const uint32_t most = options_.code_entries + options_.flow_entries;
-  std::vector<uint32_t> slots(most);
-  std::vector<wire_count> values(static_cast<size_t>(most) * static_cast<size_t>(options_.cpus));
-  for (const auto& [number, maps] : workloads_) {
-    // A batch starts at a bucket and may end before the map does; the kernel says where to go on.
-    uint32_t position = 0;
-    for (void* from = nullptr;; from = &position) {
-      uint32_t count = most;
-      const int error = bpf_map_lookup_batch(maps.counts.get(), from, &position, slots.data(),
-                                             values.data(), &count, nullptr);
-      if (error != 0 && errno != ENOENT) {
-        break;
-      }
-      for (uint32_t i = 0; i < count; ++i) {
-        BehaviourCount total;
-        // The kernel side does not count the act that made its entry.
-        total.acts = slots[i] & WIRE_SLOT_OF_AGENT ? 0 : 1;
-        for (int cpu = 0; cpu < options_.cpus; ++cpu) {
-          const wire_count& c = values[i * static_cast<size_t>(options_.cpus) + cpu];
-          total.acts += c.acts;
-          total.failures += c.failures;
-          total.sent_bytes += c.sent_bytes;
-          total.received_bytes += c.received_bytes;
-          total.retransmits += c.retransmits;
-          total.last_ns = std::max<uint64_t>(total.last_ns, c.last_ns);
-          for (size_t b = 0; b < total.latency.size(); ++b) {
-            total.latency[b] += c.latency[b];
-          }
-        }
-        visit({number, maps.generation, slots[i] & 1, slots[i]}, total);
-      }
-      if (error != 0) {
-        break;
-      }
-    }
-  }
 }
 
 absl::Status VerdictCache::SetTap(uint64_t workload_number, bool on) {
@@ -413,66 +429,6 @@ absl::Status VerdictCache::ChangeConfig(const std::function<void(wire_config&)>&
 
 uint32_t VerdictCache::limit(uint32_t cache) const {
   return cache == WIRE_CACHE_CODE ? options_.code_entries : options_.flow_entries;
-}
-
-KernelErrors VerdictCache::ReadErrors() const {
-  KernelErrors errors;
-  std::vector<uint64_t> values(static_cast<size_t>(options_.cpus));
-  for (uint32_t reason = 0; reason < WIRE_ERRORS; ++reason) {
-    uint64_t total = 0;
-    if (bpf_map_lookup_elem(maps_("vd_errors"), &reason, values.data()) == 0) {
-      for (uint64_t value : values) {
-        total += value;
-      }
-    }
-    errors.by_reason.emplace_back(kErrorNames[reason], total);
-  }
-  return errors;
-}
-
-std::vector<LaneCount> VerdictCache::ReadLanes() const {
-  std::vector<LaneCount> lanes;
-  std::vector<wire_lane_count> values(static_cast<size_t>(options_.cpus));
-  for (uint32_t lane = 0; lane < WIRE_LANES; ++lane) {
-    if (bpf_map_lookup_elem(maps_("vd_lanes"), &lane, values.data()) != 0) {
-      continue;
-    }
-    for (uint32_t cpu = 0; cpu < values.size(); ++cpu) {
-      lanes.push_back({cpu, lane, values[cpu].sequence, values[cpu].sent, values[cpu].dropped});
-    }
-  }
-  return lanes;
-}
-
-std::vector<CacheFill> VerdictCache::ReadFill() const {
-  std::vector<CacheFill> fills = {{WIRE_CACHE_CODE, 0, 0, 0}, {WIRE_CACHE_FLOW, 0, 0, 0}};
-  for (const auto& [number, maps] : workloads_) {
-    wire_workload workload = {};
-    bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload);
-    for (CacheFill& fill : fills) {
-      const int fd = fill.cache == WIRE_CACHE_CODE ? maps.code.get() : maps.flow.get();
-      uint64_t entries = 0;
-      char key[std::max(sizeof(wire_code_key), sizeof(wire_flow_key))];
-      for (const char* at = nullptr; bpf_map_get_next_key(fd, at, key) == 0; at = key) {
-        ++entries;
-      }
-      fill.entries += entries;
-      fill.workloads += entries > 0;
-      fill.full += workload.overflowed[fill.cache] != 0;
-    }
-  }
-  return fills;
-}
-
-uint64_t VerdictCache::NotCached() const {
-  uint64_t total = 0;
-  for (const auto& [number, maps] : workloads_) {
-    wire_workload workload;
-    if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) == 0) {
-      total += workload.not_cached;
-    }
-  }
-  return total;
 }
 
 absl::Status VerdictCache::AddRuntime(const CodeKey& code) {

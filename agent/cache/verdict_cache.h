@@ -79,6 +79,12 @@ class VerdictCache {
     bool unplaced = false;
   };
   absl::StatusOr<uint64_t> BindCgroup(const Cgroup& cgroup);
+  // The kernel's own number for the cgroup is the right one: the workload is in use.
+  void NoteCgroup(uint64_t cgroup_id, uint64_t workload_number);
+  // What the kernel says of a cgroup, as after an adoption; 0 when it says nothing.
+  uint64_t NumberOf(uint64_t cgroup_id) const;
+  // All that belong to a workload, also those that a predecessor left.
+  std::vector<uint64_t> Cgroups() const;
   // Returns the number of the workload that the cgroup belonged to; 0 when it is not bound.
   uint64_t ForgetCgroup(uint64_t cgroup_id);
   // Removes the maps of a workload that no cgroup is bound to. False: it is used, or has none.
@@ -94,9 +100,11 @@ class VerdictCache {
   // The store has committed what this entry is: the kernel need not tell it again.
   absl::Status MarkKnown(const CacheSlot& slot, std::string_view key);
 
-  // Also holds for the entry's class: the network around a peer. Makes the entry when there is
-  // none; returns its slot.
-  absl::StatusOr<CacheSlot> MarkClassKnown(const CacheSlot& slot, std::string_view key);
+  // The slot that the entry's class has or will have: the network around a peer. Its binding must
+  // be in the store before the entry counts anything, so making it is a step of its own.
+  absl::StatusOr<CacheSlot> ClassSlot(const CacheSlot& slot, std::string_view key);
+  // Makes the class's entry, unless it is there.
+  absl::Status MarkClassKnown(const CacheSlot& class_slot, std::string_view key);
 
   // Entries that could not be reported, as events with Reason::kSwept. With `also_reported`, for
   // maps that were adopted and rings that are drained, also those that nobody judged: `is_judged`
@@ -126,6 +134,7 @@ class VerdictCache {
     uint64_t generation = 0;
     UniqueFd code, flow, counts;
   };
+  absl::Status AdoptCgroups();
   absl::Status MakeWorkloads(const std::vector<uint64_t>& numbers);
   absl::Status ChangeConfig(const std::function<void(wire_config&)>& change);
   absl::StatusOr<InnerMaps> AdoptWorkload(uint64_t number, uint64_t generation) const;
@@ -141,6 +150,8 @@ class VerdictCache {
   absl::flat_hash_map<uint64_t, uint64_t> cgroups_;  // cgroup id → workload number
   uint64_t prepared_ = 0;                            // Numbers below have maps.
   uint32_t class_slots_ = 0;
+  // Given out, and perhaps not in the kernel yet: a class's key → its slot, by workload number.
+  absl::flat_hash_map<std::pair<uint64_t, std::string>, uint32_t> planned_classes_;
 };
 
 }  // namespace vedette

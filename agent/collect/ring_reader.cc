@@ -70,6 +70,12 @@ void RingReader::Acknowledge(uint64_t position) {
   consumer_->store(position, std::memory_order_release);
 }
 
+void RingReader::SkipTo(uint64_t position) {
+  if (position > position_ && position <= producer_->load(std::memory_order_acquire)) {
+    position_ = position;
+  }
+}
+
 uint64_t RingReader::BytesHeld() const {
   return producer_->load(std::memory_order_relaxed) - consumer_->load(std::memory_order_relaxed);
 }

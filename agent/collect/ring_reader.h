@@ -33,6 +33,9 @@ class RingReader {
   // Where reading stands: what to acknowledge when all that was read so far is stored.
   uint64_t position() const { return position_; }
   void Acknowledge(uint64_t position);
+  // What lies before `position` was stored by a reader that could not acknowledge it any more. A
+  // position that the ring never had is not believed.
+  void SkipTo(uint64_t position);
 
   // Bytes that the kernel cannot use yet: read or not, and not acknowledged.
   uint64_t BytesHeld() const;

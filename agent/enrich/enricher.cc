@@ -53,6 +53,10 @@ void Enricher::Fill(const ExecEvent& body, EnrichedEvent& out) {
   codes_.Hash(context.code, context.tgid);
   if (const Code* known = codes_.Find(context.code); known != nullptr) {
     code.sha256 = known->sha256;
+    if (code.path.empty()) {  // Swept from the cache: its record, with the path, was lost.
+      code.path = known->path;
+      code.origin = known->origin;
+    }
   }
   out.process = processes_.Add(context, code, body.argv);
   out.ancestors = processes_.DescribeAncestors(context);

@@ -14,6 +14,9 @@ uint64_t Growth(uint64_t before, uint64_t after) {
   return after >= before ? after - before : after;
 }
 
+// Reasons for which an event ends without anything being lost: it was no news.
+bool IsLoss(const std::string& reason) { return reason != "no-finding" && reason != "repeat"; }
+
 int64_t UnixNanos(absl::Time time) { return absl::ToUnixNanos(time); }
 
 }  // namespace
@@ -41,6 +44,9 @@ pb::Ledger LedgerBetween(const std::vector<LedgerEntry>& before,
       uint64_t lost = Growth(old == start.dropped.end() ? 0 : old->second, count);
       if (lost > 0) {
         (*out->mutable_dropped())[reason] = lost;
+        if (!IsLoss(reason)) {
+          continue;
+        }
         ledger.add_gaps(
             fmt::format("{} dropped {} of {}: {}", entry.stage, lost, entry.counter, reason));
       }

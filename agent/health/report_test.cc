@@ -54,5 +54,12 @@ TEST(ReportTest, DoctorGetsEveryFigure) {
                                              "dropped":{"why":1},"in_flight":2}])"));
 }
 
+TEST(LedgerBetweenTest, WhatWasNoNewsIsNoGap) {
+  LedgerEntry entry{"correlate", "events", 7, 0, {{"no-finding", 5}, {"repeat", 2}}};
+  pb::Ledger ledger = LedgerBetween({}, {entry}, {absl::UnixEpoch(), absl::UnixEpoch()});
+  EXPECT_EQ(ledger.entries(0).dropped().at("no-finding"), 5u);
+  EXPECT_EQ(ledger.gaps_size(), 0);
+}
+
 }  // namespace
 }  // namespace vedette

@@ -163,7 +163,8 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
                          bindings.get(),
                          delivery.get(),
                          hub.get(),
-                         {NodeName(), boot_id, VEDETTE_VERSION, BootTime()}};
+                         {NodeName(), boot_id, VEDETTE_VERSION, BootTime()},
+                         config.capture.argv};
   pipeline = std::make_unique<Pipeline>(std::move(parts));
   decoder = std::make_unique<Decoder>(BootTime());
   return absl::OkStatus();
@@ -177,6 +178,8 @@ absl::Status Agent::Parts::SeeCgroups() {
     Event event;
     event.header.time = now;
     event.body = cgroup;
+    // A cgroup that the kernel knows keeps its number, and so its cache.
+    std::get<CgroupEvent>(event.body).workload_number = cache->NumberOf(cgroup.cgroup_id);
     seen.push_back(std::move(event));
   }));
   pipeline->Process(std::move(seen));
@@ -237,19 +240,28 @@ absl::Status Agent::Parts::AdoptLeftovers() {
   std::vector<std::unique_ptr<RingReader>> rings = OpenRings(status);
   VEDETTE_RETURN_IF_ERROR(status);
   std::vector<Event> events;
-  for (const auto& ring : rings) {
+  std::vector<uint64_t> positions;
+  const std::vector<uint64_t> committed = bindings->ring_positions();
+  for (size_t i = 0; i < rings.size(); ++i) {
+    const auto& ring = rings[i];
+    if (i < committed.size()) {
+      ring->SkipTo(committed[i]);
+    }
     ring->Read(kDrainAtOnce, [&](std::string_view record) {
       if (absl::Status decoded = decoder->Decode(record, events); !decoded.ok()) {
         spdlog::warn("a record of the agent before was dropped: {}", Message(decoded));
       }
     });
+    positions.push_back(ring->position());
   }
   const size_t records = events.size();
   pipeline->Process(std::move(events));
+  bindings->SetRingPositions(std::move(positions));
   VEDETTE_RETURN_IF_ERROR(pipeline->Commit());
   for (const auto& ring : rings) {
     ring->Acknowledge(ring->position());
   }
+  pipeline->ForgetVanished();
   pipeline->SweepCache(/*also_reported=*/true);
   VEDETTE_RETURN_IF_ERROR(pipeline->Commit());
   spdlog::info(
@@ -356,8 +368,8 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
   spdlog::info(
       "ready after {} ms: watching {} workloads on {}, kernel {}, tier tracepoint; it "
       "observes and denies nothing",
-      absl::ToInt64Milliseconds(parts.clock.Now() - started), parts.profiles->List().size(),
-      NodeName(), KernelRelease());
+      absl::ToInt64Milliseconds(parts.clock.Now() - started),
+      parts.enricher->workloads().name_count(), NodeName(), KernelRelease());
   return agent;
 }
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr char kSchema[] = R"sql(
 CREATE TABLE IF NOT EXISTS cache_boot(boot_id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cache_ring(ring INTEGER PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS cache_binding(
   workload_number INTEGER NOT NULL, generation INTEGER NOT NULL, cache INTEGER NOT NULL,
   slot INTEGER NOT NULL, workload BLOB NOT NULL, channel INTEGER NOT NULL, subject BLOB NOT NULL,
@@ -35,11 +36,21 @@ absl::StatusOr<std::unique_ptr<CacheBindings>> CacheBindings::Load(SqliteDatabas
   VEDETTE_ASSIGN_OR_RETURN(bool has_boot, boot.Step());
   if (!adopted || !has_boot || boot.Bytes(0) != boot_id) {
     boot.Reset();
-    VEDETTE_RETURN_IF_ERROR(db->Exec("DELETE FROM cache_binding; DELETE FROM cache_boot"));
+    VEDETTE_RETURN_IF_ERROR(
+        db->Exec("DELETE FROM cache_binding; DELETE FROM cache_ring; DELETE FROM cache_boot"));
     VEDETTE_ASSIGN_OR_RETURN(SqliteStatement insert,
                              db->Prepare("INSERT INTO cache_boot VALUES(?)"));
     VEDETTE_RETURN_IF_ERROR(insert.BindText(1, boot_id).Run());
     return bindings;
+  }
+  VEDETTE_ASSIGN_OR_RETURN(SqliteStatement rings,
+                           db->Prepare("SELECT position FROM cache_ring ORDER BY ring"));
+  for (;;) {
+    VEDETTE_ASSIGN_OR_RETURN(bool more, rings.Step());
+    if (!more) {
+      break;
+    }
+    bindings->ring_positions_.push_back(static_cast<uint64_t>(rings.Int64(0)));
   }
   VEDETTE_ASSIGN_OR_RETURN(SqliteStatement select, db->Prepare("SELECT * FROM cache_binding"));
   for (;;) {
@@ -97,6 +108,21 @@ std::optional<SlotCounts> CacheBindings::Take(const CacheSlot& slot, const Behav
   return delta;
 }
 
+void CacheBindings::SetRingPositions(std::vector<uint64_t> positions) {
+  positions_dirty_ = positions_dirty_ || positions != ring_positions_;
+  ring_positions_ = std::move(positions);
+}
+
+absl::Status CacheBindings::WriteRingPositions() {
+  VEDETTE_ASSIGN_OR_RETURN(SqliteStatement put,
+                           db_->Prepare("INSERT OR REPLACE INTO cache_ring VALUES(?, ?)"));
+  for (size_t i = 0; i < ring_positions_.size(); ++i) {
+    put.Bind(1, static_cast<int64_t>(i)).Bind(2, Signed(ring_positions_[i]));
+    VEDETTE_RETURN_IF_ERROR(put.Run());
+  }
+  return absl::OkStatus();
+}
+
 void CacheBindings::ForEach(const std::function<void(const CacheSlot&, const Row&)>& visit) const {
   for (const auto& [slot, row] : rows_) {
     visit(slot, row);
@@ -111,6 +137,9 @@ void CacheBindings::ForgetWorkload(uint64_t workload_number) {
 }
 
 absl::Status CacheBindings::Write() {
+  if (positions_dirty_) {
+    VEDETTE_RETURN_IF_ERROR(WriteRingPositions());
+  }
   for (uint64_t number : forgotten_) {
     VEDETTE_ASSIGN_OR_RETURN(SqliteStatement remove,
                              db_->Prepare("DELETE FROM cache_binding WHERE workload_number=?"));
@@ -149,6 +178,7 @@ absl::Status CacheBindings::Write() {
 void CacheBindings::Committed() {
   dirty_.clear();
   forgotten_.clear();
+  positions_dirty_ = false;
 }
 
 }  // namespace vedette

@@ -42,6 +42,10 @@ class CacheBindings {
   // judged yet.
   std::optional<SlotCounts> Take(const CacheSlot& slot, const BehaviourCount& total);
 
+  // How far the rings are in the store: what a killed agent had committed but not given back.
+  void SetRingPositions(std::vector<uint64_t> positions);
+  const std::vector<uint64_t>& ring_positions() const { return ring_positions_; }
+
   void ForEach(const std::function<void(const CacheSlot&, const Row&)>& visit) const;
   void ForgetWorkload(uint64_t workload_number);
   size_t size() const { return rows_.size(); }
@@ -51,11 +55,14 @@ class CacheBindings {
 
  private:
   explicit CacheBindings(SqliteDatabase* db) : db_(db) {}
+  absl::Status WriteRingPositions();
 
   SqliteDatabase* const db_;
   absl::flat_hash_map<CacheSlot, Row> rows_;
   std::vector<CacheSlot> dirty_;
   std::vector<uint64_t> forgotten_;
+  std::vector<uint64_t> ring_positions_;
+  bool positions_dirty_ = false;
 };
 
 }  // namespace vedette

@@ -220,7 +220,9 @@ absl::StatusOr<Json> ControlBackend::FindingList(const FindingQuery& query) {
                              pipeline_->parts().correlator->List(filter));
     Json list = Json::array();
     for (const Finding& finding : findings) {
-      if (list.size() < query.limit && NamesWorkload(query.workload, finding.workload.name)) {
+      const bool wanted =
+          query.workload.empty() || NamesWorkload(query.workload, finding.workload.name);
+      if (wanted && list.size() < query.limit) {
         list.push_back(ToJson(finding));
       }
     }

@@ -153,8 +153,23 @@ void Pipeline::ProcessOne(Event event) {
   if (auto* overflow = std::get_if<OverflowEvent>(&event.body)) {
     overflow->limit = parts_.cache->limit(overflow->cache);
   }
+  if (auto* exec = std::get_if<ExecEvent>(&event.body); exec != nullptr && !parts_.capture_argv) {
+    exec->argv.clear();
+  }
+  const EventHeader& header = event.header;
+  if ((header.reason == Reason::kNews || header.reason == Reason::kSwept) &&
+      parts_.bindings->Has(header.slot)) {
+    // Told twice: a sweep and a later act met, or the entry was committed and its agent killed
+    // before it said so. The kernel's count has this act.
+    ++counts_.told_twice;
+    event.header.reason = Reason::kFollowUp;
+    judged_.push_back({header.slot, header.cache_key, std::nullopt});
+  }
   EnrichedEvent enriched = parts_.enricher->Enrich(std::move(event));
   ApplyBindings(enriched.event);
+  if (records_.size() < kMaxWorkloads || records_.contains(enriched.workload.name)) {
+    ++records_[enriched.workload.name];
+  }
   ScoredEvent scored = parts_.profiles->Judge(std::move(enriched));
   if (parts_.hub->watched()) {
     parts_.hub->Publish(scored.enriched.workload.name, EventKind(scored.enriched.event),
@@ -167,9 +182,15 @@ void Pipeline::ProcessOne(Event event) {
   }
 }
 
+uint64_t Pipeline::RecordsOf(const std::string& workload) const {
+  const auto it = records_.find(workload);
+  return it == records_.end() ? 0 : it->second;
+}
+
 // Tells the kernel which workload a cgroup is, as soon as its path says so.
 void Pipeline::ApplyBindings(const Event& event) {
   const auto* cgroup = std::get_if<CgroupEvent>(&event.body);
+  bool bound = false;
   for (const Binding& binding : parts_.enricher->TakeBindings()) {
     const WorkloadTable::Entry* entry = parts_.enricher->workloads().FindCgroup(binding.cgroup_id);
     const std::string path = entry == nullptr ? "" : entry->instance.cgroup_path;
@@ -177,9 +198,13 @@ void Pipeline::ApplyBindings(const Event& event) {
         parts_.cache->BindCgroup({binding.cgroup_id, binding.workload_number, binding.inherit_below,
                                   IsLauncherCgroup(path), path == "/"});
     CountError(number.status());
+    bound = bound || (cgroup != nullptr && binding.cgroup_id == cgroup->cgroup_id);
   }
   if (cgroup == nullptr) {
     return;
+  }
+  if (!bound && cgroup->change != CgroupEvent::Change::kRemoved && cgroup->workload_number != 0) {
+    parts_.cache->NoteCgroup(cgroup->cgroup_id, cgroup->workload_number);
   }
   const absl::Time now = parts_.clock->Now();
   if (cgroup->change == CgroupEvent::Change::kRemoved) {
@@ -201,11 +226,25 @@ void Pipeline::Remember(const ScoredEvent& scored) {
     parts_.bindings->Add(header.slot, scored.enriched.workload.name, scored.behaviour,
                          /*counted_acts=*/1);
   }
-  const bool generalise = judged && scored.enriched.peer &&
-                          scored.enriched.peer->dns_name.empty() &&
-                          scored.enriched.peer->workload.empty();
-  judged_.push_back(
-      {header.slot, header.cache_key, generalise, scored.enriched.workload.name, scored.behaviour});
+  judged_.push_back({header.slot, header.cache_key, std::nullopt});
+  const std::optional<PeerInfo>& peer = scored.enriched.peer;
+  if (!judged || !peer || !peer->dns_name.empty() || !peer->workload.empty()) {
+    return;
+  }
+  // The peer has no better name than its network. What the network's entry stands for is committed
+  // before the entry counts anything, or a kill in between loses the counts.
+  absl::StatusOr<CacheSlot> network = parts_.cache->ClassSlot(header.slot, header.cache_key);
+  if (!network.ok()) {
+    return;
+  }
+  if (!parts_.bindings->Has(*network) &&
+      parts_.profiles->BindSlot(*network, scored.enriched.workload.name, scored.behaviour)) {
+    parts_.bindings->Add(*network, scored.enriched.workload.name, scored.behaviour,
+                         /*counted_acts=*/0);
+  }
+  if (parts_.bindings->Has(*network)) {
+    judged_.back().network = *network;
+  }
 }
 
 absl::Status Pipeline::Commit() {
@@ -216,6 +255,9 @@ absl::Status Pipeline::Commit() {
     }
     VEDETTE_RETURN_IF_ERROR(flush_due_ ? parts_.profiles->Flush() : parts_.profiles->Write());
     VEDETTE_RETURN_IF_ERROR(parts_.correlator->Write());
+    if (!unacknowledged_.empty()) {
+      parts_.bindings->SetRingPositions(unacknowledged_);
+    }
     VEDETTE_RETURN_IF_ERROR(parts_.bindings->Write());
     return parts_.db->Commit();
   };
@@ -253,13 +295,8 @@ absl::Status Pipeline::Commit() {
 void Pipeline::TellCache() {
   for (const Judged& judged : judged_) {
     CountError(parts_.cache->MarkKnown(judged.slot, judged.key));
-    if (!judged.generalise) {
-      continue;
-    }
-    absl::StatusOr<CacheSlot> network = parts_.cache->MarkClassKnown(judged.slot, judged.key);
-    if (network.ok() && !parts_.bindings->Has(*network) &&
-        parts_.profiles->BindSlot(*network, judged.workload, judged.behaviour)) {
-      parts_.bindings->Add(*network, judged.workload, judged.behaviour, /*counted_acts=*/0);
+    if (judged.network) {
+      CountError(parts_.cache->MarkClassKnown(*judged.network, judged.key));
     }
   }
   judged_.clear();
@@ -286,6 +323,15 @@ void Pipeline::SweepCache(bool also_reported) {
       also_reported, [this](const CacheSlot& slot) { return parts_.bindings->Has(slot); });
   counts_.swept += lost.size();
   Process(std::move(lost));
+}
+
+void Pipeline::ForgetVanished() {
+  for (const uint64_t id : parts_.cache->Cgroups()) {
+    const WorkloadTable::Entry* entry = parts_.enricher->workloads().FindCgroup(id);
+    if (entry == nullptr || entry->removed) {
+      leaving_.push_back({parts_.clock->Now() + kGrace, id, 0});
+    }
+  }
 }
 
 void Pipeline::ForgetLeft() {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -45,6 +46,7 @@ struct PipelineParts {
   Delivery* delivery = nullptr;
   EventHub* hub = nullptr;
   EventSource source;
+  bool capture_argv = true;  // False: command lines end here.
 };
 
 struct PipelineCounts {
@@ -53,8 +55,9 @@ struct PipelineCounts {
   uint64_t commits = 0;
   uint64_t failed_commits = 0;
   uint64_t cache_errors = 0;
-  uint64_t swept = 0;   // Behaviours found in the cache after their record was lost.
-  std::string trouble;  // Why the store does not take anything now; empty when it does.
+  uint64_t swept = 0;       // Behaviours found in the cache after their record was lost.
+  uint64_t told_twice = 0;  // Behaviours that were judged already; not counted again.
+  std::string trouble;      // Why the store does not take anything now; empty when it does.
 };
 
 // The pipeline thread: enrich → profile → correlate → commit → acknowledge the rings → fill the
@@ -90,8 +93,12 @@ class Pipeline {
   // Adds what the kernel counted since the last call to the profiles. Commit makes it last.
   void SyncCounts();
   void SweepCache(bool also_reported);
+  // After an adoption: lets go of cgroups that were removed while no agent ran.
+  void ForgetVanished();
   void AppendToSpool(pb::Event event) { unspooled_.push_back(std::move(event)); }
   const PipelineCounts& counts() const { return counts_; }
+  // Events that the kernel told of a workload, for the first so many workloads.
+  uint64_t RecordsOf(const std::string& workload) const;
   const PipelineParts& parts() const { return parts_; }
 
  private:
@@ -99,9 +106,7 @@ class Pipeline {
   struct Judged {
     CacheSlot slot;
     std::string key;
-    bool generalise = false;  // The peer has no better name than its network.
-    std::string workload;
-    Behaviour behaviour;
+    std::optional<CacheSlot> network;  // Of the class that holds from now on, too.
   };
   // A cgroup that was removed, or a number that was not needed after all.
   struct Leaving {
@@ -137,6 +142,7 @@ class Pipeline {
   std::deque<Leaving> leaving_;
   absl::Time next_counts_, next_long_flows_;
   bool flush_due_ = false;
+  absl::flat_hash_map<std::string, uint64_t> records_;  // By workload.
   PipelineCounts counts_;
 };
 

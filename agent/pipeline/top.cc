@@ -27,25 +27,38 @@ std::string_view StateName(ProfileState state) {
   return "";
 }
 
-// The object of a flow is "PEER:PORT/PROTOCOL"; the peer may hold colons of its own.
-Json FlowRow(const std::string& workload, const BehaviourRecord& record) {
-  std::string peer = record.behaviour.object;
-  std::string protocol, port_text;
-  if (size_t slash = peer.rfind('/'); slash != std::string::npos) {
-    protocol = peer.substr(slash + 1);
-    peer.resize(slash);
-  }
-  if (size_t colon = peer.rfind(':'); colon != std::string::npos) {
-    port_text = peer.substr(colon + 1);
-    peer.resize(colon);
-  }
+struct FlowName {
+  std::string peer;
   uint32_t port = 0;
-  std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
+  std::string protocol;
+};
+
+// Takes "PORT/PROTOCOL" off the end of `text`, and the separator before it.
+FlowName SplitFlow(std::string text, std::string_view separator) {
+  FlowName name;
+  if (const size_t slash = text.rfind('/'); slash != std::string::npos) {
+    name.protocol = text.substr(slash + 1);
+    text.resize(slash);
+  }
+  if (const size_t at = text.rfind(separator); at != std::string::npos) {
+    const char* port = text.data() + at + separator.size();
+    std::from_chars(port, text.data() + text.size(), name.port);
+    text.resize(at);
+  }
+  name.peer = std::move(text);
+  return name;
+}
+
+// Objects are "PEER:PORT/PROTOCOL" outbound, "PEER -> PORT/PROTOCOL" inbound; a peer may hold
+// colons.
+Json FlowRow(const std::string& workload, const BehaviourRecord& record) {
+  const bool inbound = record.behaviour.channel == Channel::kAccept;
+  const FlowName flow = SplitFlow(record.behaviour.object, inbound ? " -> " : ":");
   return {{"workload", workload},
-          {"direction", record.behaviour.channel == Channel::kAccept ? "inbound" : "outbound"},
-          {"peer", PrintableUtf8(peer)},
-          {"port", port},
-          {"protocol", protocol},
+          {"direction", inbound ? "inbound" : "outbound"},
+          {"peer", PrintableUtf8(flow.peer)},
+          {"port", flow.port},
+          {"protocol", flow.protocol},
           {"connections", record.count},
           {"failures", record.failures},
           {"sent_bytes", record.sent_bytes},
@@ -90,6 +103,7 @@ Json TopJson(const Pipeline& pipeline, absl::Time started) {
                          {"execs", execs},
                          {"flows", connections},
                          {"new", fresh},
+                         {"records", pipeline.RecordsOf(summary.workload)},
                          {"findings", detail->deviations.size()}});
   }
   return {{"uptime_seconds", absl::ToDoubleSeconds(now - started)},

@@ -27,9 +27,10 @@ bool IsBpffs(const std::string& path) {
 
 }  // namespace
 
-absl::Status EnsureBpffsDir(const std::string& dir) {
+absl::StatusOr<bool> EnsureBpffsDir(const std::string& dir) {
   const bool below_default = dir.rfind(std::string(kDefaultMount) + "/", 0) == 0;
-  if (below_default && !IsBpffs(kDefaultMount) &&
+  const bool mounts = below_default && !IsBpffs(kDefaultMount);
+  if (mounts &&
       mount("bpf", kDefaultMount, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
     return absl::PermissionDeniedError(
         fmt::format("{}: no bpffs is mounted and mounting one failed: {}; mount it as root with "
@@ -48,7 +49,19 @@ absl::Status EnsureBpffsDir(const std::string& dir) {
     return absl::FailedPreconditionError(fmt::format(
         "{}: not on a bpffs; set bpf.pin_dir to a directory below {}", dir, kDefaultMount));
   }
-  return absl::OkStatus();
+  return mounts;
+}
+
+void UnmountBpffs() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(kDefaultMount, error)) {
+    const std::string name = entry.path().filename();
+    // The kernel's own iterators are in every bpffs.
+    if (name != "maps.debug" && name != "progs.debug") {
+      return;
+    }
+  }
+  umount2(kDefaultMount, 0);
 }
 
 void RemoveBpffsDir(const std::string& dir) {

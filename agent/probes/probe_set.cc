@@ -163,7 +163,7 @@ absl::Status ProbeSet::LoadOneByOne() {
 }
 
 absl::Status ProbeSet::TakePinDir() {
-  VEDETTE_RETURN_IF_ERROR(EnsureBpffsDir(options_.pin_dir));
+  VEDETTE_ASSIGN_OR_RETURN(mounted_bpffs_, EnsureBpffsDir(options_.pin_dir));
   lock_ = UniqueFd(open(options_.pin_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!lock_.valid() || flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
     remove_on_exit_ = false;
@@ -390,6 +390,10 @@ void ProbeSet::Remove() {
   RemoveBpffsDir(build_dir_);
   objects_.clear();
   maps_.clear();
+  lock_.Reset();
+  if (mounted_bpffs_) {
+    UnmountBpffs();
+  }
   remove_on_exit_ = false;
 }
 

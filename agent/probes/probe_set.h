@@ -94,6 +94,7 @@ class ProbeSet {
   UniqueFd cgroup_fd_;
   bool adopted_ = false;
   bool remove_on_exit_ = true;
+  bool mounted_bpffs_ = false;
   std::vector<LoadedObject> objects_;
   absl::flat_hash_map<std::string, UniqueFd> maps_;
   std::vector<ProbeStatus> statuses_;

@@ -133,6 +133,13 @@ std::string CredentialChange(const Credentials& before, const Credentials& after
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
+// Different programs stay different where a lost record took their paths with it.
+std::string PathlessName(const CodeKey& code) {
+  constexpr int kMinorBits = 20;
+  return fmt::format("(path lost: device {}:{}, inode {})", code.device >> kMinorBits,
+                     code.device & ((1u << kMinorBits) - 1), code.inode);
+}
+
 Behaviour ByProcess(Channel channel, const EnrichedEvent& event) {
   Behaviour b;
   b.channel = channel;
@@ -149,7 +156,10 @@ std::optional<Behaviour> Of(const EnrichedEvent& event, const ExecEvent& exec) {
     b.subject_sha256 = event.parent_code->sha256;
   }
   const Code& code = event.process.code;
-  const std::string& path = code.path.empty() ? exec.path : code.path;
+  std::string path = code.path.empty() ? exec.path : code.path;
+  if (path.empty()) {
+    path = PathlessName(exec.process.code);
+  }
   b.object =
       fmt::format("{}{}{}", exec.path_truncated ? "cut:" : "", OriginPrefix(code.origin), path);
   b.object_sha256 = code.sha256;

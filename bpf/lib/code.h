@@ -4,6 +4,10 @@
 #include "bpf/lib/flavors.h"
 #include "bpf/wire/exec.h"
 
+/* The highest bit of the nanoseconds says that somebody asked for the time (multigrain timestamps,
+ * 6.13): it is set by stat() and no part of the time. */
+#define CTIME_NSEC 0x7fffffffULL
+
 /* Reads a field of an inode that the verifier knows (READ is a plain load) or of one whose address
  * came from a calculation (READ is a probe read, ten times as dear). */
 #define FILL_CODE(to, from, READ)                                                                \
@@ -15,7 +19,8 @@
     (to)->flags = 0;                                                                             \
     if (bpf_core_field_exists(struct inode___ctime_parts, i_ctime_sec)) {                        \
       struct inode___ctime_parts* i = (void*)(from);                                             \
-      (to)->change_time_ns = READ(i, i_ctime_sec) * 1000000000ULL + READ(i, i_ctime_nsec);       \
+      (to)->change_time_ns =                                                                     \
+          READ(i, i_ctime_sec) * 1000000000ULL + (READ(i, i_ctime_nsec) & CTIME_NSEC);           \
     } else if (bpf_core_field_exists(struct inode___ctime_underscore, __i_ctime)) {              \
       struct inode___ctime_underscore* i = (void*)(from);                                        \
       (to)->change_time_ns =                                                                     \

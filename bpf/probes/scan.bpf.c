@@ -120,9 +120,11 @@ int scan_sockets(struct bpf_iter__task_file* ctx) {
   if (o->owner.start_ns) return 0;
   owner_from_process(o, p);
   o->key.protocol = sk->sk_protocol;
-  if (sk->__sk_common.skc_state == TCP_LISTEN)
+  if (sk->__sk_common.skc_state == TCP_LISTEN) {
     o->flags = SOCKET_LISTENER | SOCKET_INBOUND;
-  else if (sk->__sk_common.skc_state == TCP_ESTABLISHED && sk->sk_protocol == IPPROTO_TCP)
+    if (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)
+      o->key.port = sk->__sk_common.skc_num;
+  } else if (sk->__sk_common.skc_state == TCP_ESTABLISHED && sk->sk_protocol == IPPROTO_TCP)
     o->flags = SOCKET_OPEN;
   else if (sk->sk_protocol == IPPROTO_UDP)
     o->flags = SOCKET_LISTENER;

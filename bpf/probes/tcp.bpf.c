@@ -40,6 +40,7 @@ static __always_inline void tcp_failed(struct sock* sk, struct socket_owner* o) 
  * inherited its storage. */
 static __always_inline void tcp_accepted(struct sock* sk, struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_ACCEPTED};
+  __u16 listening_port = o->key.port; /* 0: the kernel chose it */
 
   read_endpoints(sk, &f);
   o->flags = SOCKET_INBOUND | SOCKET_OPEN;
@@ -49,7 +50,7 @@ static __always_inline void tcp_accepted(struct sock* sk, struct socket_owner* o
   __builtin_memset(&o->key, 0, sizeof(o->key));
   o->key.subject = o->code;
   __builtin_memcpy(o->key.address, f.remote.address, sizeof(o->key.address));
-  o->key.port = f.local.port;
+  o->key.port = listening_port;
   o->key.protocol = IPPROTO_TCP;
   o->key.verb = WIRE_VERB_ACCEPT;
   o->key.prefix = PREFIX_OBJECT;

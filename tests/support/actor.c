@@ -5,8 +5,11 @@
 // program with 1 and one line on stderr; what it counted goes to stdout, one line per act.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +74,15 @@ static void spawn(const char* path) {
   reap(pid, path);
 }
 
+// Without a copy of the address space: for tens of thousands of them.
+static void spawn_fast(const char* path) {
+  char* argv[] = {(char*)path, "nothing", NULL};
+  char* env[] = {NULL};
+  pid_t pid;
+  if ((errno = posix_spawn(&pid, path, NULL, NULL, argv, env)) != 0) fail(path);
+  reap(pid, path);
+}
+
 static void act_nothing(char** fields, int count) {
   (void)fields;
   (void)count;
@@ -81,6 +93,29 @@ static void act_exec(char** fields, int count) {
   const char* path = count > 2 ? fields[2] : "/proc/self/exe";
   for (long i = 0; i < times; i++) spawn(path);
   printf("exec done=%ld\n", times);
+}
+
+static void act_spawn(char** fields, int count) {
+  long times = number(fields, count, 1, 1);
+  const char* path = count > 2 ? fields[2] : "/proc/self/exe";
+  for (long i = 0; i < times; i++) spawn_fast(path);
+  printf("spawn done=%ld\n", times);
+}
+
+// Executes each file of a directory once.
+static void act_spawn_each(char** fields, int count) {
+  DIR* dir = opendir(count > 1 ? fields[1] : ".");
+  long done = 0;
+  if (!dir) fail("opendir");
+  for (struct dirent* entry; (entry = readdir(dir)) != NULL;) {
+    char path[PATH_MAX];
+    if (entry->d_type != DT_REG) continue;
+    snprintf(path, sizeof(path), "%s/%s", fields[1], entry->d_name);
+    spawn_fast(path);
+    done++;
+  }
+  closedir(dir);
+  printf("spawn-each done=%ld\n", done);
 }
 
 static void act_fork(char** fields, int count) {
@@ -105,6 +140,22 @@ static void act_connect(char** fields, int count) {
     close(fd);
   }
   printf("connect ok=%ld failed=%ld\n", times - failed, failed);
+}
+
+// Ends each connection with a reset, so that no port waits two minutes for its next use.
+static void act_connect_reset(char** fields, int count) {
+  long port = number(fields, count, 1, 1);
+  long times = number(fields, count, 2, 1);
+  const struct linger reset = {.l_onoff = 1};
+  long failed = 0;
+  for (long i = 0; i < times; i++) {
+    int fd = tcp_socket();
+    struct sockaddr_in to = loopback(1, port);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    if (connect(fd, (struct sockaddr*)&to, sizeof(to)) != 0) failed++;
+    close(fd);
+  }
+  printf("connect-reset ok=%ld failed=%ld\n", times - failed, failed);
 }
 
 static void act_connect6(char** fields, int count) {
@@ -280,8 +331,11 @@ static const struct act kActs[] = {
     {"memfd-exec", "memfd-exec                 executes itself from memory", act_memfd_exec},
     {"deleted-exec", "deleted-exec:PATH          executes a copy that it has removed",
      act_deleted_exec},
+    {"spawn", "spawn[:TIMES[:PATH]]       the same by posix_spawn, fast", act_spawn},
+    {"spawn-each", "spawn-each:DIRECTORY       execute each of its files once", act_spawn_each},
     {"fork", "fork[:TIMES]               children that only exit", act_fork},
     {"connect", "connect:PORT[:TIMES]       TCP to 127.0.0.1", act_connect},
+    {"connect-reset", "connect-reset:PORT[:TIMES] the same, ended by a reset", act_connect_reset},
     {"connect6", "connect6:PORT[:TIMES[:mapped]]  TCP to ::1 or ::ffff:127.0.0.1", act_connect6},
     {"udp", "udp[:DESTINATIONS[:PORT]]  one datagram to each of 127.0.0.1, 127.0.0.2, ...",
      act_udp},

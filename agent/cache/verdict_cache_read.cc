@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The half of the verdict cache that only reads: counts, errors, lanes, how full it is.
+#include <bpf/bpf.h>
+#include <errno.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "agent/cache/verdict_cache.h"
+#include "bpf/wire/cache.h"
+#include "bpf/wire/kinds.h"
+
+namespace vedette {
+namespace {
+
+constexpr std::string_view kErrorNames[WIRE_ERRORS] = {
+    "ring_full",           "no_process",     "process_table_full", "no_instance",
+    "instance_table_full", "no_workload",    "no_cache",           "cache_full",
+    "cache_insert",        "count_insert",   "socket_storage",     "unreadable_memory",
+    "no_scratch",          "no_socket_owner"};
+
+}  // namespace
+
+void VerdictCache::ReadCounts(
+    const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const {
+  const uint32_t most = options_.code_entries + options_.flow_entries;
+  std::vector<uint32_t> slots(most);
+  std::vector<wire_count> values(static_cast<size_t>(most) * static_cast<size_t>(options_.cpus));
+  for (const auto& [number, maps] : workloads_) {
+    // A batch starts at a bucket and may end before the map does; the kernel says where to go on.
+    uint32_t position = 0;
+    for (void* from = nullptr;; from = &position) {
+      uint32_t count = most;
+      const int error = bpf_map_lookup_batch(maps.counts.get(), from, &position, slots.data(),
+                                             values.data(), &count, nullptr);
+      if (error != 0 && errno != ENOENT) {
+        break;
+      }
+      for (uint32_t i = 0; i < count; ++i) {
+        BehaviourCount total;
+        // The kernel side does not count the act that made its entry.
+        total.acts = slots[i] & WIRE_SLOT_OF_AGENT ? 0 : 1;
+        for (int cpu = 0; cpu < options_.cpus; ++cpu) {
+          const wire_count& c = values[i * static_cast<size_t>(options_.cpus) + cpu];
+          total.acts += c.acts;
+          total.failures += c.failures;
+          total.sent_bytes += c.sent_bytes;
+          total.received_bytes += c.received_bytes;
+          total.retransmits += c.retransmits;
+          total.last_ns = std::max<uint64_t>(total.last_ns, c.last_ns);
+          for (size_t b = 0; b < total.latency.size(); ++b) {
+            total.latency[b] += c.latency[b];
+          }
+        }
+        visit({number, maps.generation, slots[i] & 1, slots[i]}, total);
+      }
+      if (error != 0) {
+        break;
+      }
+    }
+  }
+}
+
+KernelErrors VerdictCache::ReadErrors() const {
+  KernelErrors errors;
+  std::vector<uint64_t> values(static_cast<size_t>(options_.cpus));
+  for (uint32_t reason = 0; reason < WIRE_ERRORS; ++reason) {
+    uint64_t total = 0;
+    if (bpf_map_lookup_elem(maps_("vd_errors"), &reason, values.data()) == 0) {
+      for (uint64_t value : values) {
+        total += value;
+      }
+    }
+    errors.by_reason.emplace_back(kErrorNames[reason], total);
+  }
+  return errors;
+}
+
+std::vector<LaneCount> VerdictCache::ReadLanes() const {
+  std::vector<LaneCount> lanes;
+  std::vector<wire_lane_count> values(static_cast<size_t>(options_.cpus));
+  for (uint32_t lane = 0; lane < WIRE_LANES; ++lane) {
+    if (bpf_map_lookup_elem(maps_("vd_lanes"), &lane, values.data()) != 0) {
+      continue;
+    }
+    for (uint32_t cpu = 0; cpu < values.size(); ++cpu) {
+      lanes.push_back({cpu, lane, values[cpu].sequence, values[cpu].sent, values[cpu].dropped});
+    }
+  }
+  return lanes;
+}
+
+std::vector<CacheFill> VerdictCache::ReadFill() const {
+  std::vector<CacheFill> fills = {{WIRE_CACHE_CODE, 0, 0, 0}, {WIRE_CACHE_FLOW, 0, 0, 0}};
+  for (const auto& [number, maps] : workloads_) {
+    wire_workload workload = {};
+    bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload);
+    for (CacheFill& fill : fills) {
+      const int fd = fill.cache == WIRE_CACHE_CODE ? maps.code.get() : maps.flow.get();
+      uint64_t entries = 0;
+      char key[std::max(sizeof(wire_code_key), sizeof(wire_flow_key))];
+      for (const char* at = nullptr; bpf_map_get_next_key(fd, at, key) == 0; at = key) {
+        ++entries;
+      }
+      fill.entries += entries;
+      fill.workloads += entries > 0;
+      fill.full += workload.overflowed[fill.cache] != 0;
+    }
+  }
+  return fills;
+}
+
+uint64_t VerdictCache::NotCached() const {
+  uint64_t total = 0;
+  for (const auto& [number, maps] : workloads_) {
+    wire_workload workload;
+    if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) == 0) {
+      total += workload.not_cached;
+    }
+  }
+  return total;
+}
+
+}  // namespace vedette
