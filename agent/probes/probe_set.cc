@@ -16,7 +16,6 @@
 
 #include "agent/base/status.h"
 #include "agent/probes/bpffs.h"
-#include "agent/probes/embedded_objects.h"
 #include "agent/probes/registry.h"
 
 namespace vedette {
@@ -54,9 +53,9 @@ std::string Reason(std::string_view what, int error) {
   return fmt::format("{}: {} ({}){}", what, strerror(error), LastComplaint(), hint);
 }
 
-std::string BuildDigest() {
+std::string BuildDigest(absl::Span<const EmbeddedObject> objects) {
   std::string bytes;
-  for (const EmbeddedObject& object : EmbeddedBpfObjects()) {
+  for (const EmbeddedObject& object : objects) {
     bytes += object.elf;
   }
   unsigned char digest[EVP_MAX_MD_SIZE];
@@ -68,8 +67,8 @@ std::string BuildDigest() {
   return hex;
 }
 
-const EmbeddedObject* FindObject(std::string_view name) {
-  for (const EmbeddedObject& object : EmbeddedBpfObjects()) {
+const EmbeddedObject* FindObject(absl::Span<const EmbeddedObject> objects, std::string_view name) {
+  for (const EmbeddedObject& object : objects) {
     if (object.name == name) {
       return &object;
     }
@@ -114,7 +113,7 @@ struct ProbeSet::LoadedObject {
 };
 
 ProbeSet::ProbeSet(const ProbeOptions& options)
-    : options_(options), build_dir_(options.pin_dir + "/" + BuildDigest()) {}
+    : options_(options), build_dir_(options.pin_dir + "/" + BuildDigest(options.objects)) {}
 
 ProbeSet::~ProbeSet() {
   if (remove_on_exit_) {
@@ -231,7 +230,7 @@ absl::Status ProbeSet::ShareMaps(bpf_object* object) {
 }
 
 absl::Status ProbeSet::LoadObject(std::string_view name) {
-  const EmbeddedObject* embedded = FindObject(name);
+  const EmbeddedObject* embedded = FindObject(options_.objects, name);
   if (embedded == nullptr) {
     return absl::InternalError(fmt::format("no BPF object {} in this binary", name));
   }
