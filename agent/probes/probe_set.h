@@ -86,7 +86,9 @@ class ProbeSet {
   absl::Status PrepareMap(bpf_map* map);
   absl::Status ShareMaps(bpf_object* object);
   absl::StatusOr<bpf_link*> AttachProgram(bpf_program* program);
-  void AttachObject(LoadedObject& object);
+  absl::Status LoadOneByOne();
+  void AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status);
+  void AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status);
 
   ProbeOptions options_;
   std::string build_dir_;
