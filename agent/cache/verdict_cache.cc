@@ -22,6 +22,7 @@ namespace {
 constexpr uint32_t kZero = 0;
 // Workload 0 stands for acts whose cgroup is not known.
 constexpr uint64_t kFirstWorkload = 1;
+constexpr uint64_t kFirstOwnNumber = uint64_t{1} << 62;
 
 absl::Status MapError(std::string_view what) {
   return absl::InternalError(fmt::format("{}: {}", what, strerror(errno)));
@@ -270,18 +271,11 @@ bool VerdictCache::DropUnused(uint64_t workload_number) {
   return true;
 }
 
-// The kernel counts on from here too; it could take the same number between the two calls, so the
-// agent takes one only for cgroups of which the kernel made no record: before anything is attached.
+// The agent's numbers are a range of their own, so that it cannot meet the kernel, which counts
+// from one; beginning at the time since boot, so that no agent of this boot gives one out again.
 absl::StatusOr<uint64_t> VerdictCache::TakeNumber() {
-  uint64_t number = 0;
-  if (bpf_map_lookup_elem(maps_("vd_next_workload"), &kZero, &number) != 0) {
-    return MapError("map vd_next_workload");
-  }
-  const uint64_t next = number + 1;
-  if (bpf_map_update_elem(maps_("vd_next_workload"), &kZero, &next, BPF_ANY) != 0) {
-    return MapError("map vd_next_workload");
-  }
-  return number;
+  next_own_number_ = std::max(next_own_number_ + 1, kFirstOwnNumber + BootNs());
+  return next_own_number_;
 }
 
 void VerdictCache::ResumeClassSlots(uint32_t slot) {

@@ -8,12 +8,17 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "absl/time/clock.h"
+
 namespace vedette {
 namespace {
 
 constexpr size_t kBatchRecords = 4096;
 constexpr uint64_t kStopTag = ~0ull;
 constexpr uint64_t kComplaintsLogged = 10;
+// When the agent stops: for how long the pipeline may keep its queue full, and how often to look.
+constexpr absl::Duration kStopPatience = absl::Seconds(5);
+constexpr absl::Duration kStopPause = absl::Milliseconds(1);
 
 }  // namespace
 
@@ -63,24 +68,43 @@ void Collector::Run() {
     Drain();
     for (int i = 0; i < n; ++i) {
       if (events[i].data.u64 == kStopTag) {
+        DrainToTheEnd();
         return;
       }
     }
   }
 }
 
-// Reads more only when what was read before is handed on: the rings are the queue.
-void Collector::Drain() {
+// What is in the rings when the agent is told to stop is news like any other.
+void Collector::DrainToTheEnd() {
+  const absl::Time deadline = absl::Now() + kStopPatience;
+  while (Drain() && absl::Now() < deadline) {
+    absl::SleepFor(kStopPause);
+  }
+}
+
+// Reads more only when what was read before is handed on: the rings are the queue. The ends of the
+// rings are taken last ring first, and read first ring first: whatever is read of a later ring,
+// what happened before it in an earlier one is in the same batch.
+bool Collector::Drain() {
+  if (pending_.positions.empty()) {
+    std::vector<uint64_t> ends(rings_.size());
+    for (size_t i = rings_.size(); i-- > 0;) {
+      ends[i] = rings_[i]->produced();
+    }
+    for (size_t i = 0; i < rings_.size(); ++i) {
+      rings_[i]->Read(kBatchRecords, ends[i],
+                      [this](std::string_view record) { DecodeOne(record); });
+    }
+  }
   std::vector<uint64_t> positions;
   uint64_t held = 0;
   for (const auto& ring : rings_) {
-    if (pending_.positions.empty()) {
-      ring->Read(kBatchRecords, [this](std::string_view record) { DecodeOne(record); });
-    }
     positions.push_back(ring->position());
     held += ring->BytesHeld();
   }
-  if (positions != handed_on_) {
+  const bool anything = positions != handed_on_;
+  if (anything) {
     pending_.positions = positions;
     if (hand_on_(pending_)) {
       handed_on_ = std::move(positions);
@@ -92,6 +116,7 @@ void Collector::Drain() {
   }
   absl::MutexLock lock(&mutex_);
   counts_.bytes_held = held;
+  return anything;
 }
 
 void Collector::DecodeOne(std::string_view record) {

@@ -58,7 +58,8 @@ class Collector {
 
  private:
   void Run();
-  void Drain();
+  bool Drain();  // False: nothing was there.
+  void DrainToTheEnd();
   void DecodeOne(std::string_view record);
 
   std::vector<std::unique_ptr<RingReader>> rings_;

@@ -46,9 +46,9 @@ RingReader::~RingReader() {
   munmap(const_cast<std::atomic<uint64_t>*>(producer_), page_bytes_ + 2 * size_bytes_);
 }
 
-size_t RingReader::Read(size_t most, const std::function<void(std::string_view)>& visit) {
+size_t RingReader::Read(size_t most, uint64_t end,
+                        const std::function<void(std::string_view)>& visit) {
   size_t count = 0;
-  const uint64_t end = producer_->load(std::memory_order_acquire);
   while (position_ < end && count < most) {
     const char* at = data_ + (position_ & (size_bytes_ - 1));
     const uint32_t header =

@@ -26,9 +26,14 @@ class RingReader {
   RingReader(const RingReader&) = delete;
   RingReader& operator=(const RingReader&) = delete;
 
-  // Calls `visit` for each record that is complete, at most `most`. Returns how many. Stops at a
-  // record that a program still writes.
-  size_t Read(size_t most, const std::function<void(std::string_view)>& visit);
+  // Calls `visit` for each record that is complete, at most `most` and none that begins at `end` or
+  // after. Returns how many. Stops at a record that a program still writes.
+  size_t Read(size_t most, uint64_t end, const std::function<void(std::string_view)>& visit);
+  size_t Read(size_t most, const std::function<void(std::string_view)>& visit) {
+    return Read(most, produced(), visit);
+  }
+  // Where the next record of the kernel will begin.
+  uint64_t produced() const { return producer_->load(std::memory_order_acquire); }
 
   // Where reading stands: what to acknowledge when all that was read so far is stored.
   uint64_t position() const { return position_; }

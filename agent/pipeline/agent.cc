@@ -99,9 +99,13 @@ struct Agent::Parts {
   absl::Status SeeCgroups();
   absl::Status SeeProcesses();
   void PlaceRuntimes(const Config& config);
-  void ChangeTap(bool always);
+  void ChangeTap();
+  absl::Status TapWhatIsWatched();
   std::vector<std::unique_ptr<RingReader>> OpenRings(absl::Status& status) const;
   uint32_t ring_bytes = 0;
+  bool always_tapped = false;
+  bool leftovers_judged = false;
+  bool pipeline_runs = false;
   std::string boot_id;
 };
 
@@ -147,8 +151,8 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
   delivery_options.max_bytes = config.spool.max_size_bytes;
   VEDETTE_ASSIGN_OR_RETURN(delivery,
                            Delivery::Start(*db, std::move(sinks.exporters), delivery_options));
-  const bool always = config.telemetry == Telemetry::kFull;
-  hub = std::make_unique<EventHub>([this, always] { ChangeTap(always); });
+  always_tapped = config.telemetry == Telemetry::kFull;
+  hub = std::make_unique<EventHub>([this] { ChangeTap(); });
   PipelineParts parts = {db.get(),
                          &clock,
                          probes.get(),
@@ -214,7 +218,7 @@ std::vector<std::unique_ptr<RingReader>> Agent::Parts::OpenRings(absl::Status& s
   std::vector<std::unique_ptr<RingReader>> rings;
   for (const char* name : kRings) {
     absl::StatusOr<std::unique_ptr<RingReader>> ring =
-        RingReader::Open(probes->MapFd(name), ring_bytes);
+        RingReader::Open(probes->MapFd(name), probes->MaxEntries(name));
     if (!ring.ok()) {
       status = ring.status();
       break;
@@ -277,6 +281,7 @@ absl::Status Agent::Parts::LookAround(const Config& config) {
   if (probes->adopted()) {
     VEDETTE_RETURN_IF_ERROR(AdoptLeftovers());
   }
+  leftovers_judged = true;
   return pipeline->Commit();
 }
 
@@ -295,6 +300,10 @@ absl::Status Agent::Parts::StartThreads(const Config& config) {
   account = std::make_unique<Account>(pipeline.get(), collector.get());
   pipeline->SetPeriodic([this] {
     account->Refresh();
+    if (hub->watched()) {
+      // A workload that is watched by name may have come only now.
+      TapWhatIsWatched().IgnoreError();
+    }
     const absl::Time now = clock.Now();
     if (now < next_ledger) {
       return;
@@ -305,31 +314,35 @@ absl::Status Agent::Parts::StartThreads(const Config& config) {
     }
   });
   pipeline->Start();
+  pipeline_runs = true;
   return collector->Start();
 }
 
 // Opens the kernel's tap for what somebody watches, and only for that.
-void Agent::Parts::ChangeTap(bool always) {
-  pipeline
-      ->Ask([this, always] {
-        bool all = always;
-        std::vector<std::string> asked;
-        for (const EventFilter& filter : hub->filters()) {
-          all = all || filter.workloads.empty();
-          asked.insert(asked.end(), filter.workloads.begin(), filter.workloads.end());
-        }
-        for (const ProfileSummary& profile : profiles->List()) {
-          const WorkloadInfo* workload = enricher->workloads().FindName(profile.workload);
-          const bool wanted = std::any_of(asked.begin(), asked.end(), [&](const std::string& name) {
-            return NamesWorkload(name, profile.workload);
-          });
-          if (workload != nullptr && workload->number != 0) {
-            VEDETTE_RETURN_IF_ERROR(cache->SetTap(workload->number, wanted));
-          }
-        }
-        return cache->SetTapAll(all);
-      })
-      .IgnoreError();
+absl::Status Agent::Parts::TapWhatIsWatched() {
+  bool all = always_tapped;
+  std::vector<std::string> asked;
+  for (const EventFilter& filter : hub->filters()) {
+    all = all || filter.workloads.empty();
+    asked.insert(asked.end(), filter.workloads.begin(), filter.workloads.end());
+  }
+  for (const ProfileSummary& profile : profiles->List()) {
+    const WorkloadInfo* workload = enricher->workloads().FindName(profile.workload);
+    const bool wanted = std::any_of(asked.begin(), asked.end(), [&](const std::string& name) {
+      return NamesWorkload(name, profile.workload);
+    });
+    if (workload != nullptr && workload->number != 0) {
+      VEDETTE_RETURN_IF_ERROR(cache->SetTap(workload->number, wanted));
+    }
+  }
+  return cache->SetTapAll(all);
+}
+
+void Agent::Parts::ChangeTap() {
+  const absl::Status status = pipeline->Ask([this] { return TapWhatIsWatched(); });
+  if (!status.ok()) {
+    spdlog::warn("a tap was not opened or closed: {}", Message(status));
+  }
 }
 
 absl::Status Agent::Parts::OpenControl(const Config& config, absl::Time started) {
@@ -379,6 +392,13 @@ Agent::~Agent() {
   parts.metrics.reset();
   if (parts.hub) {
     parts.hub->Close();
+  }
+  if (parts.pipeline_runs) {
+    // First nothing more happens, then what happened is worked off.
+    parts.probes->Detach();
+  } else if (parts.probes && parts.probes->adopted() && !parts.leftovers_judged) {
+    // What a killed agent left behind is not ours to throw away: the next start may succeed.
+    parts.probes->Abandon();
   }
   if (parts.collector) {
     parts.collector->Stop();

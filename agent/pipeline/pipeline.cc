@@ -91,6 +91,7 @@ absl::Status Pipeline::Ask(const std::function<absl::Status()>& task, absl::Dura
 }
 
 void Pipeline::Run() {
+  bool asked_last = false;
   for (;;) {
     Batch batch;
     std::shared_ptr<Question> question;
@@ -103,11 +104,13 @@ void Pipeline::Run() {
       };
       mutex_.AwaitWithTimeout(absl::Condition(&has_work),
                               counts_.trouble.empty() ? kIdleLook : kRetryInterval);
-      if (!questions_.empty()) {
+      const bool can_batch = !full && !queue_.empty();
+      // In turns: whoever asks without end must not keep what happens from being judged.
+      if (!questions_.empty() && !(asked_last && can_batch)) {
         question = questions_.front();
         questions_.pop_front();
         question->begun = !question->dropped;
-      } else if (!full && !queue_.empty()) {
+      } else if (can_batch) {
         batch = std::move(queue_.front());
         queue_.pop_front();
         has_batch = true;
@@ -115,6 +118,7 @@ void Pipeline::Run() {
         break;
       }
     }
+    asked_last = question != nullptr;
     if (question && question->begun) {
       question->answer = question->task();
       question->answered.Notify();
@@ -127,6 +131,7 @@ void Pipeline::Run() {
     }
     Periodic();
   }
+  SweepCache(/*also_reported=*/false);
   SyncCounts();
   Commit().IgnoreError();  // Counted and logged there.
 }

@@ -385,6 +385,20 @@ std::vector<std::pair<std::string, int>> ProbeSet::ProgramFds() const {
   return fds;
 }
 
+uint32_t ProbeSet::MaxEntries(std::string_view name) const {
+  bpf_map_info info = {};
+  uint32_t size = sizeof(info);
+  return bpf_obj_get_info_by_fd(MapFd(name), &info, &size) == 0 ? info.max_entries : 0;
+}
+
+void ProbeSet::Detach() {
+  std::error_code error;
+  std::filesystem::remove_all(build_dir_ + "/links", error);
+  for (LoadedObject& object : objects_) {
+    object.links.clear();
+  }
+}
+
 void ProbeSet::Remove() {
   RemoveBpffsDir(build_dir_);
   objects_.clear();

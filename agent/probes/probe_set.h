@@ -71,6 +71,13 @@ class ProbeSet {
   // File descriptors of all programs that are loaded, iterators too. Tests read their bytecode.
   std::vector<std::pair<std::string, int>> ProgramFds() const;
 
+  // Most entries of a map, of a ring its bytes: of an adopted one as its maker chose. 0: no such
+  // map.
+  uint32_t MaxEntries(std::string_view name) const;
+
+  // Detaches every program; maps and rings stay readable. No program runs any more afterwards.
+  void Detach();
+
   // Detaches everything and removes the pins.
   void Remove();
 

@@ -44,7 +44,9 @@ static __always_inline void lane_submit(__u32 lane, struct wire_header* h, bool 
     waiting = bpf_ringbuf_query(&vd_ring_flow, BPF_RB_AVAIL_DATA);
   else
     waiting = bpf_ringbuf_query(&vd_ring_tap, BPF_RB_AVAIL_DATA);
-  if (wake || (c && waiting > c->wake_bytes)) flags = BPF_RB_FORCE_WAKEUP;
+  /* Only the record that crosses the mark wakes: what waits stays until it is stored. */
+  if (wake || (c && waiting > c->wake_bytes && waiting - h->size <= c->wake_bytes))
+    flags = BPF_RB_FORCE_WAKEUP;
   bpf_ringbuf_submit(h, flags);
 }
 

@@ -68,13 +68,13 @@ struct flow_report {
 };
 
 static __always_inline void fill_flow(struct wire_flow* r, struct socket_owner* o,
-                                      struct flow_report* f) {
+                                      struct wire_flow_key* key, struct flow_report* f) {
   FILL_HEADER(r, FLOW);
   fill_owner(&r->process, o);
   r->user = o->user;
   r->local = f->local;
   r->remote = f->remote;
-  r->key = o->key;
+  r->key = *key;
   r->cookie = f->cookie;
   r->sent_bytes = o->sent_bytes;
   r->received_bytes = o->received_bytes;
@@ -84,15 +84,17 @@ static __always_inline void fill_flow(struct wire_flow* r, struct socket_owner* 
   r->retransmits = o->retransmits;
   r->smoothed_rtt_us = f->smoothed_rtt_us;
   r->error = f->error;
-  r->protocol = o->key.protocol;
+  r->protocol = key->protocol;
   r->stage = f->stage;
   r->inbound = !!(o->flags & SOCKET_INBOUND);
   r->pad = 0;
 }
 
-/* The first act of a flow: o->key says which. Looks it up, counts it, tells it when it is news, and
- * remembers in o what the rest of the flow belongs to. */
-static __always_inline void flow_act(struct socket_owner* o, struct flow_report* f) {
+/* The first act of a flow, of which key says what it is. Looks it up, counts it, tells it when it
+ * is news, and remembers in o what the rest of the flow belongs to. Of a socket that several CPUs
+ * use at once, key must be the caller's own: o is written last. */
+static __always_inline void flow_act(struct socket_owner* o, struct wire_flow_key* key,
+                                     struct flow_report* f) {
   struct lookup l = {.cache = WIRE_CACHE_FLOW};
   struct governed g;
   struct wire_flow* r;
@@ -100,7 +102,7 @@ static __always_inline void flow_act(struct socket_owner* o, struct flow_report*
   __u32 lane;
 
   governed_by(o->home_cgroup_id, &g);
-  look_up_flow(&g, &o->key, &l);
+  look_up_flow(&g, key, &l);
   class = classify(&g, &l);
   o->flags &= ~SOCKET_NEWS;
   if (class == ACT_NEWS || class == ACT_TAPPED) {
@@ -108,11 +110,11 @@ static __always_inline void flow_act(struct socket_owner* o, struct flow_report*
     r = lane_reserve(lane, sizeof(*r));
     if (!r) {
       lane_dropped(lane);
-      if (class == ACT_NEWS) claim(&g, &l, &o->key, &o->owner, false);
-    } else if (class == ACT_NEWS && !claim(&g, &l, &o->key, &o->owner, true)) {
+      if (class == ACT_NEWS) claim(&g, &l, key, &o->owner, false);
+    } else if (class == ACT_NEWS && !claim(&g, &l, key, &o->owner, true)) {
       bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
     } else {
-      fill_flow(r, o, f);
+      fill_flow(r, o, key, f);
       r->header.lane = lane;
       r->header.reason = class == ACT_TAPPED ? WIRE_REASON_TAP : WIRE_REASON_NEWS;
       fill_slot(&r->header, &g, &l);
@@ -121,6 +123,7 @@ static __always_inline void flow_act(struct socket_owner* o, struct flow_report*
       if (class == ACT_NEWS) o->flags |= SOCKET_NEWS;
     }
   }
+  o->key = *key;
   o->slot.workload = g.key.workload;
   o->slot.generation = g.key.generation;
   o->slot.cache = WIRE_CACHE_FLOW;
@@ -150,7 +153,7 @@ static __always_inline void flow_follow_up(struct socket_owner* o, struct flow_r
     lane_dropped(lane);
     return;
   }
-  fill_flow(r, o, f);
+  fill_flow(r, o, &o->key, f);
   r->header.lane = lane;
   r->header.reason = news ? WIRE_REASON_FOLLOW_UP : WIRE_REASON_TAP;
   r->header.slot = o->slot;

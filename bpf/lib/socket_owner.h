@@ -28,5 +28,7 @@ struct socket_owner {
   __u64 received_packets;
   __u32 retransmits;
   __u32 flags;
+  __u16 listening_port; /* of a bound UDP socket; 0: the kernel chose it */
+  __u16 pad[3];
   __u8 comm[WIRE_COMM_BYTES];
 };

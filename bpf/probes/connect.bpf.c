@@ -17,6 +17,11 @@ static __always_inline void connect_act(struct bpf_sock_addr* ctx, const __u8* a
   owner_from_process(o, p);
   o->user = p->wire.id;
   o->flags = 0;
+  o->sent_bytes = 0;
+  o->received_bytes = 0;
+  o->sent_packets = 0;
+  o->received_packets = 0;
+  o->retransmits = 0;
   o->start_ns = bpf_ktime_get_boot_ns();
   __builtin_memset(&o->key, 0, sizeof(o->key));
   o->key.subject = o->code;
@@ -29,7 +34,7 @@ static __always_inline void connect_act(struct bpf_sock_addr* ctx, const __u8* a
   o->remote.port = o->key.port;
   f.remote = o->remote;
   f.cookie = bpf_get_socket_cookie(ctx);
-  flow_act(o, &f);
+  flow_act(o, &o->key, &f);
 }
 
 /* connect(2) and TCP fast open, IPv4; in the context of the caller, before the kernel connects. */

@@ -126,8 +126,11 @@ int scan_sockets(struct bpf_iter__task_file* ctx) {
       o->key.port = sk->__sk_common.skc_num;
   } else if (sk->__sk_common.skc_state == TCP_ESTABLISHED && sk->sk_protocol == IPPROTO_TCP)
     o->flags = SOCKET_OPEN;
-  else if (sk->sk_protocol == IPPROTO_UDP)
+  else if (sk->sk_protocol == IPPROTO_UDP &&
+           (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)) {
     o->flags = SOCKET_LISTENER;
+    o->listening_port = sk->__sk_common.skc_num;
+  }
   return 0;
 }
 

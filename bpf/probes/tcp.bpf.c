@@ -55,7 +55,7 @@ static __always_inline void tcp_accepted(struct sock* sk, struct socket_owner* o
   o->key.verb = WIRE_VERB_ACCEPT;
   o->key.prefix = PREFIX_OBJECT;
   f.cookie = bpf_get_socket_cookie(sk);
-  flow_act(o, &f);
+  flow_act(o, &o->key, &f);
 }
 
 /* listen(2), also without bind: then the kernel picks the port after this, and it is 0 here. A port
@@ -82,7 +82,7 @@ static __always_inline void tcp_listening(struct sock* sk) {
   o->key.verb = WIRE_VERB_LISTEN;
   o->key.prefix = PREFIX_OBJECT;
   f.cookie = bpf_get_socket_cookie(sk);
-  flow_act(o, &f);
+  flow_act(o, &o->key, &f);
 }
 
 static __always_inline void tcp_closed(struct sock* sk, struct socket_owner* o) {

@@ -71,20 +71,29 @@ static __always_inline struct socket_owner* own(void* ctx, struct bpf_sock* sk) 
   return o;
 }
 
+static __always_inline void make_key(struct wire_flow_key* key, struct socket_owner* o,
+                                     const __u8* remote, __u16 port, __u8 verb) {
+  __builtin_memset(key, 0, sizeof(*key));
+  key->subject = o->code;
+  __builtin_memcpy(key->address, remote, sizeof(key->address));
+  key->port = port;
+  key->protocol = IPPROTO_UDP;
+  key->verb = verb;
+  key->prefix = PREFIX_OBJECT;
+}
+
+/* From here on the socket talks to another remote. */
 static __always_inline void start_flow(struct socket_owner* o, const __u8* remote, __u16 port,
-                                       __u8 verb) {
+                                       __u32 flags) {
   o->start_ns = bpf_ktime_get_boot_ns();
   o->sent_bytes = 0;
   o->received_bytes = 0;
   o->sent_packets = 0;
   o->received_packets = 0;
-  __builtin_memset(&o->key, 0, sizeof(o->key));
-  o->key.subject = o->code;
-  __builtin_memcpy(o->key.address, remote, sizeof(o->key.address));
-  o->key.port = port;
-  o->key.protocol = IPPROTO_UDP;
-  o->key.verb = verb;
-  o->key.prefix = PREFIX_OBJECT;
+  o->flags = (o->flags & SOCKET_LISTENER) | flags;
+  __builtin_memset(&o->remote, 0, sizeof(o->remote));
+  __builtin_memcpy(o->remote.address, remote, sizeof(o->remote.address));
+  o->remote.port = port;
 }
 
 /* Is this the flow that the socket was last seen with? */
@@ -95,19 +104,40 @@ static __always_inline bool same_remote(struct socket_owner* o, const __u8* addr
   return o->remote.port == port && a[0] == b[0] && a[1] == b[1];
 }
 
+/* A bound socket that sends to somebody who was heard by it before answers: that belongs to the
+ * inbound behaviour and is no act of its own. */
+static __always_inline bool is_answer(struct socket_owner* o, const __u8* address, __u16 port) {
+  struct lookup l = {.cache = WIRE_CACHE_FLOW};
+  struct wire_flow_key key;
+  struct governed g;
+
+  if (!(o->flags & SOCKET_LISTENER)) return false;
+  make_key(&key, o, address, o->listening_port, WIRE_VERB_ACCEPT);
+  governed_by(o->home_cgroup_id, &g);
+  look_up_flow(&g, &key, &l);
+  if (!l.verdict) return false;
+  start_flow(o, address, port, SOCKET_INBOUND);
+  o->key = key;
+  o->slot.workload = g.key.workload;
+  o->slot.generation = g.key.generation;
+  o->slot.cache = WIRE_CACHE_FLOW;
+  o->slot.slot = l.verdict->slot;
+  return true;
+}
+
 static __always_inline void send_act(struct bpf_sock_addr* ctx, const __u8* address) {
   struct flow_report f = {.stage = WIRE_FLOW_OPEN};
   struct socket_owner* o = own(ctx, ctx->sk);
   __u16 port = bpf_ntohs(ctx->user_port);
+  struct wire_flow_key key;
 
-  if (!o || same_remote(o, address, port)) return;
-  o->flags &= SOCKET_LISTENER;
-  start_flow(o, address, port, WIRE_VERB_CONNECT);
-  __builtin_memcpy(o->remote.address, address, sizeof(o->remote.address));
-  o->remote.port = port;
-  f.remote = o->remote;
+  if (!o || same_remote(o, address, port) || is_answer(o, address, port)) return;
+  make_key(&key, o, address, port, WIRE_VERB_CONNECT);
+  start_flow(o, address, port, 0);
+  __builtin_memcpy(f.remote.address, address, sizeof(f.remote.address));
+  f.remote.port = port;
   f.cookie = bpf_get_socket_cookie(ctx);
-  flow_act(o, &f);
+  flow_act(o, &key, &f);
 }
 
 /* A datagram to an address given with it, IPv4; in the context of the sender. */
@@ -136,16 +166,18 @@ int udp_send_v6(struct bpf_sock_addr* ctx) {
 static __always_inline void bind_act(struct bpf_sock_addr* ctx) {
   struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
   struct socket_owner* o;
+  struct wire_flow_key key;
   __u8 any[16] = {};
 
   if (ctx->protocol != IPPROTO_UDP) return;
   o = own(ctx, ctx->sk);
   if (!o) return;
-  start_flow(o, any, bpf_ntohs(ctx->user_port), WIRE_VERB_LISTEN);
-  o->flags = SOCKET_LISTENER | SOCKET_INBOUND;
-  f.local.port = o->key.port;
+  o->listening_port = bpf_ntohs(ctx->user_port);
+  make_key(&key, o, any, o->listening_port, WIRE_VERB_LISTEN);
+  start_flow(o, any, 0, SOCKET_LISTENER | SOCKET_INBOUND);
+  f.local.port = o->listening_port;
   f.cookie = bpf_get_socket_cookie(ctx);
-  flow_act(o, &f);
+  flow_act(o, &key, &f);
 }
 
 /* bind(2) of a UDP socket, IPv4: it may receive from now on. In the context of the caller, before
@@ -233,8 +265,8 @@ static __always_inline bool is_answer_new(struct __sk_buff* skb, struct datagram
   return true;
 }
 
-static __always_inline void tell_answer(struct __sk_buff* skb, struct datagram* d,
-                                        struct socket_owner* o) {
+static __noinline void tell_answer(struct __sk_buff* skb, struct datagram* d,
+                                   struct socket_owner* o) {
   struct dns_pending_key key = {.cookie = bpf_get_socket_cookie(skb)};
   struct dns_pending* pending;
   struct governed g;
@@ -305,23 +337,22 @@ int udp_egress(struct __sk_buff* skb) {
   return 1;
 }
 
-/* A datagram from a peer that the socket was not last talking to: an answer to an earlier send, or
- * an inbound flow. */
-static __always_inline void other_remote(struct __sk_buff* skb, struct datagram* d,
-                                         struct socket_owner* o) {
+/* A datagram from a peer that the socket was not last talking to: an inbound flow. A socket that
+ * was never bound gets only answers. */
+static __noinline void other_remote(struct __sk_buff* skb, struct datagram* d,
+                                    struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_ACCEPTED};
+  struct wire_flow_key key;
 
   if (!(o->flags & SOCKET_LISTENER)) return;
-  start_flow(o, d->source, d->destination_port, WIRE_VERB_ACCEPT);
-  o->flags |= SOCKET_INBOUND;
-  __builtin_memset(&o->remote, 0, sizeof(o->remote));
-  __builtin_memcpy(o->remote.address, d->source, 16);
-  o->remote.port = d->source_port;
-  f.remote = o->remote;
+  make_key(&key, o, d->source, o->listening_port, WIRE_VERB_ACCEPT);
+  start_flow(o, d->source, d->source_port, SOCKET_INBOUND);
+  __builtin_memcpy(f.remote.address, d->source, 16);
+  f.remote.port = d->source_port;
   __builtin_memcpy(f.local.address, d->destination, 16);
   f.local.port = d->destination_port;
   f.cookie = bpf_get_socket_cookie(skb);
-  flow_act(o, &f);
+  flow_act(o, &key, &f);
 }
 
 /* A UDP packet arrives; in softirq, so the owner is that of the socket. */
