@@ -44,23 +44,18 @@ static __always_inline bool path_prepend(struct path_buffer* b, struct dentry* d
   return true;
 }
 
-/* Walks from a file to the root of its mount tree: never the caller's own root, which it could have
- * moved. Returns the per-CPU buffer; a walk that is cut off says so. Not preemptible contexts only.
- */
-static __always_inline struct path_buffer* path_of_file(struct file* file) {
+/* Fills the per-CPU buffer from a dentry and its struct mount, given as numbers. Not static: so the
+ * verifier goes through it once, and not once for each way that leads here. */
+__noinline int path_walk(__u64 dentry_at, __u64 mount_at) {
   __u32 zero = 0;
   struct path_buffer* b = bpf_map_lookup_elem(&scratch_path, &zero);
-  struct dentry *dentry, *root;
-  struct mount* mnt;
+  struct dentry* dentry = (void*)dentry_at;
+  struct mount* mnt = (void*)mount_at;
+  struct dentry* root;
 
-  if (!b) {
-    count_error(WIRE_ERROR_SCRATCH);
-    return NULL;
-  }
+  if (!b) return 0;
   b->begin = WIRE_PATH_BYTES;
   b->cut = 1;
-  dentry = file->f_path.dentry;
-  mnt = mount_of(file->f_path.mnt);
   root = BPF_CORE_READ(mnt, mnt.mnt_root);
   for (int i = 0; i < PATH_COMPONENTS; i++) {
     struct dentry* parent;
@@ -88,5 +83,21 @@ static __always_inline struct path_buffer* path_of_file(struct file* file) {
   }
   b->root_inode = BPF_CORE_READ(dentry, d_inode, i_ino);
   b->root_device = BPF_CORE_READ(dentry, d_inode, i_sb, s_dev);
-  return b;
+  return 1;
+}
+
+/* Walks from a file to the root of its mount tree: never the caller's own root, which it could have
+ * moved. Returns the per-CPU buffer; a walk that is cut off says so. Not preemptible contexts only.
+ */
+static __always_inline struct path_buffer* path_of_file(struct file* file) {
+  __u32 zero = 0;
+  struct vfsmount* mnt = BPF_CORE_READ(file, f_path.mnt);
+  struct path_buffer* b;
+
+  if (path_walk((__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)mount_of(mnt))) {
+    b = bpf_map_lookup_elem(&scratch_path, &zero);
+    if (b) return b;
+  }
+  count_error(WIRE_ERROR_SCRATCH);
+  return NULL;
 }
