@@ -50,7 +50,9 @@ std::string Reason(std::string_view what, int error) {
   if (error == EPERM) {
     hint = "; run as root, and look for lockdown or a foreign program that is attached exclusively";
   }
-  return fmt::format("{}: {} ({}){}", what, strerror(error), LastComplaint(), hint);
+  char text[128];
+  libbpf_strerror(error, text, sizeof(text));
+  return fmt::format("{}: {} ({}){}", what, text, LastComplaint(), hint);
 }
 
 std::string BuildDigest(absl::Span<const EmbeddedObject> objects) {

@@ -4,9 +4,8 @@
 #include "bpf/lib/flavors.h"
 #include "bpf/wire/exec.h"
 
-/* The highest bit of the nanoseconds says that somebody asked for the time (multigrain timestamps,
- * 6.13): it is set by stat() and no part of the time. */
-#define CTIME_NSEC 0x7fffffffULL
+/* Since 6.13 the highest bit says that somebody has asked for the time: no part of it. */
+#define CTIME_NSEC_MASK 0x7fffffffU
 
 /* Reads a field of an inode that the verifier knows (READ is a plain load) or of one whose address
  * came from a calculation (READ is a probe read, ten times as dear). */
@@ -20,7 +19,7 @@
     if (bpf_core_field_exists(struct inode___ctime_parts, i_ctime_sec)) {                        \
       struct inode___ctime_parts* i = (void*)(from);                                             \
       (to)->change_time_ns =                                                                     \
-          READ(i, i_ctime_sec) * 1000000000ULL + (READ(i, i_ctime_nsec) & CTIME_NSEC);           \
+          READ(i, i_ctime_sec) * 1000000000ULL + (READ(i, i_ctime_nsec) & CTIME_NSEC_MASK);      \
     } else if (bpf_core_field_exists(struct inode___ctime_underscore, __i_ctime)) {              \
       struct inode___ctime_underscore* i = (void*)(from);                                        \
       (to)->change_time_ns =                                                                     \

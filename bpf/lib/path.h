@@ -45,24 +45,18 @@ static __always_inline bool path_prepend(struct path_buffer* b, struct dentry* d
   return true;
 }
 
-/* Walks from the buffer's file to the root of its mount tree: never the caller's own root, which it
- * could have moved. A walk that is cut off says so. Not preemptible contexts only. A global
- * function, so that the verifier looks at it once, and at what follows the call not once for each
- * way out of its loop; then it takes no pointer to a kernel object, which is why the buffer holds
- * the file. */
-__noinline int path_walk(void) {
+/* Fills the per-CPU buffer from a dentry and its struct mount, given as numbers. Not static: so the
+ * verifier goes through it once, and not once for each way that leads here. */
+__noinline int path_walk(__u64 dentry_at, __u64 mount_at) {
   __u32 zero = 0;
   struct path_buffer* b = bpf_map_lookup_elem(&scratch_path, &zero);
-  struct dentry *dentry, *root;
-  struct mount* mnt;
-  struct file* file;
+  struct dentry* dentry = (void*)dentry_at;
+  struct mount* mnt = (void*)mount_at;
+  struct dentry* root;
 
   if (!b) return 0;
-  file = (void*)b->file;
   b->begin = WIRE_PATH_BYTES;
   b->cut = 1;
-  dentry = BPF_CORE_READ(file, f_path.dentry);
-  mnt = mount_of(BPF_CORE_READ(file, f_path.mnt));
   root = BPF_CORE_READ(mnt, mnt.mnt_root);
   for (int i = 0; i < PATH_COMPONENTS; i++) {
     struct dentry* parent;
@@ -90,19 +84,21 @@ __noinline int path_walk(void) {
   }
   b->root_inode = BPF_CORE_READ(dentry, d_inode, i_ino);
   b->root_device = BPF_CORE_READ(dentry, d_inode, i_sb, s_dev);
-  return 0;
+  return 1;
 }
 
-/* The path of a file in the per-CPU buffer. */
+/* Walks from a file to the root of its mount tree: never the caller's own root, which it could have
+ * moved. Returns the per-CPU buffer; a walk that is cut off says so. Not preemptible contexts only.
+ */
 static __always_inline struct path_buffer* path_of_file(struct file* file) {
   __u32 zero = 0;
-  struct path_buffer* b = bpf_map_lookup_elem(&scratch_path, &zero);
+  struct vfsmount* mnt = BPF_CORE_READ(file, f_path.mnt);
+  struct path_buffer* b;
 
-  if (!b) {
-    count_error(WIRE_ERROR_SCRATCH);
-    return NULL;
+  if (path_walk((__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)mount_of(mnt))) {
+    b = bpf_map_lookup_elem(&scratch_path, &zero);
+    if (b) return b;
   }
-  b->file = (__u64)file;
-  path_walk();
-  return b;
+  count_error(WIRE_ERROR_SCRATCH);
+  return NULL;
 }

@@ -95,6 +95,14 @@ static __always_inline void read_script(struct linux_binprm* bprm, struct exec_a
   if (bytes > 1 && bytes <= (long)sizeof(act->script)) act->script_bytes = bytes - 1;
 }
 
+/* The keyed hash of the script's name in the per-CPU buffer. Not static: verified once. */
+__noinline __u64 hash_script(void) {
+  __u32 zero = 0;
+  struct exec_act* act = bpf_map_lookup_elem(&scratch_exec, &zero);
+
+  return act && act->script_bytes ? keyed_hash(act->script, act->script_bytes) : 0;
+}
+
 static __always_inline void fill_exec(struct wire_exec* r, struct process_context* p,
                                       struct exec_act* act) {
   FILL_HEADER(r, EXEC);
@@ -272,7 +280,7 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   act->key.verb = WIRE_VERB_EXEC;
   act->key.subject = act->parent_code;
   act->key.object = p->wire.code;
-  act->key.name = act->script_bytes ? keyed_hash(act->script, act->script_bytes) : 0;
+  act->key.name = hash_script();
   l.inner = bpf_map_lookup_elem(&vd_code_cache, &g.key);
   if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, &act->key);
   class = classify(&g, &l);

@@ -141,6 +141,22 @@ TEST_F(CodeTest, ARewrittenFileIsOtherCode) {
   EXPECT_EQ(after.process.code.size_bytes, before.process.code.size_bytes + 4);
 }
 
+TEST_F(CodeTest, LookingAtAFileDoesNotMakeItOtherCode) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const std::string program = lower() + "/actor";
+  // Since 6.13 the inode remembers that its change time was asked for.
+  std::error_code error;
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all, error);
+  const ExecEvent before = ExecOf(cgroup, program, "before").body;
+  struct stat info = {};
+  ASSERT_EQ(stat(program.c_str(), &info), 0);
+  const ExecEvent after = ExecOf(cgroup, program, "after").body;
+  EXPECT_EQ(after.process.code, before.process.code);
+  EXPECT_EQ(after.process.code.change_time_ns,
+            static_cast<uint64_t>(info.st_ctim.tv_sec) * 1'000'000'000u +
+                static_cast<uint64_t>(info.st_ctim.tv_nsec));
+}
+
 TEST_F(CodeTest, TheAgentGetsTheKeyOfAnOpenFileFromTheKernel) {
   ScopedCgroup cgroup = WatchedCgroup();
   Overlay overlay(lower());
