@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <fmt/format.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <set>
 
@@ -270,17 +273,16 @@ bool VerdictCache::DropUnused(uint64_t workload_number) {
   return true;
 }
 
-// The kernel counts on from here too; it could take the same number between the two calls, so the
-// agent takes one only for cgroups of which the kernel made no record: before anything is attached.
+// In one step, as the kernel's programs do: the same number is never given out twice.
 absl::StatusOr<uint64_t> VerdictCache::TakeNumber() {
-  uint64_t number = 0;
-  if (bpf_map_lookup_elem(maps_("vd_next_workload"), &kZero, &number) != 0) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void* mapped =
+      mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, maps_("vd_next_workload"), 0);
+  if (mapped == MAP_FAILED) {
     return MapError("map vd_next_workload");
   }
-  const uint64_t next = number + 1;
-  if (bpf_map_update_elem(maps_("vd_next_workload"), &kZero, &next, BPF_ANY) != 0) {
-    return MapError("map vd_next_workload");
-  }
+  const uint64_t number = std::atomic_ref(*static_cast<uint64_t*>(mapped)).fetch_add(1);
+  munmap(mapped, page);
   return number;
 }
 
