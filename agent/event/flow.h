@@ -44,6 +44,7 @@ struct FlowEvent {
   uint8_t protocol = 0;  // IPPROTO_TCP, IPPROTO_UDP, …
   Endpoint local;
   Endpoint remote;
+  bool ephemeral_port = false;  // Inbound: the kernel chose the port that is listened on.
   uint64_t socket_cookie = 0;
   ExecId user;    // The task last seen sending or receiving on the socket; unknown until then.
   int error = 0;  // Positive errno for kFailed.

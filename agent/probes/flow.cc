@@ -22,10 +22,7 @@ absl::Status DecodeFlow(std::string_view record, EventHeader header, std::vector
   flow.protocol = wire.protocol;
   flow.local = EndpointFromWire(wire.local);
   flow.remote = EndpointFromWire(wire.remote);
-  if (flow.stage == FlowStage::kListening || flow.stage == FlowStage::kAccepted) {
-    // A port that the kernel chose is another one each time; the behaviour has 0 for it.
-    flow.local.port = wire.key.port;
-  }
+  flow.ephemeral_port = wire.inbound && wire.key.port == 0;
   flow.socket_cookie = wire.cookie;
   flow.user = ExecIdFromWire(wire.user);
   flow.error = static_cast<int>(wire.error);

@@ -16,13 +16,14 @@
 
 #include "agent/base/status.h"
 #include "agent/probes/bpffs.h"
-#include "agent/probes/embedded_objects.h"
 #include "agent/probes/registry.h"
 
 namespace vedette {
 namespace {
 
 constexpr std::string_view kSharedMapPrefix = "vd_";
+// All probes in one object, and the scan.
+constexpr std::string_view kTogetherObject = "together";
 constexpr int kBuildDigestBytes = 8;
 
 // What libbpf last complained about on this thread; it has no other way to say why.
@@ -52,9 +53,9 @@ std::string Reason(std::string_view what, int error) {
   return fmt::format("{}: {} ({}){}", what, strerror(error), LastComplaint(), hint);
 }
 
-std::string BuildDigest() {
+std::string BuildDigest(absl::Span<const EmbeddedObject> objects) {
   std::string bytes;
-  for (const EmbeddedObject& object : EmbeddedBpfObjects()) {
+  for (const EmbeddedObject& object : objects) {
     bytes += object.elf;
   }
   unsigned char digest[EVP_MAX_MD_SIZE];
@@ -66,8 +67,8 @@ std::string BuildDigest() {
   return hex;
 }
 
-const EmbeddedObject* FindObject(std::string_view name) {
-  for (const EmbeddedObject& object : EmbeddedBpfObjects()) {
+const EmbeddedObject* FindObject(absl::Span<const EmbeddedObject> objects, std::string_view name) {
+  for (const EmbeddedObject& object : objects) {
     if (object.name == name) {
       return &object;
     }
@@ -84,6 +85,10 @@ bool IsCgroupProgram(const bpf_program* program) {
     default:
       return false;
   }
+}
+
+bool IsIterator(const bpf_program* program) {
+  return bpf_program__expected_attach_type(program) == BPF_TRACE_ITER;
 }
 
 uint64_t VerifiedInstructions(int program_fd) {
@@ -108,7 +113,7 @@ struct ProbeSet::LoadedObject {
 };
 
 ProbeSet::ProbeSet(const ProbeOptions& options)
-    : options_(options), build_dir_(options.pin_dir + "/" + BuildDigest()) {}
+    : options_(options), build_dir_(options.pin_dir + "/" + BuildDigest(options.objects)) {}
 
 ProbeSet::~ProbeSet() {
   if (remove_on_exit_) {
@@ -134,18 +139,26 @@ absl::StatusOr<std::unique_ptr<ProbeSet>> ProbeSet::Load(const ProbeOptions& opt
     return absl::NotFoundError(fmt::format("{}: cannot open the cgroup v2 hierarchy: {}",
                                            options.cgroup_root, strerror(errno)));
   }
+  if (absl::Status together = set->LoadObject(kTogetherObject); !together.ok()) {
+    spdlog::info("the probes are loaded one by one, since together they are refused: {}",
+                 Message(together));
+    VEDETTE_RETURN_IF_ERROR(set->LoadOneByOne());
+  }
+  return set;
+}
+
+absl::Status ProbeSet::LoadOneByOne() {
   for (const ProbeInfo& probe : AllProbes()) {
-    if (absl::Status status = set->LoadObject(probe.name); !status.ok()) {
+    if (absl::Status status = LoadObject(probe.name); !status.ok()) {
       LoadedObject failed;
       failed.name = std::string(probe.name);
       failed.status = {
           failed.name, false, fmt::format("{}; {}", Message(status), probe.without), {}, 0};
       spdlog::warn("probe {} is degraded: {}", failed.name, failed.status.reason);
-      set->objects_.push_back(std::move(failed));
+      objects_.push_back(std::move(failed));
     }
   }
-  VEDETTE_RETURN_IF_ERROR(set->LoadObject(kScanObject));
-  return set;
+  return LoadObject(kScanObject);
 }
 
 absl::Status ProbeSet::TakePinDir() {
@@ -217,7 +230,7 @@ absl::Status ProbeSet::ShareMaps(bpf_object* object) {
 }
 
 absl::Status ProbeSet::LoadObject(std::string_view name) {
-  const EmbeddedObject* embedded = FindObject(name);
+  const EmbeddedObject* embedded = FindObject(options_.objects, name);
   if (embedded == nullptr) {
     return absl::InternalError(fmt::format("no BPF object {} in this binary", name));
   }
@@ -261,35 +274,50 @@ absl::StatusOr<bpf_link*> ProbeSet::AttachProgram(bpf_program* program) {
   return link;
 }
 
-void ProbeSet::AttachObject(LoadedObject& object) {
+void ProbeSet::AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status) {
+  const std::string name = bpf_program__name(program);
+  const std::string pin = fmt::format("{}/links/{}", build_dir_, name);
+  status.verified_instructions += VerifiedInstructions(bpf_program__fd(program));
+  if (bpf_link* pinned = bpf_link__open(pin.c_str()); pinned != nullptr) {
+    object.links.emplace_back(pinned);
+    status.programs.push_back(name);
+    return;
+  }
+  absl::StatusOr<bpf_link*> link = AttachProgram(program);
+  if (!link.ok()) {
+    status.ok = false;
+    status.reason = std::string(Message(link.status()));
+    spdlog::warn("probe {} is degraded: {}", status.name, status.reason);
+    return;
+  }
+  object.links.emplace_back(*link);
+  status.programs.push_back(name);
+}
+
+// The name of a program begins with that of its probe, whichever object it is in.
+void ProbeSet::AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status) {
+  const std::string prefix = std::string(probe) + "_";
   bpf_program* program;
   bpf_object__for_each_program(program, object.object.get()) {
-    const std::string name = bpf_program__name(program);
-    const std::string pin = fmt::format("{}/links/{}", build_dir_, name);
-    object.status.verified_instructions += VerifiedInstructions(bpf_program__fd(program));
-    if (bpf_link* pinned = bpf_link__open(pin.c_str()); pinned != nullptr) {
-      object.links.emplace_back(pinned);
-      object.status.programs.push_back(name);
-      continue;
+    if (!IsIterator(program) &&
+        std::string_view(bpf_program__name(program)).substr(0, prefix.size()) == prefix) {
+      AttachTo(program, object, status);
     }
-    absl::StatusOr<bpf_link*> link = AttachProgram(program);
-    if (!link.ok()) {
-      object.status.ok = false;
-      object.status.reason = std::string(Message(link.status()));
-      spdlog::warn("probe {} is degraded: {}", object.name, object.status.reason);
-      continue;
-    }
-    object.links.emplace_back(*link);
-    object.status.programs.push_back(name);
   }
 }
 
 void ProbeSet::Attach() {
   for (LoadedObject& object : objects_) {
-    if (object.object && object.name != kScanObject) {
-      AttachObject(object);
-    }
-    if (object.name != kScanObject) {
+    if (object.name == kTogetherObject) {
+      for (const ProbeInfo& probe : AllProbes()) {
+        ProbeStatus status = {std::string(probe.name), true, "", {}, 0};
+        AttachProbe(probe.name, object, status);
+        statuses_.push_back(std::move(status));
+      }
+    } else if (object.name != kScanObject) {
+      if (object.object) {
+        AttachProbe(object.name, object, object.status);
+      }
       statuses_.push_back(object.status);
     }
   }

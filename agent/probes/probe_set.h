@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/base/unique_fd.h"
+#include "agent/probes/embedded_objects.h"
 
 struct bpf_link;
 struct bpf_map;
@@ -25,6 +26,7 @@ struct ProbeOptions {
   std::string cgroup_root;  // Where the v2 hierarchy is mounted.
   uint32_t ring_bytes = 1 << 20;
   uint32_t max_processes = 65536;
+  absl::Span<const EmbeddedObject> objects = EmbeddedBpfObjects();
 };
 
 // What became of one probe on this node.
@@ -84,7 +86,9 @@ class ProbeSet {
   absl::Status PrepareMap(bpf_map* map);
   absl::Status ShareMaps(bpf_object* object);
   absl::StatusOr<bpf_link*> AttachProgram(bpf_program* program);
-  void AttachObject(LoadedObject& object);
+  absl::Status LoadOneByOne();
+  void AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status);
+  void AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status);
 
   ProbeOptions options_;
   std::string build_dir_;

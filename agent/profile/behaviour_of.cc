@@ -88,6 +88,9 @@ std::string PortText(uint16_t port, uint8_t protocol) {
   }
 }
 
+// A port that the kernel chose is another one each time: the behaviour has 0 for it.
+uint16_t LearnedPort(const FlowEvent& flow) { return flow.ephemeral_port ? 0 : flow.local.port; }
+
 std::string PeerName(const EnrichedEvent& event, const FlowEvent& flow) {
   return event.peer ? event.peer->StableName() : "net:" + flow.remote.address.ToString();
 }
@@ -180,12 +183,12 @@ std::optional<Behaviour> Of(const EnrichedEvent& event, const FlowEvent& flow) {
     }
     case FlowStage::kAccepted: {
       Behaviour b = ByProcess(Channel::kAccept, event);
-      b.object = PeerName(event, flow) + " -> " + PortText(flow.local.port, flow.protocol);
+      b.object = PeerName(event, flow) + " -> " + PortText(LearnedPort(flow), flow.protocol);
       return b;
     }
     case FlowStage::kListening: {
       Behaviour b = ByProcess(Channel::kListen, event);
-      b.object = PortText(flow.local.port, flow.protocol);
+      b.object = PortText(LearnedPort(flow), flow.protocol);
       return b;
     }
     case FlowStage::kEstablished:

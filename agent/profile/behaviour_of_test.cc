@@ -117,5 +117,22 @@ TEST(ChannelNameTest, NamesAreReadBack) {
   EXPECT_FALSE(ChannelFromName("Exec"));
 }
 
+TEST(BehaviourOfTest, APortThatTheKernelChoseIsNotPartOfTheBehaviour) {
+  EnrichedEvent event;
+  event.workload.name = "host/x";
+  event.event.header.reason = Reason::kNews;
+  FlowEvent flow;
+  flow.stage = FlowStage::kListening;
+  flow.direction = FlowDirection::kInbound;
+  flow.protocol = 6;
+  flow.local.port = 41234;
+  flow.ephemeral_port = true;
+  event.event.body = flow;
+  EXPECT_EQ(BehaviourOf(event)->object, "0/tcp");
+  flow.ephemeral_port = false;
+  event.event.body = flow;
+  EXPECT_EQ(BehaviourOf(event)->object, "41234/tcp");
+}
+
 }  // namespace
 }  // namespace vedette

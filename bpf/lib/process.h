@@ -90,6 +90,7 @@ static __noinline struct process_context* process_rebuild(struct task_struct* ta
   __u32 parent_tgid = BPF_CORE_READ(task, real_parent, tgid);
   struct process_context* p = bpf_map_lookup_elem(&vd_blank_process, &zero);
   struct process_context* parent;
+  struct wire_instance* instance;
   struct file* exe;
 
   if (!p || bpf_map_update_elem(&vd_processes, &tgid, p, BPF_NOEXIST)) {
@@ -111,6 +112,8 @@ static __noinline struct process_context* process_rebuild(struct task_struct* ta
   p->wire.id.tgid = tgid;
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
   p->wire.home_cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+  instance = bpf_map_lookup_elem(&vd_instances, &p->wire.home_cgroup_id);
+  if (instance) p->wire.workload = instance->workload;
   bpf_probe_read_kernel(p->wire.comm, sizeof(p->wire.comm), task->comm);
   read_credentials(task, &p->wire.credentials);
   process_refresh(p, task);

@@ -22,8 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DESTINATIONS 16 /* loopback addresses, so that closed connections do not use up the ports \
-                         */
+#define DESTINATIONS                                                           \
+  16 /* loopback addresses, so that closed connections do not use up the ports \
+      */
 #define CLIENTS 2
 #define CONNECTIONS 8             /* of one client */
 #define REQUESTS_ON_CONNECTION 64 /* then it is closed and made anew */

@@ -47,7 +47,7 @@ absl::Status Measure(const Options& options, Report& report) {
   report.kernel = name.release;
   report.processors = static_cast<int>(std::thread::hardware_concurrency());
   report.load_before = LoadNow();
-  report.other_agents = CountAgentPrograms();
+  report.other_agents = CountAgents();
   const std::pair<const char*, decltype(&MeasureOverhead)> parts[] = {
       {"overhead", MeasureOverhead}, {"programs", MeasurePrograms}, {"agent", MeasureAgent}};
   for (const auto& [part, measure] : parts) {

@@ -21,7 +21,7 @@ absl::StatusOr<std::string> BuildDir(const std::string& pin_dir) {
   return absl::NotFoundError(pin_dir + ": the agent has pinned nothing here");
 }
 
-int CountAgentPrograms() {
+int CountAgents() {
   int count = 0;
   for (uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
     const UniqueFd program(bpf_prog_get_fd_by_id(id));

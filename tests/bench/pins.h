@@ -13,8 +13,8 @@ namespace vedette::bench {
 // The directory in which the running agent pins its maps and links.
 absl::StatusOr<std::string> BuildDir(const std::string& pin_dir);
 
-// Programs of agents that are loaded now, whoever started them.
-int CountAgentPrograms();
+// Agents whose programs are loaded now, whoever started them.
+int CountAgents();
 
 struct ProgramRuns {
   uint64_t ns = 0;

@@ -37,6 +37,7 @@ void KernelTest::SetUp() {
   options_.cgroup_root = CgroupV2Mount().value();
   options_.ring_bytes = kRingBytes;
   options_.max_processes = 16384;
+  Change(options_);
   absl::StatusOr<std::unique_ptr<ProbeSet>> probes = ProbeSet::Load(options_);
   ASSERT_TRUE(probes.ok()) << probes.status();
   probes_ = *std::move(probes);
@@ -69,11 +70,12 @@ void KernelTest::TearDown() {
 // The test's own processes are in the root, or in a cgroup that stands for it: who leaves it is
 // being placed.
 void KernelTest::BindRoot() {
-  root_id_ = InodeOf(options_.cgroup_root);
+  const std::string mount = CgroupV2Mount().value();
+  root_id_ = InodeOf(mount);
   const std::string own = ReadFile("/proc/self/cgroup");
   const size_t at = own.find("0::");
   const std::string path = own.substr(at + 3, own.find('\n', at) - at - 3);
-  for (uint64_t id : {root_id_, InodeOf(options_.cgroup_root + path)}) {
+  for (uint64_t id : {root_id_, InodeOf(mount + path)}) {
     absl::StatusOr<uint64_t> number = cache_->BindCgroup({id, 0, false, false, /*unplaced=*/true});
     ASSERT_TRUE(number.ok()) << number.status();
   }
@@ -111,7 +113,7 @@ ScopedCgroup KernelTest::WatchedCgroup(std::string_view suffix) {
 std::unique_ptr<RuncContainer> KernelTest::WatchedContainer(const RuncOptions& options) {
   absl::StatusOr<std::unique_ptr<RuncContainer>> container = RuncContainer::Start(options);
   EXPECT_TRUE(container.ok()) << container.status();
-  Tap(WorkloadOf(InodeOf(options_.cgroup_root + (*container)->cgroup_path())));
+  Tap(WorkloadOf(InodeOf(CgroupV2Mount().value() + (*container)->cgroup_path())));
   return *std::move(container);
 }
 

@@ -37,7 +37,10 @@ class KernelTest : public ::testing::Test {
  protected:
   void SetUp() override;
   void TearDown() override;
+  // Called before the probes are loaded.
+  virtual void Change(ProbeOptions&) {}
 
+  // Attaches, and expects every probe to be well.
   void Attach();
 
   // A cgroup or container made while the probes are attached, and a tap on it: all that is done in

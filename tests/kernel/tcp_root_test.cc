@@ -104,7 +104,7 @@ TEST_F(TcpTest, AListenerIsToldWithThePortThatItAskedFor) {
   // Once with a port that the kernel picks, to have one that is free.
   const long port = NumberIn(cgroup.Run({Actor(), "bind"})->out, "port");
   auto picked = AwaitFlow(FlowStage::kListening, cgroup.id(),
-                          [](const FlowEvent& f) { return f.local.port == 0; });
+                          [](const FlowEvent& f) { return f.ephemeral_port; });
   ASSERT_TRUE(picked) << "a port that the kernel picked is no part of the behaviour";
   EXPECT_EQ(picked->header.reason, Reason::kNews);
   ASSERT_EQ(cgroup.Run({Actor(), "bind:" + std::to_string(port)})->exit_code, 0);

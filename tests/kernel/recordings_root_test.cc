@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the recordings of tests/recordings; see recordings_test.cc. Without VEDETTE_RECORD it only
+// checks that they still can be made: that each act gives the kinds of records that a recording is
+// there for.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+#include "bpf/wire/cgroup.h"
+#include "bpf/wire/dns.h"
+#include "bpf/wire/exec.h"
+#include "bpf/wire/kinds.h"
+#include "tests/kernel/probe_fixture.h"
+#include "tests/recordings/recording.h"
+#include "tests/support/scoped_netns.h"
+
+namespace vedette::testing {
+namespace {
+
+wire_header HeaderOf(const std::string& record) {
+  wire_header header = {};
+  memcpy(&header, record.data(), std::min(sizeof(header), record.size()));
+  return header;
+}
+
+// What is above the test says where it was recorded, and nothing else.
+void CutAncestors(std::string& record) {
+  auto* process = reinterpret_cast<wire_process*>(record.data() + sizeof(wire_header));
+  wire_ancestor kept[WIRE_ANCESTORS] = {};
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < process->ancestor_count; ++i) {
+    kept[count] = process->ancestors[(process->ancestor_head + i) % WIRE_ANCESTORS];
+    if (kept[count++].id.tgid == static_cast<uint32_t>(getpid())) {
+      break;
+    }
+  }
+  process->ancestor_count = count;
+  process->ancestor_head = 0;
+  memcpy(process->ancestors, kept, sizeof(kept));
+}
+
+// A record's room for a string holds, after the string, what stood in the ring before.
+void ClearRest(__u8* area, size_t used, size_t size) {
+  memset(area + std::min(used, size), 0, size - std::min(used, size));
+}
+
+void Clean(std::string& record) {
+  switch (HeaderOf(record).kind) {
+    case WIRE_KIND_EXEC: {
+      CutAncestors(record);
+      auto* exec = reinterpret_cast<wire_exec_small*>(record.data());
+      if (exec->exec.flags & WIRE_EXEC_LARGE) {
+        auto* large = reinterpret_cast<wire_exec_large*>(record.data());
+        ClearRest(large->path, large->exec.path_bytes, sizeof(large->path));
+        ClearRest(large->argv, large->exec.argv_bytes, sizeof(large->argv));
+      } else {
+        ClearRest(exec->path, exec->exec.path_bytes, sizeof(exec->path));
+        ClearRest(exec->argv, exec->exec.argv_bytes, sizeof(exec->argv));
+      }
+      break;
+    }
+    case WIRE_KIND_DNS: {
+      CutAncestors(record);
+      auto* dns = reinterpret_cast<wire_dns*>(record.data());
+      ClearRest(dns->answer, dns->answer_bytes, sizeof(dns->answer));
+      break;
+    }
+    case WIRE_KIND_CGROUP: {
+      auto* cgroup = reinterpret_cast<wire_cgroup*>(record.data());
+      ClearRest(cgroup->path, cgroup->path_bytes, sizeof(cgroup->path));
+      break;
+    }
+    case WIRE_KIND_OVERFLOW:
+      break;
+    default:
+      CutAncestors(record);
+  }
+}
+
+class RecordTest : public KernelTest {
+ protected:
+  void SetUp() override {
+    KernelTest::SetUp();
+    if (IsSkipped()) {
+      return;
+    }
+    // A copy with a path that means nothing.
+    std::filesystem::copy_file(Actor(), dir_ / "service");
+    std::filesystem::copy_file(Actor(), dir_ / "intruder");
+    Attach();
+  }
+
+  std::string Service() const { return dir_ / "service"; }
+  std::string Intruder() const { return dir_ / "intruder"; }
+
+  // Keeps what the workloads did, in the order of time, and writes it where that is asked for.
+  void Keep(const std::string& name, const std::set<uint64_t>& workloads,
+            const std::set<uint16_t>& expected) {
+    ReadRings();
+    Recording recording{BootTime(), {}};
+    std::set<uint16_t> kinds;
+    for (std::string record : records()) {
+      const wire_header header = HeaderOf(record);
+      if (workloads.count(header.slot.workload) == 0) {
+        continue;
+      }
+      kinds.insert(header.kind);
+      Clean(record);
+      recording.records.push_back(std::move(record));
+    }
+    std::stable_sort(recording.records.begin(), recording.records.end(),
+                     [](const std::string& a, const std::string& b) {
+                       return HeaderOf(a).boot_ns < HeaderOf(b).boot_ns;
+                     });
+    EXPECT_EQ(kinds, expected);
+    if (getenv("VEDETTE_RECORD") != nullptr) {
+      const std::string folder = "tests/recordings/" + name;
+      std::filesystem::create_directories(folder);
+      absl::Status written = WriteRecording(folder + "/ring.bin", recording);
+      EXPECT_TRUE(written.ok()) << written;
+    }
+  }
+
+  bool AwaitExitOf(const ScopedCgroup& cgroup, size_t count) {
+    return WaitFor([&] {
+      ReadRings();
+      return Count<ExitEvent>([&](const ExitEvent& exit) {
+               return exit.process.home_cgroup_id == cgroup.id();
+             }) >= count;
+    });
+  }
+
+ private:
+  TempDir dir_{"vedette-recording"};
+};
+
+TEST_F(RecordTest, ExecAndExit) {
+  ScopedCgroup cgroup = WatchedCgroup(".service");
+  ASSERT_EQ(cgroup.Run({Service(), "exec:2", "thread-exec"})->exit_code, 0);
+  ASSERT_EQ(cgroup.Run({Service(), "exec:1:" + Intruder(), "setuid", "exit:7"})->exit_code, 7);
+  ASSERT_TRUE(AwaitExitOf(cgroup, 6));
+  Keep("exec_exit", {WorkloadOf(cgroup.id())},
+       {WIRE_KIND_CGROUP, WIRE_KIND_EXEC, WIRE_KIND_FORK, WIRE_KIND_EXIT, WIRE_KIND_CREDENTIAL});
+}
+
+TEST_F(RecordTest, TcpFlow) {
+  ScopedCgroup cgroup = WatchedCgroup(".service");
+  ASSERT_EQ(cgroup.Run({Service(), "flow:1000", "connect:1", "connect6:1"})->exit_code, 0);
+  ASSERT_TRUE(AwaitExitOf(cgroup, 1));
+  Keep("tcp_flow", {WorkloadOf(cgroup.id())},
+       {WIRE_KIND_CGROUP, WIRE_KIND_EXEC, WIRE_KIND_FORK, WIRE_KIND_EXIT, WIRE_KIND_FLOW});
+}
+
+TEST_F(RecordTest, UdpAndDns) {
+  ScopedCgroup cgroup = WatchedCgroup(".service");
+  absl::StatusOr<ScopedNetns> netns = ScopedNetns::Create();
+  ASSERT_TRUE(netns.ok()) << netns.status();
+  absl::StatusOr<Child> child =
+      Child::Spawn({{Service(), "udp-pair:100:200", "dns:spoof"}, {}, cgroup.fd(), netns->fd()});
+  ASSERT_TRUE(child.ok()) << child.status();
+  ASSERT_EQ(child->Wait()->exit_code, 0);
+  ASSERT_TRUE(AwaitExitOf(cgroup, 1));
+  Keep("udp_dns", {WorkloadOf(cgroup.id())},
+       {WIRE_KIND_CGROUP, WIRE_KIND_EXEC, WIRE_KIND_FORK, WIRE_KIND_EXIT, WIRE_KIND_FLOW,
+        WIRE_KIND_DNS});
+}
+
+TEST_F(RecordTest, Cgroup) {
+  uint64_t from_number, to_number;
+  std::string path;
+  {
+    ScopedCgroup from = WatchedCgroup(".service");
+    ScopedCgroup to = WatchedCgroup(".scope");
+    path = to.path();
+    from_number = WorkloadOf(from.id());
+    to_number = WorkloadOf(to.id());
+    absl::StatusOr<Child> child = from.Spawn({Service(), "wait", "exec:1"});
+    ASSERT_TRUE(child.ok() && child->ReadLine().ok());
+    ASSERT_TRUE(to.Move(child->pid()).ok());
+    child->CloseInput();
+    ASSERT_EQ(child->Wait()->exit_code, 0);
+    ASSERT_TRUE(AwaitExitOf(from, 2));
+  }
+  ASSERT_TRUE(Await<CgroupEvent>([&](const CgroupEvent& e) {
+    return e.change == CgroupEvent::Change::kRemoved && e.path == path;
+  }));
+  Keep("cgroup", {from_number, to_number},
+       {WIRE_KIND_CGROUP, WIRE_KIND_EXEC, WIRE_KIND_FORK, WIRE_KIND_EXIT, WIRE_KIND_MOVE});
+}
+
+}  // namespace
+}  // namespace vedette::testing

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "agent/probes/file_key.h"
+#include "bpf/lib/socket_owner.h"
+#include "tests/kernel/probe_fixture.h"
+
+namespace vedette::testing {
+namespace {
+
+constexpr uint64_t kTwoMinutesNs = 120'000'000'000;
+
+// What was there before the agent. Tests attach when their process already runs.
+class ScanTest : public KernelTest {
+ protected:
+  ScopedCgroup CgroupFromBefore() {
+    absl::StatusOr<ScopedCgroup> cgroup = ScopedCgroup::Create();
+    EXPECT_TRUE(cgroup.ok()) << cgroup.status();
+    Watch(*cgroup);
+    return *std::move(cgroup);
+  }
+
+  std::optional<ProcessSeenEvent> Scan(pid_t pid) {
+    for (const Event& event : RunIterator("scan_processes")) {
+      const auto* seen = std::get_if<ProcessSeenEvent>(&event.body);
+      if (seen != nullptr && seen->process.tgid == static_cast<uint32_t>(pid)) {
+        return *seen;
+      }
+    }
+    return std::nullopt;
+  }
+
+  // Makes the sockets of a process look as if they were opened long ago.
+  size_t AgeSockets(pid_t pid) {
+    size_t aged = 0;
+    const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    const int map = probes().MapFd("vd_sockets");
+    for (int number = 3; number < 16; ++number) {
+      const UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), number, 0)));
+      const int key = copy.get();
+      socket_owner owner;
+      if (key >= 0 && bpf_map_lookup_elem(map, &key, &owner) == 0) {
+        owner.start_ns -= kTwoMinutesNs;
+        EXPECT_EQ(bpf_map_update_elem(map, &key, &owner, BPF_EXIST), 0);
+        ++aged;
+      }
+    }
+    return aged;
+  }
+
+  static UniqueFd ConnectTo(long port) {
+    UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in to = {};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<uint16_t>(port));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+    return fd;
+  }
+};
+
+TEST_F(ScanTest, AProcessFromBeforeIsSeenWithItsContext) {
+  ScopedCgroup cgroup = CgroupFromBefore();
+  const uint64_t before = BootNow();
+  absl::StatusOr<Child> child = cgroup.Spawn({Actor(), "wait", "exit:3"});
+  ASSERT_TRUE(child.ok() && child->ReadLine().ok());
+  Attach();
+  auto seen = Scan(child->pid());
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->path, std::filesystem::canonical(Actor()).string());
+  EXPECT_FALSE(seen->path_truncated);
+  EXPECT_EQ(seen->origin, CodeOrigin::kHost);
+  const ProcessContext& process = seen->process;
+  EXPECT_EQ(process.comm, "vedette_actor");
+  EXPECT_EQ(process.cgroup_id, cgroup.id());
+  EXPECT_EQ(process.home_cgroup_id, cgroup.id());
+  EXPECT_EQ(process.workload_number, WorkloadOf(cgroup.id()));
+  EXPECT_EQ(process.parent_tgid, static_cast<uint32_t>(getpid()));
+  EXPECT_GT(process.id.start_ns, before - 1'000'000'000);
+  EXPECT_LT(process.id.start_ns, BootNow());
+  EXPECT_EQ(process.namespaces.mnt, NamespaceId(getpid(), "mnt"));
+  const UniqueFd file(open(Actor().c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(process.code, ReadFileKey(probes(), file.get()).value_or(CodeKey()));
+  // A second look gives the same process the same name, and so does its end.
+  EXPECT_EQ(Scan(child->pid())->process.id, process.id);
+  child->CloseInput();
+  auto exit = AwaitExit(process.id);
+  ASSERT_TRUE(exit);
+  EXPECT_EQ(exit->body.status, 3u << 8);
+}
+
+TEST_F(ScanTest, ItsParentIsKnownWhenItStillLives) {
+  ScopedCgroup cgroup = CgroupFromBefore();
+  absl::StatusOr<Child> child = cgroup.Spawn({Actor(), "wait"});
+  ASSERT_TRUE(child.ok() && child->ReadLine().ok());
+  Attach();
+  auto self = Scan(getpid());
+  auto seen = Scan(child->pid());
+  ASSERT_TRUE(self && seen);
+  EXPECT_EQ(seen->process.parent, self->process.id);
+  ASSERT_FALSE(seen->process.ancestors.empty());
+  EXPECT_EQ(seen->process.ancestors[0].id, self->process.id);
+  EXPECT_EQ(seen->process.ancestors[0].code, self->process.code);
+}
+
+TEST_F(ScanTest, AProcessInAContainerHasThePathFromItsRoot) {
+  absl::StatusOr<std::unique_ptr<RuncContainer>> container = RuncContainer::Start();
+  ASSERT_TRUE(container.ok()) << container.status();
+  Attach();
+  auto seen = Scan((*container)->pid());
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->path, "/bin/vedette_actor");
+  EXPECT_EQ(seen->process.tgid_in_namespace, 1u);
+  EXPECT_EQ(seen->process.namespaces.pid, NamespaceId((*container)->pid(), "pid"));
+}
+
+TEST_F(ScanTest, AListenerFromBeforeOwnsWhatItAccepts) {
+  ScopedCgroup cgroup = CgroupFromBefore();
+  absl::StatusOr<Child> server = cgroup.Spawn({Actor(), "serve:1"});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const long port = NumberIn(server->ReadLine().value_or(""), "port");
+  Attach();
+  RunIterator("scan_sockets");
+  ASSERT_EQ(Child::Run({Actor(), "connect:" + std::to_string(port)})->exit_code, 0);
+  auto accept = AwaitFlow(FlowStage::kAccepted, cgroup.id(),
+                          [&](const FlowEvent& f) { return f.local.port == port; });
+  ASSERT_TRUE(accept);
+  EXPECT_EQ(accept->body.process.tgid, static_cast<uint32_t>(server->pid()));
+  EXPECT_EQ(accept->body.process.workload_number, WorkloadOf(cgroup.id()));
+}
+
+TEST_F(ScanTest, AConnectionFromBeforeHasItsTotalsAtItsEnd) {
+  ScopedCgroup cgroup = CgroupFromBefore();
+  absl::StatusOr<Child> server = cgroup.Spawn({Actor(), "serve:1"});
+  ASSERT_TRUE(server.ok()) << server.status();
+  UniqueFd client = ConnectTo(NumberIn(server->ReadLine().value_or(""), "port"));
+  ASSERT_EQ(write(client.get(), "seven b", 7), 7);
+  // The accepted socket has a descriptor once the server reads from it.
+  ASSERT_TRUE(WaitFor([&] {
+    size_t sockets = 0;
+    for (int number = 3; number < 16; ++number) {
+      std::error_code error;
+      sockets +=
+          std::filesystem::read_symlink(
+              "/proc/" + std::to_string(server->pid()) + "/fd/" + std::to_string(number), error)
+              .string()
+              .rfind("socket:", 0) == 0;
+    }
+    return sockets == 2;
+  }));
+  Attach();
+  RunIterator("scan_sockets");
+  client.Reset();
+  auto closed = AwaitFlow(FlowStage::kClosed, cgroup.id(), [](const FlowEvent&) { return true; });
+  ASSERT_TRUE(closed);
+  EXPECT_EQ(closed->body.received_bytes, 7u);
+  EXPECT_EQ(closed->body.process.tgid, static_cast<uint32_t>(server->pid()));
+}
+
+TEST_F(ScanTest, ALongFlowIsToldWhileItLasts) {
+  Attach();
+  ScopedCgroup cgroup = WatchedCgroup();
+  absl::StatusOr<Child> server = cgroup.Spawn({Actor(), "serve:1"});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const long port = NumberIn(server->ReadLine().value_or(""), "port");
+  UniqueFd client = ConnectTo(port);
+  auto accept = AwaitFlow(FlowStage::kAccepted, cgroup.id(), [](const FlowEvent&) { return true; });
+  ASSERT_TRUE(accept);
+  auto is_update = [&](const FlowEvent& f) { return f.stage == FlowStage::kUpdate; };
+  const std::string bytes(1234, 'x');
+  ASSERT_EQ(write(client.get(), bytes.data(), bytes.size()), 1234);
+  RunIterator("scan_long_flows", probes().MapFd("vd_sockets"));
+  ReadRings();
+  EXPECT_EQ(Count<FlowEvent>(is_update), 0u) << "it is not long yet";
+
+  ASSERT_TRUE(WaitFor([&] { return AgeSockets(server->pid()) == 2; }));
+  RunIterator("scan_long_flows", probes().MapFd("vd_sockets"));
+  auto update = Await<FlowEvent>(is_update);
+  ASSERT_TRUE(update);
+  EXPECT_EQ(update->body.received_bytes, 1234u);
+  EXPECT_EQ(update->body.local.port, port);
+  EXPECT_EQ(update->body.remote, accept->body.remote);
+  EXPECT_EQ(update->body.socket_cookie, accept->body.socket_cookie);
+  EXPECT_EQ(update->body.process.id, accept->body.process.id);
+  EXPECT_GT(update->body.duration, absl::Minutes(2));
+  ASSERT_EQ(write(client.get(), bytes.data(), 66), 66);
+  client.Reset();
+  auto closed = AwaitFlow(FlowStage::kClosed, cgroup.id(), [](const FlowEvent&) { return true; });
+  ASSERT_TRUE(closed);
+  EXPECT_EQ(closed->body.received_bytes, 1300u);
+  cache().ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+    if (slot == accept->header.slot) {
+      EXPECT_EQ(count.received_bytes, 1300u) << "what was told before is not counted twice";
+    }
+  });
+}
+
+}  // namespace
+}  // namespace vedette::testing

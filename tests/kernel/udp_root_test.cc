@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <netinet/in.h>
+
+#include "tests/kernel/probe_fixture.h"
+#include "tests/support/scoped_netns.h"
+
+namespace vedette::testing {
+namespace {
+
+class UdpTest : public KernelTest {
+ protected:
+  void SetUp() override {
+    KernelTest::SetUp();
+    if (!IsSkipped()) {
+      Attach();
+    }
+  }
+
+  // In a network of its own, where port 53 is free.
+  static ChildResult RunAlone(const ScopedCgroup& cgroup, std::vector<std::string> argv) {
+    absl::StatusOr<ScopedNetns> netns = ScopedNetns::Create();
+    EXPECT_TRUE(netns.ok()) << netns.status();
+    absl::StatusOr<Child> child = Child::Spawn({std::move(argv), {}, cgroup.fd(), netns->fd()});
+    EXPECT_TRUE(child.ok()) << child.status();
+    return child->Wait().value_or(ChildResult());
+  }
+
+  // A DNS answer is an event with the address that the answer holds.
+  static bool IsAnswer(const DnsEvent& dns) { return dns.is_response; }
+};
+
+TEST_F(UdpTest, BothEndsCountBytesAndPacketsExactly) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  absl::StatusOr<ChildResult> result = cgroup.Run({Actor(), "udp-pair:1000:2345"});
+  ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->err;
+  const long client = NumberIn(result->out, "client");
+  const long server = NumberIn(result->out, "server");
+  auto listening = AwaitFlow(FlowStage::kListening, cgroup.id(),
+                             [](const FlowEvent& f) { return f.protocol == IPPROTO_UDP; });
+  ASSERT_TRUE(listening);
+  auto open = AwaitFlow(FlowStage::kOpen, cgroup.id(),
+                        [&](const FlowEvent& f) { return f.remote.port == server; });
+  ASSERT_TRUE(open);
+  EXPECT_EQ(open->body.direction, FlowDirection::kOutbound);
+  EXPECT_EQ(open->body.remote.address, Ip("127.0.0.1"));
+  auto accepted = AwaitFlow(FlowStage::kAccepted, cgroup.id(),
+                            [&](const FlowEvent& f) { return f.remote.port == client; });
+  ASSERT_TRUE(accepted);
+  EXPECT_EQ(accepted->body.direction, FlowDirection::kInbound);
+  EXPECT_EQ(accepted->body.local.port, server);
+  EXPECT_EQ(accepted->body.process.id, open->body.process.id);
+
+  auto sent = AwaitFlow(FlowStage::kClosed, cgroup.id(), [&](const FlowEvent& f) {
+    return f.socket_cookie == open->body.socket_cookie;
+  });
+  auto received = AwaitFlow(FlowStage::kClosed, cgroup.id(), [&](const FlowEvent& f) {
+    return f.socket_cookie == accepted->body.socket_cookie;
+  });
+  ASSERT_TRUE(sent && received);
+  EXPECT_EQ(sent->body.sent_bytes, 1000u);
+  EXPECT_EQ(sent->body.received_bytes, 2345u);
+  EXPECT_EQ(sent->body.sent_packets, 1u);
+  EXPECT_EQ(sent->body.received_packets, 1u);
+  EXPECT_EQ(received->body.received_bytes, 1000u);
+  EXPECT_EQ(received->body.sent_bytes, 2345u);
+  EXPECT_EQ(received->body.received_packets, 1u);
+  EXPECT_EQ(received->body.sent_packets, 1u);
+  EXPECT_EQ(sent->body.direction, FlowDirection::kOutbound);
+  EXPECT_EQ(received->body.direction, FlowDirection::kInbound);
+  uint64_t counted = 0;
+  cache().ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+    counted += slot == open->header.slot ? count.sent_bytes + count.received_bytes : 0;
+    counted += slot == accepted->header.slot ? count.sent_bytes + count.received_bytes : 0;
+  });
+  EXPECT_EQ(counted, 2 * (1000u + 2345u));
+}
+
+TEST_F(UdpTest, EachDestinationOfASocketIsAFlow) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  ASSERT_EQ(cgroup.Run({Actor(), "udp:3:9"})->exit_code, 0);
+  for (const char* address : {"127.0.0.1", "127.0.0.2", "127.0.0.3"}) {
+    EXPECT_TRUE(AwaitFlow(FlowStage::kOpen, cgroup.id(), [&](const FlowEvent& f) {
+      return f.remote.address == Ip(address) && f.remote.port == 9;
+    })) << address;
+  }
+}
+
+TEST_F(UdpTest, AnAnswerComesWithTheQueryThatItAnswers) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const ChildResult result = RunAlone(cgroup, {Actor(), "dns"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  auto answer = Await<DnsEvent>(IsAnswer);
+  ASSERT_TRUE(answer);
+  auto query = Find<DnsEvent>([](const DnsEvent& dns) { return !dns.is_response; });
+  ASSERT_TRUE(query);
+  for (const Seen<DnsEvent>& dns : {*query, *answer}) {
+    EXPECT_EQ(dns.header.reason, Reason::kContext);
+    EXPECT_EQ(dns.body.resolver.address, Ip("127.0.0.2"));
+    EXPECT_EQ(dns.body.resolver.port, 53);
+    EXPECT_EQ(dns.body.local.port, NumberIn(result.out, "client"));
+    EXPECT_EQ(dns.body.process.comm, "vedette_actor");
+    EXPECT_EQ(dns.body.process.home_cgroup_id, cgroup.id());
+    EXPECT_EQ(dns.body.process.workload_number, WorkloadOf(cgroup.id()));
+    EXPECT_FALSE(dns.body.truncated);
+  }
+  EXPECT_EQ(query->body.socket_cookie, answer->body.socket_cookie);
+  // The question is asked and answered with one id; the answer ends with the address.
+  EXPECT_EQ(query->body.payload.size(), 24u);
+  EXPECT_EQ(answer->body.payload.size(), 24u + 16u);
+  EXPECT_EQ(query->body.payload.substr(0, 2), answer->body.payload.substr(0, 2));
+  EXPECT_EQ(answer->body.payload.substr(36), std::string("\xc0\x00\x02\x01", 4));
+}
+
+TEST_F(UdpTest, SpoofedAnswersDoNotCome) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const ChildResult result = RunAlone(cgroup, {Actor(), "dns:spoof"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  // The right one was sent last by the same task, so the others would be here with it.
+  auto answer = Await<DnsEvent>(IsAnswer);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body.payload.back(), '\x01');
+  EXPECT_EQ(Count<DnsEvent>(IsAnswer), 1u);
+}
+
+TEST_F(UdpTest, TheSameAnswerIsToldOnce) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const ChildResult result = RunAlone(cgroup, {Actor(), "dns", "dns", "dns"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  // The end of the process comes after all of them, on another ring.
+  ASSERT_TRUE(Await<ExitEvent>(
+      [&](const ExitEvent& exit) { return exit.process.home_cgroup_id == cgroup.id(); }));
+  ReadRings();
+  EXPECT_EQ(Count<DnsEvent>(IsAnswer), 1u);
+}
+
+TEST_F(UdpTest, AnAnswerInAContainerIsItsWorkloads) {
+  RuncOptions options;
+  options.host_network = false;
+  std::unique_ptr<RuncContainer> container = WatchedContainer(options);
+  absl::StatusOr<ChildResult> result = container->Exec({"/bin/vedette_actor", "dns"});
+  ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->err;
+  auto answer = Await<DnsEvent>(IsAnswer);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body.process.namespaces.net, NamespaceId(container->pid(), "net"));
+  EXPECT_EQ(answer->body.process.workload_number, WorkloadOf(answer->body.process.home_cgroup_id));
+}
+
+}  // namespace
+}  // namespace vedette::testing
