@@ -100,9 +100,11 @@ absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint
   config.agent_tgid = static_cast<uint32_t>(getpid());
   uint64_t next = 0;
   bpf_map_lookup_elem(maps_("vd_next_workload"), &kZero, &next);
+  // Not written where a predecessor's programs may be taking numbers now.
+  const bool first = next < kFirstWorkload;
   next = std::max(next, kFirstWorkload);
   if (bpf_map_update_elem(maps_("vd_config"), &kZero, &config, BPF_ANY) != 0 ||
-      bpf_map_update_elem(maps_("vd_next_workload"), &kZero, &next, BPF_ANY) != 0) {
+      (first && bpf_map_update_elem(maps_("vd_next_workload"), &kZero, &next, BPF_ANY) != 0)) {
     return MapError("map vd_config");
   }
   uint64_t number = 0;
