@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <fmt/format.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <set>
 
@@ -22,7 +25,6 @@ namespace {
 constexpr uint32_t kZero = 0;
 // Workload 0 stands for acts whose cgroup is not known.
 constexpr uint64_t kFirstWorkload = 1;
-constexpr uint64_t kFirstOwnNumber = uint64_t{1} << 62;
 
 absl::Status MapError(std::string_view what) {
   return absl::InternalError(fmt::format("{}: {}", what, strerror(errno)));
@@ -98,9 +100,11 @@ absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint
   config.agent_tgid = static_cast<uint32_t>(getpid());
   uint64_t next = 0;
   bpf_map_lookup_elem(maps_("vd_next_workload"), &kZero, &next);
+  // Not written where a predecessor's programs may be taking numbers now.
+  const bool first = next < kFirstWorkload;
   next = std::max(next, kFirstWorkload);
   if (bpf_map_update_elem(maps_("vd_config"), &kZero, &config, BPF_ANY) != 0 ||
-      bpf_map_update_elem(maps_("vd_next_workload"), &kZero, &next, BPF_ANY) != 0) {
+      (first && bpf_map_update_elem(maps_("vd_next_workload"), &kZero, &next, BPF_ANY) != 0)) {
     return MapError("map vd_config");
   }
   uint64_t number = 0;
@@ -271,11 +275,17 @@ bool VerdictCache::DropUnused(uint64_t workload_number) {
   return true;
 }
 
-// The agent's numbers are a range of their own, so that it cannot meet the kernel, which counts
-// from one; beginning at the time since boot, so that no agent of this boot gives one out again.
+// In one step, as the kernel's programs do: the same number is never given out twice.
 absl::StatusOr<uint64_t> VerdictCache::TakeNumber() {
-  next_own_number_ = std::max(next_own_number_ + 1, kFirstOwnNumber + BootNs());
-  return next_own_number_;
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void* mapped =
+      mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, maps_("vd_next_workload"), 0);
+  if (mapped == MAP_FAILED) {
+    return MapError("map vd_next_workload");
+  }
+  const uint64_t number = std::atomic_ref(*static_cast<uint64_t*>(mapped)).fetch_add(1);
+  munmap(mapped, page);
+  return number;
 }
 
 void VerdictCache::ResumeClassSlots(uint32_t slot) {

@@ -150,7 +150,6 @@ class VerdictCache {
   absl::flat_hash_map<uint64_t, uint64_t> cgroups_;  // cgroup id → workload number
   uint64_t prepared_ = 0;                            // Numbers below have maps.
   uint32_t class_slots_ = 0;
-  uint64_t next_own_number_ = 0;
   // Given out, and perhaps not in the kernel yet: a class's key → its slot, by workload number.
   absl::flat_hash_map<std::pair<uint64_t, std::string>, uint32_t> planned_classes_;
 };

@@ -37,6 +37,8 @@ void VerdictCache::ReadCounts(
       }
       for (uint32_t i = 0; i < count; ++i) {
         BehaviourCount total;
+        // The kernel side does not count the act that made its entry.
+        total.acts = slots[i] & WIRE_SLOT_OF_AGENT ? 0 : 1;
         for (int cpu = 0; cpu < options_.cpus; ++cpu) {
           const wire_count& c = values[i * static_cast<size_t>(options_.cpus) + cpu];
           total.acts += c.acts;

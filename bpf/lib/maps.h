@@ -82,9 +82,11 @@ struct {
   __type(value, __u32);
 } vd_taps SEC(".maps");
 
-/* The next workload number. Numbers are never reused within a boot. */
+/* The next workload number. Numbers are never reused within a boot. The agent maps it, to take one
+ * in the same single step as a program does. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __type(key, __u32);
   __type(value, __u64);

@@ -14,7 +14,6 @@ struct path_buffer {
   __u32 cut;   /* the walk did not reach a root */
   __u64 root_device;
   __u64 root_inode;
-  __u64 file; /* the address of what is walked from */
 };
 
 struct {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long the pipeline keeps a workload's maps, with real maps and a clock of the test's own.
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 #include "agent/pipeline/pipeline.h"
 #include "agent/probes/bpffs.h"
@@ -150,6 +152,20 @@ TEST_F(AgentWorkloadsTest, ASuccessorFindsTheNumbersAndMakesNoMapsForOldOnes) {
     EXPECT_FALSE(successor->DropUnused(number - 100));  // It has no maps.
     EXPECT_GT(successor->TakeNumber().value(), number);
   });
+}
+
+TEST_F(AgentWorkloadsTest, NoNumberIsGivenTwiceByAgentAndKernel) {
+  std::set<uint64_t> taken;
+  OnPipeline([&] {
+    for (int i = 0; i < 1000; ++i) {
+      taken.insert(cache_->TakeNumber().value());
+    }
+  });
+  EXPECT_EQ(taken.size(), 1000u);
+  uint32_t zero = 0;
+  uint64_t next = 0;
+  ASSERT_EQ(bpf_map_lookup_elem(probes_->MapFd("vd_next_workload"), &zero, &next), 0);
+  EXPECT_EQ(next, *taken.rbegin() + 1);  // The kernel goes on behind them.
 }
 
 }  // namespace
