@@ -108,8 +108,9 @@ TEST_F(TcpTest, AListenerIsToldWithThePortThatItAskedFor) {
   ASSERT_TRUE(picked) << "a port that the kernel picked is no part of the behaviour";
   EXPECT_EQ(picked->header.reason, Reason::kNews);
   ASSERT_EQ(cgroup.Run({Actor(), "bind:" + std::to_string(port)})->exit_code, 0);
-  auto asked = AwaitFlow(FlowStage::kListening, cgroup.id(),
-                         [&](const FlowEvent& f) { return f.local.port == port; });
+  auto asked = AwaitFlow(FlowStage::kListening, cgroup.id(), [&](const FlowEvent& f) {
+    return f.local.port == port && !f.ephemeral_port;
+  });
   ASSERT_TRUE(asked);
   EXPECT_EQ(asked->body.local.address, Ip("127.0.0.1"));
   EXPECT_EQ(asked->body.direction, FlowDirection::kInbound);
