@@ -51,7 +51,8 @@ Event SweptEvent(const wire_code_key& key, const wire_verdict& verdict, const Ca
     process.credentials.cap_effective = key.name;
     change.before.euid = static_cast<uint32_t>(key.object.device >> 32);
     change.before.egid = static_cast<uint32_t>(key.object.device);
-    change.before.uid = change.before.euid;
+    change.before.uid = static_cast<uint32_t>(key.object.size_bytes >> 32);
+    change.before.gid = static_cast<uint32_t>(key.object.size_bytes);
     change.process = std::move(process);
     return {HeaderOf(key, verdict, slot), std::move(change)};
   }

@@ -236,6 +236,9 @@ void Pipeline::Remember(const ScoredEvent& scored) {
   if (!judged || !peer || !peer->dns_name.empty() || !peer->workload.empty()) {
     return;
   }
+  if (peer->network.find('/') == std::string::npos && peer->network != "loopback") {
+    return;  // Link-local and the like: next to a metadata service there may be something else.
+  }
   // The peer has no better name than its network. What the network's entry stands for is committed
   // before the entry counts anything, or a kill in between loses the counts.
   absl::StatusOr<CacheSlot> network = parts_.cache->ClassSlot(header.slot, header.cache_key);

@@ -211,6 +211,7 @@ static __noinline void credential_act(struct task_struct* task, struct process_c
   key.object.device = (__u64)before->euid << 32 | before->egid;
   key.object.inode = (__u64)now->euid << 32 | now->egid;
   key.object.change_time_ns = (__u64)now->uid << 32 | now->gid;
+  key.object.size_bytes = (__u64)before->uid << 32 | before->gid;
   key.name = now->cap_effective & ~before->cap_effective;
   l.inner = bpf_map_lookup_elem(&vd_code_cache, &g->key);
   if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, &key);

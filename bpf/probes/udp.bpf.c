@@ -281,10 +281,14 @@ static __noinline void tell_answer(struct __sk_buff* skb, struct datagram* d,
       __builtin_memcmp(pending->resolver.address, d->source, 16))
     return;
   governed_by(o->home_cgroup_id, &g);
-  if (!is_answer_new(skb, d, g.key.workload)) return;
+  /* Reserved first: an answer that found no room is not one that was told. */
   r = lane_reserve(WIRE_LANE_FLOW, sizeof(*r));
   if (!r) {
     lane_dropped(WIRE_LANE_FLOW);
+    return;
+  }
+  if (!is_answer_new(skb, d, g.key.workload)) {
+    bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
     return;
   }
   FILL_HEADER(r, DNS);

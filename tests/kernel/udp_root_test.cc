@@ -75,6 +75,28 @@ TEST_F(UdpTest, BothEndsCountBytesAndPacketsExactly) {
   EXPECT_EQ(counted, 2 * (1000u + 2345u));
 }
 
+TEST_F(UdpTest, AnAnswerToWhoWasHeardBeforeIsNoFlowOfItsOwn) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  absl::StatusOr<ChildResult> result = cgroup.Run({Actor(), "udp-server"});
+  ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->err;
+  const long server = NumberIn(result->out, "server");
+  const long first = NumberIn(result->out, "first");
+  const long second = NumberIn(result->out, "second");
+  auto heard = AwaitFlow(FlowStage::kAccepted, cgroup.id(),
+                         [&](const FlowEvent& f) { return f.remote.port == second; });
+  ASSERT_TRUE(heard);
+  EXPECT_TRUE(heard->body.ephemeral_port);
+  EXPECT_EQ(heard->body.local.port, server);
+  ASSERT_TRUE(AwaitFlow(FlowStage::kClosed, cgroup.id(), [&](const FlowEvent& f) {
+    return f.socket_cookie == heard->body.socket_cookie;
+  }));
+  EXPECT_EQ(Count<FlowEvent>([&](const FlowEvent& f) {
+              return f.stage == FlowStage::kOpen &&
+                     (f.remote.port == first || f.remote.port == second);
+            }),
+            0u);
+}
+
 TEST_F(UdpTest, EachDestinationOfASocketIsAFlow) {
   ScopedCgroup cgroup = WatchedCgroup();
   ASSERT_EQ(cgroup.Run({Actor(), "udp:3:9"})->exit_code, 0);

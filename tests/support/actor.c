@@ -340,6 +340,7 @@ static const struct act kActs[] = {
     {"udp", "udp[:DESTINATIONS[:PORT]]  one datagram to each of 127.0.0.1, 127.0.0.2, ...",
      act_udp},
     {"udp-connect", "udp-connect[:PORT]         a byte over a connected socket", act_udp_connect},
+    {"udp-server", "udp-server                 hear two clients, then answer both", act_udp_server},
     {"udp-pair", "udp-pair[:BYTES[:BYTES]]   a datagram to itself and one back", act_udp_pair},
     {"dns", "dns[:spoof]                asks 127.0.0.2:53, which it plays itself", act_dns},
     {"listen", "listen                     TCP without bind, stays open", act_listen},

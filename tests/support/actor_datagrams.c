@@ -59,6 +59,31 @@ void act_udp_connect(char** fields, int count) {
   printf("udp-connect done=1\n");
 }
 
+// A server hears two clients, then answers both, the first one first.
+void act_udp_server(char** fields, int count) {
+  (void)fields;
+  (void)count;
+  int server = bound_socket(1, 0);
+  struct sockaddr_in at = loopback(1, bound_port(server));
+  struct sockaddr_in from[2];
+  int clients[2];
+  char byte;
+  for (int i = 0; i < 2; i++) {
+    socklen_t size = sizeof(from[i]);
+    clients[i] = udp_socket();
+    send_to(clients[i], "q", 1, &at);
+    if (recvfrom(server, &byte, 1, 0, (struct sockaddr*)&from[i], &size) != 1) fail("recvfrom");
+  }
+  for (int i = 0; i < 2; i++) send_to(server, "a", 1, &from[i]);
+  for (int i = 0; i < 2; i++) {
+    if (recv(clients[i], &byte, 1, 0) != 1) fail("recv");
+    close(clients[i]);
+  }
+  printf("udp-server server=%u first=%u second=%u\n", bound_port(server), ntohs(from[0].sin_port),
+         ntohs(from[1].sin_port));
+  close(server);
+}
+
 // A client sends a datagram, a server answers with another; both are closed.
 void act_udp_pair(char** fields, int count) {
   char buffer[8192] = {0};
