@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "agent/base/utf8.h"
+#include "agent/correlate/finding_of.h"
+#include "agent/profile/behaviour.h"
 
 namespace vedette {
 namespace {
@@ -14,36 +16,6 @@ namespace {
 // A protobuf `string` must be UTF-8, or the event could not be read back from the spool.
 std::string Text(std::string_view bytes) {
   return IsValidUtf8(bytes) ? std::string(bytes) : TextFromBytes(bytes);
-}
-
-const char* KindText(Finding::Kind kind) {
-  switch (kind) {
-    case Finding::Kind::kDeviation:
-      return "deviation";
-    case Finding::Kind::kCacheOverflow:
-      return "cache-overflow";
-    case Finding::Kind::kUnattributed:
-      return "unattributed";
-    case Finding::Kind::kMove:
-      return "move";
-  }
-  return "";
-}
-
-const char* ChannelText(Channel channel) {
-  switch (channel) {
-    case Channel::kExec:
-      return "exec";
-    case Channel::kConnect:
-      return "connect";
-    case Channel::kAccept:
-      return "accept";
-    case Channel::kListen:
-      return "listen";
-    case Channel::kCredential:
-      return "credential";
-  }
-  return "";
 }
 
 const char* OriginText(CodeOrigin origin) {
@@ -164,7 +136,7 @@ pb::Event ToEvent(const EventSource& source, const Finding& finding) {
   pb::Finding* to = event.mutable_finding();
   to->set_uid(Text(finding.uid));
   to->set_is_update(finding.change == Finding::Change::kUpdated);
-  to->set_kind(KindText(finding.kind));
+  to->set_kind(std::string(KindName(finding.kind)));
   to->set_severity(SeverityOf(finding.severity));
   to->set_score_bits(finding.score);
   to->set_title(Text(finding.title));
@@ -174,7 +146,7 @@ pb::Event ToEvent(const EventSource& source, const Finding& finding) {
   to->set_count(finding.count);
   FillWorkload(finding, to->mutable_workload());
   if (finding.kind == Finding::Kind::kDeviation) {
-    to->set_channel(ChannelText(finding.behaviour.channel));
+    to->set_channel(std::string(ChannelName(finding.behaviour.channel)));
   }
   to->set_subject(finding.behaviour.subject);
   to->set_object(finding.behaviour.object);
