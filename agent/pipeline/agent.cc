@@ -2,7 +2,6 @@
 #include "agent/pipeline/agent.h"
 
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/rand.h>
 #include <spdlog/spdlog.h>
@@ -15,12 +14,15 @@
 #include "agent/api/metrics_server.h"
 #include "agent/base/status.h"
 #include "agent/enrich/resolvers.h"
+#include "agent/pipeline/adoption.h"
 #include "agent/pipeline/control_backend.h"
 #include "agent/pipeline/node.h"
 #include "agent/pipeline/pipeline.h"
 #include "agent/pipeline/self_check.h"
 #include "agent/pipeline/sinks.h"
 #include "agent/pipeline/store.h"
+#include "agent/pipeline/surroundings.h"
+#include "agent/pipeline/taps.h"
 #include "agent/probes/bpffs.h"
 #include "agent/probes/decode.h"
 #include "agent/probes/file_key.h"
@@ -28,10 +30,8 @@
 namespace vedette {
 namespace {
 
-constexpr const char* kRings[] = {"vd_ring_code", "vd_ring_flow", "vd_ring_tap"};
 constexpr absl::Duration kStopPatience = absl::Seconds(5);
 constexpr absl::Duration kLedgerInterval = absl::Minutes(1);
-constexpr size_t kDrainAtOnce = 1 << 20;
 
 class BpfKeyReader final : public KeyReader {
  public:
@@ -81,7 +81,9 @@ struct Agent::Parts {
   std::vector<JsonlExporter*> files;
   std::unique_ptr<Delivery> delivery;
   std::unique_ptr<EventHub> hub;
+  std::unique_ptr<CacheKeeper> keeper;
   std::unique_ptr<Pipeline> pipeline;
+  std::unique_ptr<Taps> taps;
   std::unique_ptr<Decoder> decoder;
   std::unique_ptr<Collector> collector;
   std::unique_ptr<Account> account;
@@ -93,17 +95,9 @@ struct Agent::Parts {
   absl::Status BuildKernelSide(const Config& config);
   absl::Status BuildStages(const Config& config);
   absl::Status LookAround(const Config& config);
-  absl::Status AdoptLeftovers();
   absl::Status StartThreads(const Config& config);
   absl::Status OpenControl(const Config& config, absl::Time started);
-  absl::Status SeeCgroups();
-  absl::Status SeeProcesses();
-  void PlaceRuntimes(const Config& config);
-  void ChangeTap();
-  absl::Status TapWhatIsWatched();
-  std::vector<std::unique_ptr<RingReader>> OpenRings(absl::Status& status) const;
   uint32_t ring_bytes = 0;
-  bool always_tapped = false;
   bool leftovers_judged = false;
   bool pipeline_runs = false;
   std::string boot_id;
@@ -151,144 +145,53 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
   delivery_options.max_bytes = config.spool.max_size_bytes;
   VEDETTE_ASSIGN_OR_RETURN(delivery,
                            Delivery::Start(*db, std::move(sinks.exporters), delivery_options));
-  always_tapped = config.telemetry == Telemetry::kFull;
-  hub = std::make_unique<EventHub>([this] { ChangeTap(); });
-  PipelineParts parts = {db.get(),
-                         &clock,
-                         probes.get(),
-                         cache.get(),
-                         enricher.get(),
-                         profiles.get(),
-                         correlator.get(),
-                         bindings.get(),
-                         delivery.get(),
-                         hub.get(),
-                         {NodeName(), boot_id, VEDETTE_VERSION, BootTime()},
-                         config.capture.argv};
-  pipeline = std::make_unique<Pipeline>(std::move(parts));
+  hub = std::make_unique<EventHub>([this] { taps->Change(); });
+  keeper = std::make_unique<CacheKeeper>(CacheKeeperParts{.clock = &clock,
+                                                          .cache = cache.get(),
+                                                          .enricher = enricher.get(),
+                                                          .profiles = profiles.get(),
+                                                          .correlator = correlator.get(),
+                                                          .bindings = bindings.get()});
+  pipeline = std::make_unique<Pipeline>(
+      PipelineParts{.db = db.get(),
+                    .clock = &clock,
+                    .probes = probes.get(),
+                    .cache = cache.get(),
+                    .enricher = enricher.get(),
+                    .profiles = profiles.get(),
+                    .correlator = correlator.get(),
+                    .bindings = bindings.get(),
+                    .keeper = keeper.get(),
+                    .delivery = delivery.get(),
+                    .hub = hub.get(),
+                    .source = {NodeName(), boot_id, VEDETTE_VERSION, BootTime()},
+                    .capture_argv = config.capture.argv});
+  taps = std::make_unique<Taps>(pipeline.get(), config.telemetry == Telemetry::kFull);
   decoder = std::make_unique<Decoder>(BootTime());
   return absl::OkStatus();
 }
 
-absl::Status Agent::Parts::SeeCgroups() {
-  VEDETTE_ASSIGN_OR_RETURN(std::string mount, FindCgroup2Mount());
-  std::vector<Event> seen;
-  const absl::Time now = clock.Now();
-  VEDETTE_RETURN_IF_ERROR(WalkCgroups(mount, [&](const CgroupEvent& cgroup) {
-    Event event;
-    event.header.time = now;
-    event.body = cgroup;
-    // A cgroup that the kernel knows keeps its number, and so its cache.
-    std::get<CgroupEvent>(event.body).workload_number = cache->NumberOf(cgroup.cgroup_id);
-    seen.push_back(std::move(event));
-  }));
-  pipeline->Process(std::move(seen));
-  return absl::OkStatus();
-}
-
-absl::Status Agent::Parts::SeeProcesses() {
-  VEDETTE_ASSIGN_OR_RETURN(std::string bytes, probes->RunIterator("scan_processes", {}));
-  std::vector<Event> seen;
-  VEDETTE_RETURN_IF_ERROR(decoder->DecodeAll(bytes, seen));
-  pipeline->Process(std::move(seen));
-  return probes->RunIterator("scan_sockets", {}).status();
-}
-
-void Agent::Parts::PlaceRuntimes(const Config& config) {
-  std::vector<std::string> paths = DefaultRuntimes();
-  paths.insert(paths.end(), config.identity.runtimes.begin(), config.identity.runtimes.end());
-  for (const std::string& path : paths) {
-    const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-    if (!fd.valid()) {
-      continue;
-    }
-    absl::Status status;
-    if (absl::StatusOr<CodeKey> key = ReadFileKey(*probes, fd.get()); key.ok()) {
-      status = cache->AddRuntime(*key);
-    } else {
-      status = key.status();
-    }
-    if (!status.ok()) {
-      spdlog::warn("{}: not known as a runtime: {}", path, Message(status));
-    }
-  }
-}
-
-std::vector<std::unique_ptr<RingReader>> Agent::Parts::OpenRings(absl::Status& status) const {
-  std::vector<std::unique_ptr<RingReader>> rings;
-  for (const char* name : kRings) {
-    absl::StatusOr<std::unique_ptr<RingReader>> ring =
-        RingReader::Open(probes->MapFd(name), probes->MaxEntries(name));
-    if (!ring.ok()) {
-      status = ring.status();
-      break;
-    }
-    rings.push_back(*std::move(ring));
-  }
-  return rings;
-}
-
-// What an agent that was killed had in its rings and maps is judged before anything new.
-absl::Status Agent::Parts::AdoptLeftovers() {
-  uint32_t class_slots = 0;
-  bindings->ForEach([&](const CacheSlot& slot, const CacheBindings::Row& row) {
-    profiles->BindSlot(slot, row.workload, row.behaviour);
-    class_slots = std::max(class_slots, slot.slot);
-  });
-  cache->ResumeClassSlots(class_slots);
-  absl::Status status;
-  std::vector<std::unique_ptr<RingReader>> rings = OpenRings(status);
-  VEDETTE_RETURN_IF_ERROR(status);
-  std::vector<Event> events;
-  std::vector<uint64_t> positions;
-  const std::vector<uint64_t> committed = bindings->ring_positions();
-  for (size_t i = 0; i < rings.size(); ++i) {
-    const auto& ring = rings[i];
-    if (i < committed.size()) {
-      ring->SkipTo(committed[i]);
-    }
-    ring->Read(kDrainAtOnce, [&](std::string_view record) {
-      if (absl::Status decoded = decoder->Decode(record, events); !decoded.ok()) {
-        spdlog::warn("a record of the agent before was dropped: {}", Message(decoded));
-      }
-    });
-    positions.push_back(ring->position());
-  }
-  const size_t records = events.size();
-  pipeline->Process(std::move(events));
-  bindings->SetRingPositions(std::move(positions));
-  VEDETTE_RETURN_IF_ERROR(pipeline->Commit());
-  for (const auto& ring : rings) {
-    ring->Acknowledge(ring->position());
-  }
-  pipeline->ForgetVanished();
-  pipeline->SweepCache(/*also_reported=*/true);
-  VEDETTE_RETURN_IF_ERROR(pipeline->Commit());
-  spdlog::info(
-      "took over from an agent that was killed: {} records, {} behaviours found in the "
-      "cache",
-      records, pipeline->counts().swept);
-  return absl::OkStatus();
-}
-
 absl::Status Agent::Parts::LookAround(const Config& config) {
-  VEDETTE_RETURN_IF_ERROR(SeeCgroups());
-  PlaceRuntimes(config);
+  VEDETTE_ASSIGN_OR_RETURN(const std::string mount, FindCgroup2Mount());
+  const Surroundings surroundings(
+      {&clock, probes.get(), cache.get(), decoder.get(), pipeline.get()});
+  VEDETTE_RETURN_IF_ERROR(surroundings.SeeCgroups(mount));
+  surroundings.PlaceRuntimes(config.identity.runtimes);
   probes->Attach();
   // Once more, for what was made before the probes were attached.
-  VEDETTE_RETURN_IF_ERROR(SeeCgroups());
-  VEDETTE_RETURN_IF_ERROR(SeeProcesses());
+  VEDETTE_RETURN_IF_ERROR(surroundings.SeeCgroups(mount));
+  VEDETTE_RETURN_IF_ERROR(surroundings.SeeProcesses());
   if (probes->adopted()) {
-    VEDETTE_RETURN_IF_ERROR(AdoptLeftovers());
+    VEDETTE_RETURN_IF_ERROR(
+        AdoptLeftovers({probes.get(), cache.get(), profiles.get(), bindings.get(), keeper.get(),
+                        decoder.get(), pipeline.get()}));
   }
   leftovers_judged = true;
   return pipeline->Commit();
 }
 
 absl::Status Agent::Parts::StartThreads(const Config& config) {
-  absl::Status status;
-  std::vector<std::unique_ptr<RingReader>> rings = OpenRings(status);
-  VEDETTE_RETURN_IF_ERROR(status);
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<RingReader>> rings, OpenRings(*probes));
   collector = std::make_unique<Collector>(
       std::move(rings), config.collect.poll,
       [this](std::string_view record, std::vector<Event>& events) {
@@ -301,8 +204,7 @@ absl::Status Agent::Parts::StartThreads(const Config& config) {
   pipeline->SetPeriodic([this] {
     account->Refresh();
     if (hub->watched()) {
-      // A workload that is watched by name may have come only now.
-      TapWhatIsWatched().IgnoreError();
+      taps->Refresh().IgnoreError();  // Tried again in ten seconds.
     }
     const absl::Time now = clock.Now();
     if (now < next_ledger) {
@@ -318,33 +220,6 @@ absl::Status Agent::Parts::StartThreads(const Config& config) {
   return collector->Start();
 }
 
-// Opens the kernel's tap for what somebody watches, and only for that.
-absl::Status Agent::Parts::TapWhatIsWatched() {
-  bool all = always_tapped;
-  std::vector<std::string> asked;
-  for (const EventFilter& filter : hub->filters()) {
-    all = all || filter.workloads.empty();
-    asked.insert(asked.end(), filter.workloads.begin(), filter.workloads.end());
-  }
-  for (const ProfileSummary& profile : profiles->List()) {
-    const WorkloadInfo* workload = enricher->workloads().FindName(profile.workload);
-    const bool wanted = std::any_of(asked.begin(), asked.end(), [&](const std::string& name) {
-      return NamesWorkload(name, profile.workload);
-    });
-    if (workload != nullptr && workload->number != 0) {
-      VEDETTE_RETURN_IF_ERROR(cache->SetTap(workload->number, wanted));
-    }
-  }
-  return cache->SetTapAll(all);
-}
-
-void Agent::Parts::ChangeTap() {
-  const absl::Status status = pipeline->Ask([this] { return TapWhatIsWatched(); });
-  if (!status.ok()) {
-    spdlog::warn("a tap was not opened or closed: {}", Message(status));
-  }
-}
-
 absl::Status Agent::Parts::OpenControl(const Config& config, absl::Time started) {
   ControlBackend::Facts facts;
   facts.tier = "tracepoint";
@@ -352,7 +227,7 @@ absl::Status Agent::Parts::OpenControl(const Config& config, absl::Time started)
     facts.self_check = std::string(Message(seen));
     spdlog::error("{}", facts.self_check);
   }
-  facts.rings_bytes = uint64_t{ring_bytes} * std::size(kRings);
+  facts.rings_bytes = uint64_t{ring_bytes} * kRingCount;
   facts.started = started;
   facts.min_time = config.learning.min_time;
   backend = std::make_unique<ControlBackend>(pipeline.get(), account.get(), std::move(facts));

@@ -143,7 +143,13 @@ std::string ControlBackend::MetricsNow() {
                      static_cast<double>(counts.failed_commits));
   metrics.AddCounter("vedette_cache_swept_total",
                      "Behaviours found in the verdict cache after their record was lost.",
-                     static_cast<double>(counts.swept));
+                     static_cast<double>(parts.keeper->counts().swept));
+  metrics.AddCounter("vedette_cache_errors_total",
+                     "What could not be read from or written to the verdict cache; tried again.",
+                     static_cast<double>(parts.keeper->counts().errors));
+  metrics.AddCounter("vedette_pipeline_errors_total",
+                     "What is done now and then and failed; the log says what.",
+                     static_cast<double>(counts.errors));
   metrics.AddCounter("vedette_cache_not_cached_total",
                      "Acts that found no room in their workload's verdict cache.",
                      static_cast<double>(parts.cache->NotCached()));

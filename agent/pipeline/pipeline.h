@@ -2,20 +2,14 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "agent/api/event_hub.h"
 #include "agent/base/clock.h"
@@ -27,6 +21,8 @@
 #include "agent/deliver/to_event.h"
 #include "agent/enrich/enricher.h"
 #include "agent/pipeline/cache_bindings.h"
+#include "agent/pipeline/cache_keeper.h"
+#include "agent/pipeline/inbox.h"
 #include "agent/probes/probe_set.h"
 #include "agent/profile/profiles.h"
 
@@ -43,9 +39,10 @@ struct PipelineParts {
   Profiles* profiles = nullptr;
   Correlator* correlator = nullptr;
   CacheBindings* bindings = nullptr;
+  CacheKeeper* keeper = nullptr;
   Delivery* delivery = nullptr;
   EventHub* hub = nullptr;
-  EventSource source;
+  EventSource source = {};
   bool capture_argv = true;  // False: command lines end here.
 };
 
@@ -54,10 +51,8 @@ struct PipelineCounts {
   uint64_t events = 0;
   uint64_t commits = 0;
   uint64_t failed_commits = 0;
-  uint64_t cache_errors = 0;
-  uint64_t swept = 0;       // Behaviours found in the cache after their record was lost.
-  uint64_t told_twice = 0;  // Behaviours that were judged already; not counted again.
-  std::string trouble;      // Why the store does not take anything now; empty when it does.
+  uint64_t errors = 0;  // Of what is done now and then; the log says which.
+  std::string trouble;  // Why the store does not take anything now; empty when it does.
 };
 
 // The pipeline thread: enrich → profile → correlate → commit → acknowledge the rings → fill the
@@ -80,12 +75,14 @@ class Pipeline {
   void Stop();
 
   // From the collect thread; never blocks. False: the queue is full and the batch is as it was.
-  bool Offer(Batch& batch);
+  bool Offer(Batch& batch) { return inbox_.Offer(batch); }
 
   // Runs `task` on the pipeline thread and waits for it. Unavailable: no answer within `timeout`;
   // then the task is dropped if it has not begun.
   absl::Status Ask(const std::function<absl::Status()>& task,
-                   absl::Duration timeout = absl::Seconds(5));
+                   absl::Duration timeout = absl::Seconds(5)) {
+    return inbox_.Ask(task, timeout);
+  }
 
   // On the pipeline thread, in Ask, or before Start.
   void Process(std::vector<Event> events);
@@ -93,8 +90,6 @@ class Pipeline {
   // Adds what the kernel counted since the last call to the profiles. Commit makes it last.
   void SyncCounts();
   void SweepCache(bool also_reported);
-  // After an adoption: lets go of cgroups that were removed while no agent ran.
-  void ForgetVanished();
   void AppendToSpool(pb::Event event) { unspooled_.push_back(std::move(event)); }
   const PipelineCounts& counts() const { return counts_; }
   // Events that the kernel told of a workload, for the first so many workloads.
@@ -102,26 +97,8 @@ class Pipeline {
   const PipelineParts& parts() const { return parts_; }
 
  private:
-  // What is told to the kernel once the store has committed.
-  struct Judged {
-    CacheSlot slot;
-    std::string key;
-    std::optional<CacheSlot> network;  // Of the class that holds from now on, too.
-  };
-  // A cgroup that was removed, or a number that was not needed after all.
-  struct Leaving {
-    absl::Time at;
-    uint64_t cgroup_id = 0;
-    uint64_t workload_number = 0;
-  };
-  struct Question;
-
   void Run();
   void ProcessOne(Event event);
-  void ApplyBindings(const Event& event);
-  void Remember(const ScoredEvent& scored);
-  void TellCache();
-  void ForgetLeft();
   void Periodic();
   void CountError(const absl::Status& status);
 
@@ -130,16 +107,11 @@ class Pipeline {
   std::function<void()> on_periodic_;
   std::thread thread_;
 
-  absl::Mutex mutex_;
-  std::deque<Batch> queue_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::shared_ptr<Question>> questions_ ABSL_GUARDED_BY(mutex_);
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  Inbox inbox_;
 
   // The pipeline thread's own.
   std::vector<pb::Event> unspooled_;
-  std::vector<Judged> judged_;
   std::vector<uint64_t> unacknowledged_;
-  std::deque<Leaving> leaving_;
   absl::Time next_counts_, next_long_flows_;
   bool flush_due_ = false;
   absl::flat_hash_map<std::string, uint64_t> records_;  // By workload.

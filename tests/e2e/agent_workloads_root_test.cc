@@ -38,17 +38,23 @@ class AgentWorkloadsTest : public ::testing::Test {
     profiles_ = Profiles::Load(db_.get(), &clock_, {}).value();
     correlator_ = Correlator::Load(db_.get(), &clock_, {}).value();
     delivery_ = Delivery::Start(*db_, {}, {}).value();
-    pipeline_ = std::make_unique<Pipeline>(PipelineParts{db_.get(),
-                                                         &clock_,
-                                                         probes_.get(),
-                                                         cache_.get(),
-                                                         enricher_.get(),
-                                                         profiles_.get(),
-                                                         correlator_.get(),
-                                                         bindings_.get(),
-                                                         delivery_.get(),
-                                                         &hub_,
-                                                         {}});
+    keeper_ = std::make_unique<CacheKeeper>(CacheKeeperParts{.clock = &clock_,
+                                                             .cache = cache_.get(),
+                                                             .enricher = enricher_.get(),
+                                                             .profiles = profiles_.get(),
+                                                             .correlator = correlator_.get(),
+                                                             .bindings = bindings_.get()});
+    pipeline_ = std::make_unique<Pipeline>(PipelineParts{.db = db_.get(),
+                                                         .clock = &clock_,
+                                                         .probes = probes_.get(),
+                                                         .cache = cache_.get(),
+                                                         .enricher = enricher_.get(),
+                                                         .profiles = profiles_.get(),
+                                                         .correlator = correlator_.get(),
+                                                         .bindings = bindings_.get(),
+                                                         .keeper = keeper_.get(),
+                                                         .delivery = delivery_.get(),
+                                                         .hub = &hub_});
     pipeline_->Start();
   }
   void TearDown() override {
@@ -101,6 +107,7 @@ class AgentWorkloadsTest : public ::testing::Test {
   std::unique_ptr<Correlator> correlator_;
   std::unique_ptr<Delivery> delivery_;
   EventHub hub_{[] {}};
+  std::unique_ptr<CacheKeeper> keeper_;
   std::unique_ptr<Pipeline> pipeline_;
 };
 

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/collect/ring_reader.h"
+#include "agent/pipeline/cache_bindings.h"
+#include "agent/pipeline/cache_keeper.h"
+#include "agent/pipeline/pipeline.h"
+#include "agent/probes/decode.h"
+#include "agent/probes/probe_set.h"
+
+namespace vedette {
+
+inline constexpr size_t kRingCount = 3;
+
+// The rings of all lanes, in the order in which their positions are kept.
+absl::StatusOr<std::vector<std::unique_ptr<RingReader>>> OpenRings(const ProbeSet& probes);
+
+struct AdoptionParts {
+  const ProbeSet* probes = nullptr;
+  VerdictCache* cache = nullptr;
+  Profiles* profiles = nullptr;
+  CacheBindings* bindings = nullptr;
+  CacheKeeper* keeper = nullptr;
+  Decoder* decoder = nullptr;
+  Pipeline* pipeline = nullptr;
+};
+
+// Judges what an agent that was killed left in its rings and maps, before anything new. Control
+// thread, before the pipeline's own thread runs.
+absl::Status AdoptLeftovers(const AdoptionParts& parts);
+
+}  // namespace vedette

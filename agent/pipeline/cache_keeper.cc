@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pipeline/cache_keeper.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "agent/base/status.h"
+#include "agent/pipeline/node.h"
+
+namespace vedette {
+namespace {
+
+constexpr absl::Duration kGrace = absl::Seconds(60);
+constexpr uint64_t kLoggedErrors = 10;
+
+}  // namespace
+
+void CacheKeeper::Recognise(Event& event) {
+  const EventHeader& header = event.header;
+  if ((header.reason != Reason::kNews && header.reason != Reason::kSwept) ||
+      !parts_.bindings->Has(header.slot)) {
+    return;
+  }
+  // Told twice: a sweep and a later act met, or the entry was committed and its agent killed before
+  // it said so. The kernel's count has this act.
+  ++counts_.told_twice;
+  event.header.reason = Reason::kFollowUp;
+  judged_.push_back({header.slot, header.cache_key, std::nullopt});
+}
+
+void CacheKeeper::BindCgroups(const Event& event) {
+  const auto* cgroup = std::get_if<CgroupEvent>(&event.body);
+  bool bound = false;
+  for (const Binding& binding : parts_.enricher->TakeBindings()) {
+    const WorkloadTable::Entry* entry = parts_.enricher->workloads().FindCgroup(binding.cgroup_id);
+    const std::string path = entry == nullptr ? "" : entry->instance.cgroup_path;
+    absl::StatusOr<uint64_t> number =
+        parts_.cache->BindCgroup({binding.cgroup_id, binding.workload_number, binding.inherit_below,
+                                  IsLauncherCgroup(path), path == "/"});
+    CountError(number.status());
+    bound = bound || (cgroup != nullptr && binding.cgroup_id == cgroup->cgroup_id);
+  }
+  if (cgroup == nullptr) {
+    return;
+  }
+  if (!bound && cgroup->change != CgroupEvent::Change::kRemoved && cgroup->workload_number != 0) {
+    parts_.cache->NoteCgroup(cgroup->cgroup_id, cgroup->workload_number);
+  }
+  const absl::Time now = parts_.clock->Now();
+  if (cgroup->change == CgroupEvent::Change::kRemoved) {
+    leaving_.push_back({now + kGrace, cgroup->cgroup_id, 0});
+  } else if (cgroup->workload_number != 0) {
+    leaving_.push_back({now + kGrace, 0, cgroup->workload_number});
+  }
+  CountError(parts_.cache->PrepareWorkloads());
+}
+
+void CacheKeeper::Remember(const ScoredEvent& scored) {
+  const EventHeader& header = scored.enriched.event.header;
+  if (header.slot.slot == 0 || header.cache_key.empty() ||
+      (header.reason != Reason::kNews && header.reason != Reason::kSwept)) {
+    return;
+  }
+  const bool judged = scored.judgement != Judgement::kNotABehaviour;
+  if (judged) {
+    parts_.bindings->Add(header.slot, scored.enriched.workload.name, scored.behaviour,
+                         /*counted_acts=*/1);
+  }
+  judged_.push_back({header.slot, header.cache_key, std::nullopt});
+  if (judged) {
+    RememberNetwork(scored);
+  }
+}
+
+void CacheKeeper::RememberNetwork(const ScoredEvent& scored) {
+  const EventHeader& header = scored.enriched.event.header;
+  const std::optional<PeerInfo>& peer = scored.enriched.peer;
+  if (!peer || !peer->dns_name.empty() || !peer->workload.empty()) {
+    return;
+  }
+  if (peer->network.find('/') == std::string::npos && peer->network != "loopback") {
+    return;  // Link-local and the like: next to a metadata service there may be something else.
+  }
+  // The peer has no better name than its network. What the network's entry stands for is committed
+  // before the entry counts anything, or a kill in between loses the counts.
+  absl::StatusOr<CacheSlot> network = parts_.cache->ClassSlot(header.slot, header.cache_key);
+  if (!network.ok()) {
+    return;
+  }
+  if (!parts_.bindings->Has(*network) &&
+      parts_.profiles->BindSlot(*network, scored.enriched.workload.name, scored.behaviour)) {
+    parts_.bindings->Add(*network, scored.enriched.workload.name, scored.behaviour,
+                         /*counted_acts=*/0);
+  }
+  if (parts_.bindings->Has(*network)) {
+    judged_.back().network = *network;
+  }
+}
+
+void CacheKeeper::Tell() {
+  for (const Judged& judged : judged_) {
+    CountError(parts_.cache->MarkKnown(judged.slot, judged.key));
+    if (judged.network) {
+      CountError(parts_.cache->MarkClassKnown(*judged.network, judged.key));
+    }
+  }
+  judged_.clear();
+}
+
+void CacheKeeper::SyncCounts() {
+  const absl::Time now = parts_.clock->Now();
+  parts_.cache->ReadCounts([this, now](const CacheSlot& slot, const BehaviourCount& total) {
+    std::optional<SlotCounts> delta = parts_.bindings->Take(slot, total);
+    if (!delta) {
+      return;
+    }
+    if (std::optional<DeviationGrowth> growth = parts_.profiles->AddCounts(slot, *delta, now)) {
+      parts_.correlator->Grow(*growth);
+    }
+  });
+}
+
+std::vector<Event> CacheKeeper::Sweep(bool also_reported) {
+  std::vector<Event> lost = parts_.cache->Sweep(
+      also_reported, [this](const CacheSlot& slot) { return parts_.bindings->Has(slot); });
+  counts_.swept += lost.size();
+  return lost;
+}
+
+void CacheKeeper::ForgetVanished() {
+  for (const uint64_t id : parts_.cache->Cgroups()) {
+    const WorkloadTable::Entry* entry = parts_.enricher->workloads().FindCgroup(id);
+    if (entry == nullptr || entry->removed) {
+      leaving_.push_back({parts_.clock->Now() + kGrace, id, 0});
+    }
+  }
+}
+
+void CacheKeeper::ForgetLeft() {
+  const absl::Time now = parts_.clock->Now();
+  while (!leaving_.empty() && leaving_.front().at <= now) {
+    Leaving left = leaving_.front();
+    leaving_.pop_front();
+    if (left.cgroup_id != 0) {
+      left.workload_number = parts_.cache->ForgetCgroup(left.cgroup_id);
+    }
+    if (parts_.cache->DropUnused(left.workload_number)) {
+      parts_.bindings->ForgetWorkload(left.workload_number);
+      parts_.profiles->ForgetSlots(left.workload_number, ~uint64_t{0});
+    }
+  }
+}
+
+void CacheKeeper::CountError(const absl::Status& status) {
+  if (!status.ok() && ++counts_.errors <= kLoggedErrors) {
+    spdlog::warn("the verdict cache is behind: {}", Message(status));
+  }
+}
+
+}  // namespace vedette

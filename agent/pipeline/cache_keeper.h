@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "agent/base/clock.h"
+#include "agent/cache/verdict_cache.h"
+#include "agent/correlate/correlator.h"
+#include "agent/enrich/enricher.h"
+#include "agent/pipeline/cache_bindings.h"
+#include "agent/profile/profiles.h"
+
+namespace vedette {
+
+struct CacheKeeperParts {
+  const Clock* clock = nullptr;
+  VerdictCache* cache = nullptr;
+  Enricher* enricher = nullptr;
+  Profiles* profiles = nullptr;
+  Correlator* correlator = nullptr;
+  CacheBindings* bindings = nullptr;
+};
+
+struct CacheKeeperCounts {
+  uint64_t errors = 0;
+  uint64_t swept = 0;       // Behaviours found in the cache after their record was lost.
+  uint64_t told_twice = 0;  // Behaviours that were judged already; not counted again.
+};
+
+// Keeps the kernel's cache and the profiles in step, both ways: what was judged becomes known to
+// the kernel once the store has it, and what the kernel counted is added to the profiles. Pipeline
+// thread. Judges nothing itself and commits nothing.
+class CacheKeeper {
+ public:
+  explicit CacheKeeper(const CacheKeeperParts& parts) : parts_(parts) {}
+
+  // Before an event is judged: news that the store has already is turned into a follow-up.
+  void Recognise(Event& event);
+  // Tells the kernel which workload a cgroup is, as soon as its path says so.
+  void BindCgroups(const Event& event);
+  // After an event was judged: its entry, and its class's, will be told to the kernel.
+  void Remember(const ScoredEvent& scored);
+  // After a commit: what was remembered is known from now on.
+  void Tell();
+
+  // Adds what the kernel counted since the last call to the profiles. A commit makes it last.
+  void SyncCounts();
+  // Behaviours whose records were lost. With `also_reported`, for adopted maps whose rings are
+  // drained, also those that nobody has judged.
+  std::vector<Event> Sweep(bool also_reported);
+
+  // After an adoption: lets go of cgroups that were removed while no agent ran.
+  void ForgetVanished();
+  // Lets go of cgroups and workload numbers whose grace is over.
+  void ForgetLeft();
+
+  const CacheKeeperCounts& counts() const { return counts_; }
+
+ private:
+  struct Judged {
+    CacheSlot slot;
+    std::string key;
+    std::optional<CacheSlot> network;  // Of the class that holds from now on, too.
+  };
+  // A cgroup that was removed, or a number that was not needed after all.
+  struct Leaving {
+    absl::Time at;
+    uint64_t cgroup_id = 0;
+    uint64_t workload_number = 0;
+  };
+
+  void RememberNetwork(const ScoredEvent& scored);
+  void CountError(const absl::Status& status);
+
+  const CacheKeeperParts parts_;
+  std::vector<Judged> judged_;
+  std::deque<Leaving> leaving_;
+  CacheKeeperCounts counts_;
+};
+
+}  // namespace vedette

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pipeline/surroundings.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "agent/base/status.h"
+#include "agent/base/unique_fd.h"
+#include "agent/pipeline/node.h"
+#include "agent/probes/file_key.h"
+
+namespace vedette {
+
+absl::Status Surroundings::SeeCgroups(const std::string& mount) const {
+  std::vector<Event> seen;
+  const absl::Time now = parts_.clock->Now();
+  VEDETTE_RETURN_IF_ERROR(WalkCgroups(mount, [&](const CgroupEvent& cgroup) {
+    Event event;
+    event.header.time = now;
+    event.body = cgroup;
+    // A cgroup that the kernel knows keeps its number, and so its cache.
+    std::get<CgroupEvent>(event.body).workload_number = parts_.cache->NumberOf(cgroup.cgroup_id);
+    seen.push_back(std::move(event));
+  }));
+  parts_.pipeline->Process(std::move(seen));
+  return absl::OkStatus();
+}
+
+absl::Status Surroundings::SeeProcesses() const {
+  VEDETTE_ASSIGN_OR_RETURN(std::string bytes, parts_.probes->RunIterator("scan_processes", {}));
+  std::vector<Event> seen;
+  VEDETTE_RETURN_IF_ERROR(parts_.decoder->DecodeAll(bytes, seen));
+  parts_.pipeline->Process(std::move(seen));
+  return parts_.probes->RunIterator("scan_sockets", {}).status();
+}
+
+void Surroundings::PlaceRuntimes(const std::vector<std::string>& more) const {
+  std::vector<std::string> paths = DefaultRuntimes();
+  paths.insert(paths.end(), more.begin(), more.end());
+  for (const std::string& path : paths) {
+    const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (!fd.valid()) {
+      continue;
+    }
+    absl::Status status;
+    if (absl::StatusOr<CodeKey> key = ReadFileKey(*parts_.probes, fd.get()); key.ok()) {
+      status = parts_.cache->AddRuntime(*key);
+    } else {
+      status = key.status();
+    }
+    if (!status.ok()) {
+      spdlog::warn("{}: not known as a runtime: {}", path, Message(status));
+    }
+  }
+}
+
+}  // namespace vedette

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "absl/status/status.h"
+#include "agent/pipeline/pipeline.h"
+
+namespace vedette {
+
+// Opens the kernel's tap for the workloads that somebody watches, and only for those. Any thread:
+// the maps are written on the pipeline's.
+class Taps {
+ public:
+  // `always`: every workload is tapped, watched or not.
+  Taps(Pipeline* pipeline, bool always) : pipeline_(pipeline), always_(always) {}
+
+  // Somebody began or ended watching.
+  void Change();
+  // On the pipeline thread, now and then: a workload that is watched by name may have come only
+  // now.
+  absl::Status Refresh();
+
+ private:
+  Pipeline* const pipeline_;
+  const bool always_;
+};
+
+}  // namespace vedette
