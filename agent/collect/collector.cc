@@ -23,10 +23,10 @@ constexpr absl::Duration kStopPause = absl::Milliseconds(1);
 }  // namespace
 
 Collector::Collector(std::vector<std::unique_ptr<RingReader>> rings, absl::Duration poll,
-                     Decode decode, HandOn hand_on)
+                     Reading reading, HandOn hand_on)
     : rings_(std::move(rings)),
       poll_(poll),
-      decode_(std::move(decode)),
+      reading_(std::move(reading)),
       hand_on_(std::move(hand_on)) {}
 
 Collector::~Collector() { Stop(); }
@@ -106,11 +106,13 @@ bool Collector::Drain() {
   const bool anything = positions != handed_on_;
   if (anything) {
     pending_.positions = positions;
+    const size_t events = pending_.events.size();
     if (hand_on_(pending_)) {
       handed_on_ = std::move(positions);
       pending_ = Batch();
       absl::MutexLock lock(&mutex_);
       counts_.delivered += pending_records_;
+      counts_.events += events;
       pending_records_ = 0;
     }
   }
@@ -120,10 +122,13 @@ bool Collector::Drain() {
 }
 
 void Collector::DecodeOne(std::string_view record) {
-  const size_t before = pending_.events.size();
-  absl::Status status = decode_(record, pending_.events);
+  const absl::Status status = reading_.decode(record, pending_.events);
+  const absl::StatusOr<EventHeader> header = reading_.header(record);
   absl::MutexLock lock(&mutex_);
   ++counts_.received;
+  if (header.ok()) {
+    account_.Received(*header);
+  }
   if (!status.ok()) {
     if (++counts_.undecodable <= kComplaintsLogged) {
       spdlog::warn("a record from the kernel was dropped: {}", std::string(status.message()));
@@ -131,9 +136,6 @@ void Collector::DecodeOne(std::string_view record) {
     return;
   }
   ++pending_records_;
-  if (pending_.events.size() > before) {
-    account_.Received(pending_.events[before].header);
-  }
 }
 
 void Collector::Acknowledge(const std::vector<uint64_t>& positions) {

@@ -29,6 +29,7 @@ struct Batch {
 struct CollectCounts {
   uint64_t received = 0;   // Records.
   uint64_t delivered = 0;  // Records whose events were handed on.
+  uint64_t events = 0;     // Those events.
   uint64_t undecodable = 0;
   uint64_t bytes_held = 0;
 };
@@ -38,11 +39,15 @@ struct CollectCounts {
 // rings, where a full ring is counted by the kernel. Writes nothing to disk, knows no workloads.
 class Collector {
  public:
-  using Decode = std::function<absl::Status(std::string_view, std::vector<Event>&)>;
+  // How records are read. The numbers of those that cannot be decoded are still accounted for.
+  struct Reading {
+    std::function<absl::StatusOr<EventHeader>(std::string_view)> header;
+    std::function<absl::Status(std::string_view, std::vector<Event>&)> decode;
+  };
   // False: the queue is full; the batch is left as it is and offered again.
   using HandOn = std::function<bool(Batch&)>;
 
-  Collector(std::vector<std::unique_ptr<RingReader>> rings, absl::Duration poll, Decode decode,
+  Collector(std::vector<std::unique_ptr<RingReader>> rings, absl::Duration poll, Reading reading,
             HandOn hand_on);
   ~Collector();
 
@@ -64,7 +69,7 @@ class Collector {
 
   std::vector<std::unique_ptr<RingReader>> rings_;
   absl::Duration poll_;
-  Decode decode_;
+  Reading reading_;
   HandOn hand_on_;
   UniqueFd epoll_;
   UniqueFd stop_event_;

@@ -4,11 +4,16 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "agent/health/report.h"
 
 namespace vedette {
 namespace {
 
+// What enters the pipeline is what the stage enrich receives.
+constexpr const char* kEntranceNames[kEntrances] = {"rings", "leftovers", "sweep", "scan"};
 constexpr const char* kLaneNames[] = {"code", "flow", "tap"};
 using Dropped = std::map<std::string, uint64_t, std::less<>>;
 
@@ -31,7 +36,7 @@ void Account::Refresh() {
 void Account::RefreshKernel() {
   // What was received is read before what was sent, so that a record under way is no gap.
   const SequenceAccount received = collector_->account();
-  std::vector<std::string> gaps;
+  std::vector<std::string> gaps = pipeline_->parts().probes->discarded();
   for (const LaneCount& lane : pipeline_->parts().cache->ReadLanes()) {
     const std::string name = fmt::format("cpu{}/{}", lane.cpu, kLaneNames[lane.lane % 3]);
     ledger_.Account("kernel", name)
@@ -40,15 +45,18 @@ void Account::RefreshKernel() {
     if (line == received.lines().end()) {
       continue;
     }
-    const uint64_t gap =
+    const uint64_t missing =
         SequenceAccount::Gap(line->second, lane.dropped - dropped_before_[KeyOf(lane)]);
+    // The kernel numbers a record before it counts it as dropped: what is missing at one look only
+    // is such a record.
+    const uint64_t gap = std::min(missing, std::exchange(missing_[KeyOf(lane)], missing));
     if (gap > 0) {
       gaps.push_back(fmt::format("{} records of {} between {} and {} did not arrive", gap, name,
                                  line->second.first, line->second.next));
     }
   }
   for (size_t i = gaps_.size(); i < gaps.size(); ++i) {
-    spdlog::error("gap in the stream from the kernel: {}", gaps[i]);
+    spdlog::error("gap: {}", gaps[i]);
   }
   gaps_ = std::move(gaps);
 }
@@ -58,6 +66,10 @@ void Account::RefreshStages() {
   ledger_.Account("collect", "records")
       .Set(collect.received, collect.delivered, Dropped{{"undecodable", collect.undecodable}});
   const PipelineParts& parts = pipeline_->parts();
+  const std::array<uint64_t, kEntrances>& entered = pipeline_->counts().events;
+  for (size_t i = 0; i < entered.size(); ++i) {
+    ledger_.Account("pipeline", kEntranceNames[i]).Set(entered[i], entered[i], Dropped{});
+  }
   const Enricher::Ledger& enrich = parts.enricher->ledger();
   ledger_.Account("enrich", "events").Set(enrich.received, enrich.emitted, Dropped{});
   const StageLedger& profile = parts.profiles->ledger();

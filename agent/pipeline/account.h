@@ -34,6 +34,7 @@ class Account {
   Ledger ledger_;
   std::vector<std::string> gaps_;
   absl::flat_hash_map<uint64_t, uint64_t> dropped_before_;  // By cpu << 32 | lane, at the start.
+  absl::flat_hash_map<uint64_t, uint64_t> missing_;         // By the same, at the look before.
   std::vector<LedgerEntry> told_;
   absl::Time told_at_;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "agent/base/status.h"
 
 namespace vedette {
@@ -16,8 +17,8 @@ constexpr size_t kDrainAtOnce = 1 << 20;
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::unique_ptr<RingReader>>> OpenRings(const ProbeSet& probes) {
-  std::vector<std::unique_ptr<RingReader>> rings;
+absl::StatusOr<Rings> OpenRings(const ProbeSet& probes) {
+  Rings rings;
   for (const char* name : kRings) {
     VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<RingReader> ring,
                              RingReader::Open(probes.MapFd(name), probes.MaxEntries(name)));
@@ -26,15 +27,9 @@ absl::StatusOr<std::vector<std::unique_ptr<RingReader>>> OpenRings(const ProbeSe
   return rings;
 }
 
-absl::Status AdoptLeftovers(const AdoptionParts& parts) {
-  uint32_t class_slots = 0;
-  parts.bindings->ForEach([&](const CacheSlot& slot, const CacheBindings::Row& row) {
-    parts.profiles->BindSlot(slot, row.workload, row.behaviour);
-    class_slots = std::max(class_slots, slot.slot);
-  });
-  parts.cache->ResumeClassSlots(class_slots);
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<RingReader>> rings,
-                           OpenRings(*parts.probes));
+namespace {
+
+absl::Status JudgeWhatTheRingsHold(const AdoptionParts& parts, const Rings& rings) {
   std::vector<Event> events;
   std::vector<uint64_t> positions;
   const std::vector<uint64_t> committed = parts.bindings->ring_positions();
@@ -50,19 +45,48 @@ absl::Status AdoptLeftovers(const AdoptionParts& parts) {
     });
     positions.push_back(ring->position());
   }
-  const size_t records = events.size();
-  parts.pipeline->Process(std::move(events));
+  parts.pipeline->Process(std::move(events), Entrance::kLeftovers);
   parts.bindings->SetRingPositions(std::move(positions));
   VEDETTE_RETURN_IF_ERROR(parts.pipeline->Commit());
   for (const auto& ring : rings) {
     ring->Acknowledge(ring->position());
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void DropWhatIsOnItsWay(const Decoder& decoder, const Rings& rings, std::vector<Event>& swept) {
+  absl::flat_hash_set<CacheSlot> coming;
+  for (const auto& ring : rings) {
+    ring->Read(kDrainAtOnce, [&](std::string_view record) {
+      if (absl::StatusOr<EventHeader> header = decoder.Header(record); header.ok()) {
+        coming.insert(header->slot);
+      }
+    });
+  }
+  std::erase_if(swept, [&](const Event& event) { return coming.contains(event.header.slot); });
+}
+
+absl::Status AdoptLeftovers(const AdoptionParts& parts) {
+  uint32_t class_slots = 0;
+  parts.bindings->ForEach([&](const CacheSlot& slot, const CacheBindings::Row& row) {
+    parts.profiles->BindSlot(slot, row.workload, row.behaviour);
+    class_slots = std::max(class_slots, slot.slot);
+  });
+  parts.cache->ResumeClassSlots(class_slots);
+  VEDETTE_ASSIGN_OR_RETURN(const Rings rings, OpenRings(*parts.probes));
+  VEDETTE_RETURN_IF_ERROR(JudgeWhatTheRingsHold(parts, rings));
   parts.keeper->ForgetVanished();
-  parts.pipeline->SweepCache(/*also_reported=*/true);
+  std::vector<Event> swept = parts.keeper->SweepAdopted();
+  DropWhatIsOnItsWay(*parts.decoder, rings, swept);
+  parts.pipeline->Process(std::move(swept), Entrance::kSweep);
   VEDETTE_RETURN_IF_ERROR(parts.pipeline->Commit());
+  const auto& events = parts.pipeline->counts().events;
   spdlog::info(
       "took over from an agent that was killed: {} records, {} behaviours found in the cache",
-      records, parts.keeper->counts().swept);
+      events[static_cast<size_t>(Entrance::kLeftovers)],
+      events[static_cast<size_t>(Entrance::kSweep)]);
   return absl::OkStatus();
 }
 

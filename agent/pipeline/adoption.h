@@ -18,7 +18,8 @@ namespace vedette {
 inline constexpr size_t kRingCount = 3;
 
 // The rings of all lanes, in the order in which their positions are kept.
-absl::StatusOr<std::vector<std::unique_ptr<RingReader>>> OpenRings(const ProbeSet& probes);
+using Rings = std::vector<std::unique_ptr<RingReader>>;
+absl::StatusOr<Rings> OpenRings(const ProbeSet& probes);
 
 struct AdoptionParts {
   const ProbeSet* probes = nullptr;
@@ -33,5 +34,10 @@ struct AdoptionParts {
 // Judges what an agent that was killed left in its rings and maps, before anything new. Control
 // thread, before the pipeline's own thread runs.
 absl::Status AdoptLeftovers(const AdoptionParts& parts);
+
+// Takes out of `swept`, which was read from the cache before, what also has its record in the rings
+// by now: programs go on reporting, and the record says more than the cache does. Reads, and
+// acknowledges nothing.
+void DropWhatIsOnItsWay(const Decoder& decoder, const Rings& rings, std::vector<Event>& swept);
 
 }  // namespace vedette

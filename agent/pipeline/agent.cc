@@ -191,12 +191,13 @@ absl::Status Agent::Parts::LookAround(const Config& config) {
 }
 
 absl::Status Agent::Parts::StartThreads(const Config& config) {
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<RingReader>> rings, OpenRings(*probes));
+  VEDETTE_ASSIGN_OR_RETURN(Rings rings, OpenRings(*probes));
   collector = std::make_unique<Collector>(
       std::move(rings), config.collect.poll,
-      [this](std::string_view record, std::vector<Event>& events) {
-        return decoder->Decode(record, events);
-      },
+      Collector::Reading{[this](std::string_view record) { return decoder->Header(record); },
+                         [this](std::string_view record, std::vector<Event>& events) {
+                           return decoder->Decode(record, events);
+                         }},
       [this](Batch& batch) { return pipeline->Offer(batch); });
   pipeline->SetAcknowledge(
       [this](const std::vector<uint64_t>& positions) { collector->Acknowledge(positions); });

@@ -121,11 +121,13 @@ void CacheKeeper::SyncCounts() {
   });
 }
 
-std::vector<Event> CacheKeeper::Sweep(bool also_reported) {
-  std::vector<Event> lost = parts_.cache->Sweep(
-      also_reported, [this](const CacheSlot& slot) { return parts_.bindings->Has(slot); });
-  counts_.swept += lost.size();
-  return lost;
+std::vector<Event> CacheKeeper::Sweep() const {
+  return parts_.cache->Sweep(/*also_reported=*/false, [](const CacheSlot&) { return false; });
+}
+
+std::vector<Event> CacheKeeper::SweepAdopted() const {
+  return parts_.cache->Sweep(/*also_reported=*/true,
+                             [this](const CacheSlot& slot) { return parts_.bindings->Has(slot); });
 }
 
 void CacheKeeper::ForgetVanished() {

@@ -29,7 +29,6 @@ struct CacheKeeperParts {
 
 struct CacheKeeperCounts {
   uint64_t errors = 0;
-  uint64_t swept = 0;       // Behaviours found in the cache after their record was lost.
   uint64_t told_twice = 0;  // Behaviours that were judged already; not counted again.
 };
 
@@ -51,9 +50,10 @@ class CacheKeeper {
 
   // Adds what the kernel counted since the last call to the profiles. A commit makes it last.
   void SyncCounts();
-  // Behaviours whose records were lost. With `also_reported`, for adopted maps whose rings are
-  // drained, also those that nobody has judged.
-  std::vector<Event> Sweep(bool also_reported);
+  // Behaviours whose records were lost.
+  std::vector<Event> Sweep() const;
+  // For a cache whose agent was killed: also those that were reported and that nobody has judged.
+  std::vector<Event> SweepAdopted() const;
 
   // After an adoption: lets go of cgroups that were removed while no agent ran.
   void ForgetVanished();

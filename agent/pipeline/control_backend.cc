@@ -143,7 +143,7 @@ std::string ControlBackend::MetricsNow() {
                      static_cast<double>(counts.failed_commits));
   metrics.AddCounter("vedette_cache_swept_total",
                      "Behaviours found in the verdict cache after their record was lost.",
-                     static_cast<double>(parts.keeper->counts().swept));
+                     static_cast<double>(counts.events[static_cast<size_t>(Entrance::kSweep)]));
   metrics.AddCounter("vedette_cache_errors_total",
                      "What could not be read from or written to the verdict cache; tried again.",
                      static_cast<double>(parts.keeper->counts().errors));

@@ -5,7 +5,6 @@
 
 #include <thread>
 
-
 namespace vedette {
 namespace {
 

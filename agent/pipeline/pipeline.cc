@@ -54,22 +54,22 @@ void Pipeline::Run() {
     if (work.batch) {
       ++counts_.batches;
       unacknowledged_ = std::move(work.batch->positions);
-      Process(std::move(work.batch->events));
+      Process(std::move(work.batch->events), Entrance::kRings);
       Commit().IgnoreError();  // Counted and logged there; retried in Periodic.
     }
     Periodic();
   }
-  SweepCache(/*also_reported=*/false);
+  SweepCache();
   SyncCounts();
   Commit().IgnoreError();  // Counted and logged there.
 }
 
-void Pipeline::Process(std::vector<Event> events) {
+void Pipeline::Process(std::vector<Event> events, Entrance entrance) {
   // Rings are read one after the other; a cgroup or a query must come before what needs it.
   std::stable_sort(events.begin(), events.end(),
                    [](const Event& a, const Event& b) { return a.header.time < b.header.time; });
   for (Event& event : events) {
-    ++counts_.events;
+    ++counts_.events[static_cast<size_t>(entrance)];
     ProcessOne(std::move(event));
   }
   if (absl::StatusOr<std::vector<Finding>> updates = parts_.correlator->DueUpdates();
@@ -164,7 +164,7 @@ void Pipeline::SyncCounts() {
   parts_.keeper->SyncCounts();
 }
 
-void Pipeline::SweepCache(bool also_reported) { Process(parts_.keeper->Sweep(also_reported)); }
+void Pipeline::SweepCache() { Process(parts_.keeper->Sweep(), Entrance::kSweep); }
 
 void Pipeline::Periodic() {
   const absl::Time now = parts_.clock->Now();
@@ -182,7 +182,7 @@ void Pipeline::Periodic() {
   }
   next_counts_ = now + kCountsInterval;
   SyncCounts();
-  SweepCache(/*also_reported=*/false);
+  SweepCache();
   parts_.profiles->Tick();
   parts_.enricher->HashPending(kHashBytesWhenIdle);
   if (on_periodic_) {

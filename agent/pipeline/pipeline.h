@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -46,9 +47,13 @@ struct PipelineParts {
   bool capture_argv = true;  // False: command lines end here.
 };
 
+// Where events enter the pipeline.
+enum class Entrance { kRings, kLeftovers, kSweep, kScan };
+inline constexpr size_t kEntrances = 4;
+
 struct PipelineCounts {
   uint64_t batches = 0;
-  uint64_t events = 0;
+  std::array<uint64_t, kEntrances> events = {};  // By entrance.
   uint64_t commits = 0;
   uint64_t failed_commits = 0;
   uint64_t errors = 0;  // Of what is done now and then; the log says which.
@@ -85,11 +90,12 @@ class Pipeline {
   }
 
   // On the pipeline thread, in Ask, or before Start.
-  void Process(std::vector<Event> events);
+  void Process(std::vector<Event> events, Entrance entrance);
   absl::Status Commit();
   // Adds what the kernel counted since the last call to the profiles. Commit makes it last.
   void SyncCounts();
-  void SweepCache(bool also_reported);
+  // Judges the behaviours in the cache whose records were lost.
+  void SweepCache();
   void AppendToSpool(pb::Event event) { unspooled_.push_back(std::move(event)); }
   const PipelineCounts& counts() const { return counts_; }
   // Events that the kernel told of a workload, for the first so many workloads.

@@ -24,7 +24,7 @@ absl::Status Surroundings::SeeCgroups(const std::string& mount) const {
     std::get<CgroupEvent>(event.body).workload_number = parts_.cache->NumberOf(cgroup.cgroup_id);
     seen.push_back(std::move(event));
   }));
-  parts_.pipeline->Process(std::move(seen));
+  parts_.pipeline->Process(std::move(seen), Entrance::kScan);
   return absl::OkStatus();
 }
 
@@ -32,7 +32,7 @@ absl::Status Surroundings::SeeProcesses() const {
   VEDETTE_ASSIGN_OR_RETURN(std::string bytes, parts_.probes->RunIterator("scan_processes", {}));
   std::vector<Event> seen;
   VEDETTE_RETURN_IF_ERROR(parts_.decoder->DecodeAll(bytes, seen));
-  parts_.pipeline->Process(std::move(seen));
+  parts_.pipeline->Process(std::move(seen), Entrance::kScan);
   return parts_.probes->RunIterator("scan_sockets", {}).status();
 }
 

@@ -53,14 +53,10 @@ absl::Status TooShort(std::string_view kind, std::string_view record) {
       fmt::format("a record of kind {} has only {} bytes", kind, record.size()));
 }
 
-absl::Status Decoder::Decode(std::string_view record, std::vector<Event>& events) const {
+absl::StatusOr<EventHeader> Decoder::Header(std::string_view record) const {
   wire_header wire;
   if (!ReadWire(record, wire)) {
     return TooShort("unknown", record);
-  }
-  if (wire.size < sizeof(wire) || wire.size > record.size()) {
-    return absl::InvalidArgumentError(fmt::format("a record of kind {} says it has {} bytes of {}",
-                                                  wire.kind, wire.size, record.size()));
   }
   EventHeader header;
   header.time = boot_ + absl::Nanoseconds(static_cast<int64_t>(wire.boot_ns));
@@ -69,6 +65,17 @@ absl::Status Decoder::Decode(std::string_view record, std::vector<Event>& events
   header.sequence = wire.sequence;
   header.reason = ReasonFromWire(wire.reason);
   header.slot = {wire.slot.workload, wire.slot.generation, wire.slot.cache, wire.slot.slot};
+  return header;
+}
+
+absl::Status Decoder::Decode(std::string_view record, std::vector<Event>& events) const {
+  VEDETTE_ASSIGN_OR_RETURN(EventHeader header, Header(record));
+  wire_header wire;
+  ReadWire(record, wire);
+  if (wire.size < sizeof(wire) || wire.size > record.size()) {
+    return absl::InvalidArgumentError(fmt::format("a record of kind {} says it has {} bytes of {}",
+                                                  wire.kind, wire.size, record.size()));
+  }
   for (const KindDecoder& decoder : kDecoders) {
     if (decoder.kind == wire.kind && wire.version >= 1 && wire.version <= decoder.version) {
       return decoder.decode(record.substr(0, wire.size), std::move(header), events);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/event/event.h"
 
@@ -21,6 +22,9 @@ class Decoder {
   // first. Errors, with nothing appended: InvalidArgument (cut short, lengths that contradict),
   // Unimplemented (a kind or version that this build does not know).
   absl::Status Decode(std::string_view record, std::vector<Event>& events) const;
+
+  // What every record begins with, whatever follows. InvalidArgument: the record is too short.
+  absl::StatusOr<EventHeader> Header(std::string_view record) const;
 
   // Records that stand one after the other, as iterators give them.
   absl::Status DecodeAll(std::string_view records, std::vector<Event>& events) const;

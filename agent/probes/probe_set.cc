@@ -176,8 +176,11 @@ absl::Status ProbeSet::TakePinDir() {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(options_.pin_dir, error)) {
     if (entry.path() != build_dir_) {
-      spdlog::warn("{}: left by another build of the agent; what it had not told is lost",
-                   entry.path().string());
+      discarded_.push_back(
+          fmt::format("{}: left by another build of the agent, which was killed; what it had not "
+                      "told is lost",
+                      entry.path().string()));
+      spdlog::warn("{}", discarded_.back());
       std::filesystem::remove_all(entry.path(), error);
     }
   }

@@ -55,6 +55,9 @@ class ProbeSet {
   // True: the programs of a killed predecessor are still attached and their maps hold what it left.
   bool adopted() const { return adopted_; }
 
+  // One sentence for each set of pins that another build left and that was removed unread.
+  const std::vector<std::string>& discarded() const { return discarded_; }
+
   // File descriptor of a map; -1 when no object has it.
   int MapFd(std::string_view name) const;
 
@@ -102,6 +105,7 @@ class ProbeSet {
   UniqueFd lock_;
   UniqueFd cgroup_fd_;
   bool adopted_ = false;
+  std::vector<std::string> discarded_;
   bool remove_on_exit_ = true;
   bool mounted_bpffs_ = false;
   std::vector<LoadedObject> objects_;

@@ -93,7 +93,33 @@ void ExpectBalanced(const Json& doctor) {
               row["delivered"].get<uint64_t>() + dropped + row["in_flight"].get<uint64_t>())
         << row.dump();
   }
+  // From end to end: whatever enters is enriched, judged, and correlated.
+  const uint64_t entered = LedgerSum(doctor, "pipeline", "", "received");
+  EXPECT_EQ(entered, LedgerSum(doctor, "enrich", "", "received"));
+  EXPECT_EQ(LedgerSum(doctor, "enrich", "", "delivered"),
+            LedgerSum(doctor, "profile", "", "received"));
+  EXPECT_EQ(LedgerSum(doctor, "profile", "", "delivered"),
+            LedgerSum(doctor, "correlate", "", "received"));
   EXPECT_THAT(doctor["problems"], IsEmpty()) << doctor["problems"].dump();
+}
+
+TEST_F(AgentCrashTest, WhatAnotherBuildLeftUnreadIsAGapThatTheStreamTells) {
+  const std::string left = agent_.pin_dir() + "/0123456789abcdef";
+  std::filesystem::create_directories(left);
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  EXPECT_FALSE(std::filesystem::exists(left));
+  EXPECT_EQ(agent_.Doctor()["status"], "degraded");
+  EXPECT_THAT(agent_.Doctor()["problems"].dump(), HasSubstr("another build"));
+  const auto told = [this] {
+    for (const std::string& line : agent_.JsonLines()) {
+      if (line.find("0123456789abcdef") != std::string::npos) {
+        return true;
+      }
+    }
+    return false;
+  };
+  EXPECT_TRUE(WaitFor(told, absl::Seconds(25)));
+  agent_.ExpectValidJsonLines();
 }
 
 TEST_F(AgentCrashTest, WhatAFullRingDroppedIsInTheLedgerAndStillReported) {

@@ -86,7 +86,7 @@ class AgentWorkloadsTest : public ::testing::Test {
       event.body = CgroupEvent{CgroupEvent::Change::kCreated, id, 1, path, number};
       std::vector<Event> events;
       events.push_back(std::move(event));
-      pipeline_->Process(std::move(events));
+      pipeline_->Process(std::move(events), Entrance::kRings);
     });
   }
   // What is due is done between two questions, by the questions' own thread.
@@ -135,7 +135,7 @@ TEST_F(AgentWorkloadsTest, ANumberThatIsNotNeededAndACgroupThatIsGoneAreLetGo) {
     event.body = CgroupEvent{CgroupEvent::Change::kRemoved, 7777, 1, container, number};
     std::vector<Event> events;
     events.push_back(std::move(event));
-    pipeline_->Process(std::move(events));
+    pipeline_->Process(std::move(events), Entrance::kRings);
   });
   LetTimePass();
   OnPipeline([&] {
