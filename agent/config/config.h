@@ -56,6 +56,10 @@ struct Config {
     absl::Duration min_time = absl::Hours(24);
   } learning;
   struct {
+    uint32_t per_hour = 60;  // New ones that go out, per workload.
+    absl::Duration update_interval = absl::Minutes(5);
+  } findings;
+  struct {
     std::string listen;  // Empty: no listener.
   } metrics;
   struct {

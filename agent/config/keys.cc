@@ -348,6 +348,13 @@ std::vector<ConfigKey> BuildConfigKeys() {
   keys.push_back(Duration(
       "learning.min_time", [](Config& c) -> absl::Duration& { return c.learning.min_time; },
       absl::ZeroDuration(), absl::Hours(24 * 365)));
+  keys.push_back(Count(
+      "findings.per_hour", [](Config& c) -> uint32_t& { return c.findings.per_hour; }, 1,
+      1'000'000));
+  keys.push_back(Duration(
+      "findings.update_interval",
+      [](Config& c) -> absl::Duration& { return c.findings.update_interval; }, absl::Seconds(1),
+      absl::Hours(24)));
   keys.push_back(
       WithFallback(String(
                        "metrics.listen", "HOST:PORT",

@@ -70,7 +70,8 @@ absl::StatusOr<std::unique_ptr<Correlator>> Correlator::Load(SqliteDatabase* db,
 absl::Status Correlator::LoadRows() {
   VEDETTE_ASSIGN_OR_RETURN(
       auto rows,
-      db_->Prepare("SELECT uid, count, emitted_count, last_seen_ns, emitted_at_ns FROM finding"));
+      db_->Prepare("SELECT uid, count, emitted_count, last_seen_ns, emitted_at_ns, workload, "
+                   "severity FROM finding"));
   for (;;) {
     VEDETTE_ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) {
@@ -88,7 +89,9 @@ absl::Status Correlator::LoadRows() {
                       "file is damaged; move it away to start anew",
                       db_->path()));
     }
-    if (open.count > open.emitted_count) {
+    if (open.emitted_count == 0) {
+      open.held_back = {rows.Bytes(5), static_cast<Severity>(rows.Int64(6))};
+    } else if (open.count > open.emitted_count) {
       grown_.insert(uid);
     }
     open_.emplace(std::move(uid), std::move(open));
@@ -107,18 +110,41 @@ std::optional<Finding> Correlator::Correlate(ScoredEvent scored) {
     ledger_.Drop(kDropRepeat);
     return std::nullopt;
   }
+  Open& held = Hold(*finding);
+  if (bound_.Take(finding->workload.name, finding->severity, clock_->Now())) {
+    ++ledger_.emitted;
+    return finding;
+  }
+  held.held_back = {finding->workload.name, finding->severity};
+  held.emitted_count = 0;
+  return HoldBack(*finding);
+}
+
+Correlator::Open& Correlator::Hold(const Finding& finding) {
   if (open_.size() >= options_.max_findings) {
     MakeRoom();
   }
   Open open;
-  open.last_seen = finding->last_seen;
+  open.last_seen = finding.last_seen;
   open.emitted_at = clock_->Now();
-  open.unsaved = *finding;
-  dirty_.insert(finding->uid);
-  removed_.erase(finding->uid);
-  open_.emplace(finding->uid, std::move(open));
+  open.unsaved = finding;
+  dirty_.insert(finding.uid);
+  removed_.erase(finding.uid);
+  return open_.insert_or_assign(finding.uid, std::move(open)).first->second;
+}
+
+std::optional<Finding> Correlator::HoldBack(const Finding& finding) {
+  Finding stands_for_all =
+      vedette::HeldBack(finding, options_.per_hour, HourlyBound::HourOf(clock_->Now()));
+  if (const auto it = open_.find(stands_for_all.uid); it != open_.end()) {
+    Raise(it->first, it->second, 1, finding.last_seen);
+    ledger_.Drop(kDropHeldBack);
+    return std::nullopt;
+  }
+  spdlog::warn("{}; further ones are held back until the hour is over", stands_for_all.title);
+  Hold(stands_for_all);
   ++ledger_.emitted;
-  return finding;
+  return stands_for_all;
 }
 
 void Correlator::Grow(const DeviationGrowth& growth) {
@@ -137,7 +163,14 @@ void Correlator::Raise(const std::string& uid, Open& open, uint64_t by, absl::Ti
   open.count += by;
   open.last_seen = std::max(open.last_seen, seen);
   open.written = false;
-  grown_.insert(uid);
+  if (open.held_back &&
+      bound_.Take(open.held_back->workload, open.held_back->severity, clock_->Now())) {
+    open.held_back.reset();
+    open.emitted_at = absl::InfinitePast();
+  }
+  if (!open.held_back) {
+    grown_.insert(uid);
+  }
   dirty_.insert(uid);
 }
 
@@ -181,7 +214,8 @@ absl::StatusOr<std::vector<Finding>> Correlator::DueUpdates() {
     if (!finding.ok()) {
       return finding.status();
     }
-    finding->change = Finding::Change::kUpdated;
+    finding->change =
+        open.emitted_count == 0 ? Finding::Change::kCreated : Finding::Change::kUpdated;
     finding->count = open.count;
     finding->last_seen = open.last_seen;
     due.push_back(*std::move(finding));

@@ -17,22 +17,27 @@
 #include "agent/base/sqlite.h"
 #include "agent/base/stage_ledger.h"
 #include "agent/correlate/finding.h"
+#include "agent/correlate/hourly_bound.h"
 #include "agent/profile/profiles.h"
 
 namespace vedette {
 
 inline constexpr size_t kMaxFindings = 10'000;
-inline constexpr absl::Duration kUpdateInterval = absl::Minutes(1);  // Per finding.
+inline constexpr absl::Duration kUpdateInterval = absl::Minutes(5);  // Per finding.
+inline constexpr uint64_t kFindingsPerHour = 60;                     // New ones, per workload.
 inline constexpr size_t kMaxUpdatesAtOnce = 256;
 
-// Reasons in the ledger of the stage. Neither is a loss: the count of a repeat is in the store and
-// goes out with the next update.
+// Reasons in the ledger of the stage. None is a loss: the count of a repeat is in the store and
+// goes out with the next update, what is held back is in the store and counted by a finding that
+// stands for all of its hour.
 inline constexpr std::string_view kDropNoFinding = "no-finding";
 inline constexpr std::string_view kDropRepeat = "repeat";
+inline constexpr std::string_view kDropHeldBack = "held-back";
 
 struct CorrelatorOptions {
   size_t max_findings = kMaxFindings;
   absl::Duration update_interval = kUpdateInterval;
+  uint64_t per_hour = kFindingsPerHour;
 };
 
 // What to list; the newest come first.
@@ -53,7 +58,8 @@ class Correlator {
   static absl::StatusOr<std::unique_ptr<Correlator>> Load(SqliteDatabase* db, const Clock* clock,
                                                           CorrelatorOptions options);
 
-  // A finding that was not there before; repeats are counted and come out of DueUpdates.
+  // A finding that was not there before, or the one that stands for those held back; repeats are
+  // counted and come out of DueUpdates.
   std::optional<Finding> Correlate(ScoredEvent scored);
   // What the kernel counted of a known deviation. An evicted finding does not grow.
   void Grow(const DeviationGrowth& growth);
@@ -83,18 +89,29 @@ class Correlator {
     absl::Time emitted_at;
     std::optional<Finding> unsaved;  // The whole, until it is in the store.
     bool written = false;
+    // In the store only, until it comes again in an hour that has room for it. Its emitted_count is
+    // zero.
+    struct HeldBack {
+      std::string workload;
+      Severity severity;
+    };
+    std::optional<HeldBack> held_back;
   };
 
   Correlator(SqliteDatabase* db, const Clock* clock, CorrelatorOptions options)
-      : db_(db), clock_(clock), options_(options) {}
+      : db_(db), clock_(clock), options_(options), bound_(options.per_hour) {}
   absl::Status LoadRows();
   void Raise(const std::string& uid, Open& open, uint64_t by, absl::Time seen);
+  // Takes the finding into the store; what of it goes out, if anything.
+  Open& Hold(const Finding& finding);
+  std::optional<Finding> HoldBack(const Finding& finding);
   void MakeRoom();
   absl::StatusOr<Finding> Stored(std::string_view uid) const;
 
   SqliteDatabase* const db_;
   const Clock* const clock_;
   const CorrelatorOptions options_;
+  HourlyBound bound_;
   absl::flat_hash_map<std::string, Open> open_;
   absl::flat_hash_set<std::string> grown_;    // Have counts that were not given out.
   absl::flat_hash_set<std::string> dirty_;    // Differ from the store.

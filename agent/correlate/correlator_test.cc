@@ -93,14 +93,14 @@ TEST_F(CorrelatorTest, OneFindingPerDeviationAndRepeatsAreCounted) {
   Wait(absl::Seconds(10));
   EXPECT_FALSE(Send(events_.Exec("/bin/new")));
   EXPECT_FALSE(Send(events_.Exec("/bin/new")));
-  EXPECT_TRUE(Due().empty()) << "at most once a minute";
+  EXPECT_TRUE(Due().empty()) << "at most once in five minutes";
   Commit();
   const Finding stored = correlator_->Show(first->uid).value();
   EXPECT_EQ(stored.count, 3u) << "the store is exact at once";
   EXPECT_EQ(stored.last_seen, events_.time);
   EXPECT_EQ(stored.first_seen, first->first_seen);
 
-  Wait(absl::Seconds(50));
+  Wait(absl::Seconds(290));
   const std::vector<Finding> due = Due();
   ASSERT_EQ(due.size(), 1u);
   EXPECT_EQ(due[0].change, Finding::Change::kUpdated);
@@ -138,7 +138,7 @@ TEST_F(CorrelatorTest, ARestartKeepsFindingsCountsAndWhatIsStillDue) {
   Reopen();
   EXPECT_TRUE(Due().empty());
   EXPECT_FALSE(Send(events_.Exec("/bin/\xff\n"))) << "still the same finding";
-  Wait(absl::Minutes(1));
+  Wait(kUpdateInterval);
   std::vector<Finding> due = Due();
   ASSERT_EQ(due.size(), 1u);
   EXPECT_EQ(due[0].count, 3u);
@@ -147,7 +147,7 @@ TEST_F(CorrelatorTest, ARestartKeepsFindingsCountsAndWhatIsStillDue) {
   EXPECT_EQ(due[0].ancestors.size(), 1u);
   Commit();
   Reopen();
-  Wait(absl::Minutes(1));
+  Wait(kUpdateInterval);
   EXPECT_TRUE(Due().empty()) << "given out before the restart";
 }
 
@@ -158,7 +158,7 @@ TEST_F(CorrelatorTest, WhatWasRolledBackIsWrittenTheNextTime) {
   db_->Rollback();
   EXPECT_EQ(correlator_->Show(first->uid).status().code(), absl::StatusCode::kNotFound);
   Send(events_.Exec("/bin/new"));
-  Wait(absl::Minutes(1));
+  Wait(kUpdateInterval);
   ASSERT_EQ(Due().size(), 1u) << "a finding that is not stored yet can be given out again";
   Commit();
   EXPECT_EQ(correlator_->Show(first->uid)->count, 2u);
@@ -239,6 +239,75 @@ TEST_F(CorrelatorTest, ADamagedStoreIsDataLossAndNamed) {
   ASSERT_TRUE(db_->Exec("UPDATE finding_meta SET value = 99").ok());
   EXPECT_EQ(Correlator::Load(db_.get(), &clock_, options_).status().code(),
             absl::StatusCode::kFailedPrecondition);
+}
+
+std::string Program(int number) { return "/bin/new-" + std::to_string(number); }
+
+TEST_F(CorrelatorTest, BeyondTheBoundOfTheHourOneFindingStandsForTheRest) {
+  options_.per_hour = 3;
+  Reopen();
+  for (int i = 0; i < 3; ++i) {
+    const auto sent = Send(events_.Exec(Program(i)));
+    ASSERT_TRUE(sent);
+    EXPECT_EQ(sent->kind, Finding::Kind::kDeviation);
+  }
+  const auto first = Send(events_.Exec(Program(3)));
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->kind, Finding::Kind::kHeldBack);
+  EXPECT_EQ(first->count, 1u);
+  EXPECT_THAT(first->title, HasSubstr("More than 3 new findings"));
+  for (int i = 4; i < 10; ++i) {
+    EXPECT_FALSE(Send(events_.Exec(Program(i))));
+  }
+  EXPECT_EQ(correlator_->ledger().dropped.at(std::string(kDropHeldBack)), 6u);
+  EXPECT_EQ(correlator_->ledger().received,
+            correlator_->ledger().emitted + 6 + correlator_->ledger().dropped.count("repeat"));
+  Commit();
+  EXPECT_EQ(correlator_->List({}).value().size(), 11u) << "all are in the store";
+
+  Wait(kUpdateInterval);
+  const std::vector<Finding> due = Due();
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_EQ(due[0].uid, first->uid);
+  EXPECT_EQ(due[0].count, 7u);
+
+  Wait(absl::Hours(1));
+  EXPECT_TRUE(Send(events_.Exec("/bin/in-the-next-hour")));
+}
+
+TEST_F(CorrelatorTest, WhatWasHeldBackGoesOutWhenItComesAgainAndThereIsRoom) {
+  options_.per_hour = 1;
+  Reopen();
+  ASSERT_TRUE(Send(events_.Exec(Program(0))));
+  ASSERT_TRUE(Send(events_.Exec(Program(1))));  // The one that stands for it.
+  Commit();
+  Reopen();
+  ASSERT_TRUE(Send(events_.Exec(Program(2))));  // Uses the room of the restarted agent up.
+  EXPECT_FALSE(Send(events_.Exec(Program(1))));
+  Wait(kUpdateInterval);
+  EXPECT_TRUE(Due().empty());
+
+  Wait(absl::Hours(1));
+  EXPECT_FALSE(Send(events_.Exec(Program(1))));
+  const std::vector<Finding> due = Due();
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_EQ(due[0].behaviour.object, Program(1));
+  EXPECT_EQ(due[0].change, Finding::Change::kCreated);
+  EXPECT_EQ(due[0].count, 3u);
+  Commit();
+  Wait(kUpdateInterval);
+  EXPECT_TRUE(Due().empty());
+}
+
+TEST(HourlyBoundTest, AFloodOfSmallFindingsLeavesRoomForAGraveOne) {
+  HourlyBound bound(2);
+  const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
+  EXPECT_TRUE(bound.Take("a", Severity::kLow, now));
+  EXPECT_TRUE(bound.Take("a", Severity::kMedium, now));
+  EXPECT_FALSE(bound.Take("a", Severity::kLow, now));
+  EXPECT_TRUE(bound.Take("a", Severity::kHigh, now));
+  EXPECT_TRUE(bound.Take("b", Severity::kLow, now));
+  EXPECT_TRUE(bound.Take("a", Severity::kLow, now + absl::Hours(1)));
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ struct Finding {
   std::string uid;  // Stable: the same deviation of the same workload has the same uid, on any run.
   enum class Change { kCreated, kUpdated };
   Change change = Change::kCreated;
-  enum class Kind { kDeviation, kCacheOverflow, kUnattributed, kMove };
+  // kHeldBack stands for those beyond what a workload may send in an hour; they are in the store.
+  enum class Kind { kDeviation, kCacheOverflow, kUnattributed, kMove, kHeldBack };
   Kind kind = Kind::kDeviation;
   Severity severity = Severity::kLow;
   double score = 0;   // Bits.

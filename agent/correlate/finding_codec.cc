@@ -151,7 +151,7 @@ void Fields(A& ar, T& v) {
   } else {
     static_assert(Of<Finding, T>);
     ar(v.uid);
-    ar.Enum(v.kind, Finding::Kind::kMove);
+    ar.Enum(v.kind, Finding::Kind::kHeldBack);
     ar.Enum(v.severity, Severity::kCritical);
     ar(v.score, v.title, v.sentence, v.first_seen, v.last_seen, v.count, v.workload, v.instance,
        v.behaviour, v.profile_state, v.process, v.ancestors, v.peer, v.flow);

@@ -180,6 +180,8 @@ std::string_view KindName(Finding::Kind kind) {
       return "unattributed";
     case Finding::Kind::kMove:
       return "move";
+    case Finding::Kind::kHeldBack:
+      return "held-back";
   }
   return "unknown";
 }
@@ -235,6 +237,28 @@ std::optional<Finding> FindingOf(ScoredEvent scored) {
   if (f) {
     f->uid = UidOf(*f);
   }
+  return f;
+}
+
+Finding HeldBack(const Finding& first, uint64_t per_hour, absl::Time hour) {
+  const std::string workload = WorkloadText(first.workload);
+  Finding f;
+  f.kind = Finding::Kind::kHeldBack;
+  f.severity = first.severity;
+  f.first_seen = f.last_seen = first.last_seen;
+  f.workload = first.workload;
+  f.instance = first.instance;
+  f.profile_state = first.profile_state;
+  f.behaviour.channel = first.behaviour.channel;
+  const std::string from = absl::FormatTime("%Y-%m-%d %H:%M", hour, absl::UTCTimeZone());
+  const bool high = first.severity >= Severity::kHigh;
+  f.behaviour.object = from + (high ? " high" : "");
+  f.title = fmt::format("More than {} new findings in {} within an hour", per_hour, workload);
+  f.sentence = fmt::format(
+      "{}: {} new findings{} went out in the hour from {} UTC; what is counted here is in the "
+      "node's store only (vedette finding list --workload {}).",
+      workload, per_hour, high ? " of high severity" : "", from, workload);
+  f.uid = UidOf(f);
   return f;
 }
 

@@ -26,7 +26,7 @@ Severity SeverityOf(Channel channel, double score_bits, absl::Duration watched);
 
 std::string_view SeverityName(Severity severity);  // "informational" … "critical"
 std::string_view KindName(
-    Finding::Kind kind);  // "deviation", "cache-overflow", "unattributed", "move"
+    Finding::Kind kind);  // "deviation", "cache-overflow", "unattributed", "move", "held-back"
 std::optional<Severity> SeverityFromName(std::string_view name);
 
 // A UUID (version 8) of the first bytes of SHA-256 over what makes a deviation the same deviation:
@@ -36,5 +36,10 @@ std::string UidOf(const Finding& finding);
 // The finding that an event alone makes, with count 1; nothing for what is known, learned or
 // context.
 std::optional<Finding> FindingOf(ScoredEvent scored);
+
+// What goes out for all findings of `first`'s workload that the bound of the hour holds back,
+// `first` being the first of them: one such finding per workload and hour, whose count says how
+// many. Its severity is the first's; those of high severity have a bound of their own.
+Finding HeldBack(const Finding& first, uint64_t per_hour, absl::Time hour);
 
 }  // namespace vedette

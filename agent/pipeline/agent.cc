@@ -138,7 +138,10 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
   ProfilesOptions profile_options;
   profile_options.min_time = config.learning.min_time;
   VEDETTE_ASSIGN_OR_RETURN(profiles, Profiles::Load(db.get(), &clock, profile_options));
-  VEDETTE_ASSIGN_OR_RETURN(correlator, Correlator::Load(db.get(), &clock, {}));
+  VEDETTE_ASSIGN_OR_RETURN(correlator,
+                           Correlator::Load(db.get(), &clock,
+                                            {.update_interval = config.findings.update_interval,
+                                             .per_hour = config.findings.per_hour}));
   VEDETTE_ASSIGN_OR_RETURN(Sinks sinks, MakeSinks(config));
   files = std::move(sinks.files);
   DeliveryOptions delivery_options;

@@ -122,6 +122,24 @@ TEST_F(AgentCrashTest, WhatAnotherBuildLeftUnreadIsAGapThatTheStreamTells) {
   agent_.ExpectValidJsonLines();
 }
 
+TEST_F(AgentCrashTest, AFloodOfFindingsGoesOutAsAFewAndIsWholeInTheStore) {
+  constexpr size_t kPrograms = 20, kBound = 5;
+  agent_.SetConfig(fmt::format("findings: {{ per_hour: {} }}", kBound));
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  MakePrograms(kPrograms);
+  LearnAndFreeze();
+  Act({"spawn-each:" + programs_.path()});
+  const auto is_all = [](const Json& finding) { return finding["kind"] == "held-back"; };
+  const auto stored = [this] { return agent_.Findings(workload_); };
+  // An hour may end meanwhile; then one more bound's worth goes out.
+  ASSERT_TRUE(WaitFor([&] { return stored().size() >= kPrograms + 1; }));
+  const std::vector<Json> findings = stored();
+  EXPECT_GE(std::count_if(findings.begin(), findings.end(), is_all), 1);
+  EXPECT_TRUE(WaitFor([&] { return agent_.FindingLines(workload_).size() >= kBound + 1; }));
+  EXPECT_LE(agent_.FindingLines(workload_).size(), 2 * (kBound + 1));
+  agent_.ExpectValidJsonLines();
+}
+
 TEST_F(AgentCrashTest, WhatAFullRingDroppedIsInTheLedgerAndStillReported) {
   constexpr int kPrograms = 150;
   agent_.SetConfig("collect: { ring_size: 64KiB }");

@@ -35,8 +35,12 @@ AgentProcess::~AgentProcess() {
 std::string AgentProcess::ConfigText() const {
   const std::string sinks =
       sinks_.empty() ? fmt::format("sinks:\n  - jsonl: {{ path: {} }}\n", jsonl_path()) : sinks_;
-  return fmt::format("store: {{ dir: {} }}\napi: {{ socket: {} }}\nbpf: {{ pin_dir: {} }}\n{}{}\n",
-                     store_dir(), socket(), pin_dir_, sinks, extra_config_);
+  const std::string_view bound = extra_config_.find("findings:") == std::string::npos
+                                     ? "findings: { per_hour: 1000000 }\n"
+                                     : "";
+  return fmt::format(
+      "store: {{ dir: {} }}\napi: {{ socket: {} }}\nbpf: {{ pin_dir: {} }}\n{}{}{}\n", store_dir(),
+      socket(), pin_dir_, sinks, bound, extra_config_);
 }
 
 absl::Status AgentProcess::Launch() {

@@ -29,7 +29,7 @@ class AgentProcess {
   AgentProcess& operator=(const AgentProcess&) = delete;
 
   // Beside what the configuration says of the places above: YAML of other top-level keys. `sinks`
-  // replaces the JSON lines sink.
+  // replaces the JSON lines sink. Without a key `findings` as many go out as there are.
   void SetConfig(std::string yaml) { extra_config_ = std::move(yaml); }
   void SetSinks(std::string yaml) { sinks_ = std::move(yaml); }
 
