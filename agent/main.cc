@@ -7,6 +7,7 @@
 #include <cstring>
 #include <iostream>
 
+#include "agent/base/service_manager.h"
 #include "agent/base/status.h"
 #include "agent/cli/cli.h"
 #include "agent/config/config.h"
@@ -34,6 +35,12 @@ void KeepMemorySmall() {
   constexpr int kLargeBytes = 128 * 1024;
   mallopt(M_ARENA_MAX, kArenas);
   mallopt(M_MMAP_THRESHOLD, kLargeBytes);
+}
+
+void Tell(std::string_view state) {
+  if (absl::Status told = TellServiceManager(state); !told.ok()) {
+    spdlog::warn("{}", Message(told));
+  }
 }
 
 // Waits for the end of `duration` or a signal that ends the agent.
@@ -88,7 +95,9 @@ int Run(const RunOptions& options) {
     return absl::IsInvalidArgument(agent.status()) ? kExitNo : kExitFailed;
   }
   malloc_trim(0);  // What only the start needed.
+  Tell("READY=1");
   WaitForEnd(**agent, signals, options.duration);
+  Tell("STOPPING=1");
   spdlog::info("stopping");
   agent->reset();
   return kExitYes;
