@@ -28,6 +28,11 @@ LIST_GROUPS = "cat /etc/group /etc/gshadow"
 LIST_PROGRAMS = "bpftool -j prog show | grep -o '\"name\":\"[^\"]*\"' | sort -u"
 LIST_LINKS = "bpftool link show | grep -c ^[0-9] || true"
 
+FINDINGS = "/var/log/vedette/findings.jsonl"
+NIGHTLY = "nightly.service"
+# The workload of that unit, whatever the agent puts in front of it.
+JOB = f"\"$(vedette profile list | awk '/{NIGHTLY}/ {{ print $1 }}')\""
+
 
 class Host:
     """A booted machine, and whether all checks on it have held."""
@@ -70,7 +75,7 @@ def install(host):
     host.runs("findings can be listed", "vedette finding list")
     host.runs("nothing was refused to the agent",
               "! journalctl -u vedette -o cat | grep -E ' (warning|error) '")
-    host.runs("systemd knows no unit that is wrong", "systemd-analyze verify vedette.service 2>&1")
+    host.runs("systemd knows no unit that is wrong", "systemd-analyze verify --man=no vedette.service 2>&1")
     print("     " + host.machine.must(
         "systemctl show vedette -p MemoryCurrent -p TasksCurrent | paste -sd ' '").strip())
 
@@ -79,12 +84,12 @@ def group_reads(host):
     as_user = "setpriv --reuid=12345 --regid=12345 --clear-groups"
     member = as_user.replace("--clear-groups", "--groups=$(getent group vedette | cut -d: -f3)")
     host.runs("a member of the group reads findings", f"{member} vedette finding list")
-    host.runs("and the file of findings", f"{member} cat /var/log/vedette/findings.jsonl >/dev/null")
+    host.runs("and the file of findings", f"{member} cat {FINDINGS} >/dev/null")
     host.runs("but not the store", f"! {member} ls /var/lib/vedette 2>/dev/null")
     host.runs("and freezes nothing", f"{member} vedette profile freeze --all 2>&1", code=3,
               says="only root may change the agent")
     host.runs("anybody else does not read", f"{as_user} vedette finding list 2>&1", code=3,
-              says="[Pp]ermission denied")
+              says="no permission to open")
     host.runs("nor the configuration", f"! {as_user} cat /etc/vedette/vedette.yaml 2>/dev/null")
 
 
@@ -95,25 +100,23 @@ def job(command):
 
 def finds(host):
     host.runs("a job runs", job("/usr/bin/true"))
-    host.comes("it is learned", "vedette profile show host/nightly.service 2>&1 | grep -q /usr/bin/true")
-    host.runs("root freezes its profile", "vedette profile freeze host/nightly.service")
+    host.comes("it is learned", f"vedette profile show {JOB} 2>/dev/null | grep -q /usr/bin/true")
+    host.runs("root freezes its profile", f"vedette profile freeze {JOB}")
     host.runs("the job does the same again", job("/usr/bin/true"))
     host.runs("the job does something new", job("/usr/bin/uptime"))
-    host.comes("that is a finding in the file",
-               "grep nightly.service /var/log/vedette/findings.jsonl | grep -q /usr/bin/uptime")
-    host.runs("and the only one of the job",
-              "vedette finding list -w host/nightly.service -o jsonl | wc -l", says="^1\n")
+    host.comes("that is a finding in the file", f"grep {NIGHTLY} {FINDINGS} | grep -q /usr/bin/uptime")
+    host.runs("and the only one of the job", f"vedette finding list -w {JOB} -o jsonl | wc -l",
+              says="^1\n")
 
 
 def rotates(host):
     host.runs("logrotate rotates", "logrotate -f /etc/logrotate.d/vedette 2>&1")
     host.runs("a second new thing is done", job("/usr/bin/hostid"))
-    host.comes("the finding is in a new file",
-               "grep -q /usr/bin/hostid /var/log/vedette/findings.jsonl")
-    host.runs("and the old file is as it was", "grep -c /usr/bin/uptime "
-              "/var/log/vedette/findings.jsonl.1", says="^[1-9]")
-    host.runs("the new file has its owner and mode",
-              "stat -c '%U:%G %a' /var/log/vedette/findings.jsonl", says="^root:vedette 640\n")
+    host.comes("the finding is in a new file", f"grep -qs /usr/bin/hostid {FINDINGS}")
+    host.runs("and the old file is as it was", f"grep -c /usr/bin/uptime {FINDINGS}.1",
+              says="^[1-9]")
+    host.runs("the new file has its owner and mode", f"stat -c '%U:%G %a' {FINDINGS}",
+              says="^root:vedette 640\n")
 
 
 def survives(host):
@@ -125,7 +128,7 @@ def survives(host):
               says="took over from an agent that was killed")
     host.runs("its doctor has no complaint", "vedette doctor", says=": ok\n")
     host.runs("the findings are still there",
-              "vedette finding list -w host/nightly.service -o jsonl | wc -l", says="^2\n")
+              f"vedette finding list -w {JOB} -o jsonl | wc -l", says="^2\n")
     host.runs("an upgrade to the same package keeps the configuration",
               "echo '# ours' >>/etc/vedette/vedette.yaml; "
               "dpkg -i /root/vedette.deb 2>&1 && grep -q '# ours' /etc/vedette/vedette.yaml",

@@ -35,6 +35,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BOOT_SECONDS = 180
+CONNECT_SECONDS = 30
 SHUTDOWN_SECONDS = 60
 MAILBOX_BYTES = 512 * 1024 * 1024  # Sparse; bounds what is copied in or out at once.
 MAILBOX = "/dev/nvme0n2"
@@ -102,21 +103,29 @@ class Machine:
             "-device", "nvme-ns,drive=disk,bus=nvme,nsid=1",
             "-drive", f"file={self._mailbox},if=none,id=mailbox,format=raw,cache=writeback",
             "-device", "nvme-ns,drive=mailbox,bus=nvme,nsid=2",
-            "-serial", f"file:{self.console}", "-serial", f"unix:{port},server=on,wait=on",
+            "-serial", f"file:{self.console}", "-serial", f"unix:{port}",
         ]
         self.console.unlink(missing_ok=True)
-        with open(self._work / "qemu", "wb") as log:
+        # QEMU connects before the machine starts, so nothing that the machine says is lost.
+        with socket.socket(socket.AF_UNIX) as listener, open(self._work / "qemu", "wb") as log:
+            listener.bind(str(port))
+            listener.listen(1)
             self._qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
                                           stderr=subprocess.STDOUT)
+            self._port = self._accept(listener)
         deadline = time.monotonic() + BOOT_SECONDS
-        # QEMU waits for us before it starts, so nothing that the machine says is lost.
-        self._port = socket.socket(socket.AF_UNIX)
-        while self._port.connect_ex(str(port)) != 0:
-            if self._qemu.poll() is not None or time.monotonic() > deadline:
-                raise MachineError((self._work / "qemu").read_text(errors="replace"))
-            time.sleep(0.02)
         while self._line(deadline) != b"ready":
             pass
+
+    def _accept(self, listener):
+        listener.settimeout(1)
+        for _ in range(CONNECT_SECONDS):
+            try:
+                return listener.accept()[0]
+            except TimeoutError:
+                if self._qemu.poll() is not None:
+                    break
+        raise MachineError("QEMU: " + (self._work / "qemu").read_text(errors="replace"))
 
     def _line(self, deadline):
         while b"\n" not in self._buffer:
