@@ -54,8 +54,7 @@ class Host:
 
     def comes(self, name, script, seconds=AGENT_SECONDS):
         """The script succeeds within the time; it is tried inside, again and again."""
-        loop = f"for i in $(seq {seconds * 4}); do ({script}) && exit 0; read -t .25 <> <(:); done; exit 1"
-        self.runs(name, loop, seconds=seconds)
+        self.runs(name, f"until ({script}); do read -t .25 <> <(:); done", seconds=seconds)
 
 
 def depends(deb):
@@ -75,7 +74,8 @@ def install(host):
     host.runs("findings can be listed", "vedette finding list")
     host.runs("nothing was refused to the agent",
               "! journalctl -u vedette -o cat | grep -E ' (warning|error) '")
-    host.runs("systemd knows no unit that is wrong", "systemd-analyze verify --man=no vedette.service 2>&1")
+    host.runs("systemd knows no unit that is wrong",
+              "systemd-analyze verify --man=no vedette.service 2>&1")
     print("     " + host.machine.must(
         "systemctl show vedette -p MemoryCurrent -p TasksCurrent | paste -sd ' '").strip())
 
@@ -104,7 +104,8 @@ def finds(host):
     host.runs("root freezes its profile", f"vedette profile freeze {JOB}")
     host.runs("the job does the same again", job("/usr/bin/true"))
     host.runs("the job does something new", job("/usr/bin/uptime"))
-    host.comes("that is a finding in the file", f"grep {NIGHTLY} {FINDINGS} | grep -q /usr/bin/uptime")
+    host.comes("that is a finding in the file",
+               f"grep {NIGHTLY} {FINDINGS} | grep -q /usr/bin/uptime")
     host.runs("and the only one of the job", f"vedette finding list -w {JOB} -o jsonl | wc -l",
               says="^1\n")
 
@@ -184,7 +185,7 @@ def test(deb, console):
 
 def main():
     deb = str(Path(sys.argv[1]).resolve())
-    console = sys.argv[2] if len(sys.argv) > 2 else "/dev/null"
+    console = (sys.argv[2:] or [f"{Path(sys.argv[1]).parent}/vm_host.console.log"])[0]
     if not Path(deb).exists():
         print(f"host_test.py: {deb} is not there; build it with `ninja -C build/release deb`")
         return 1

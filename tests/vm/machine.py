@@ -36,6 +36,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BOOT_SECONDS = 180
 CONNECT_SECONDS = 30
+ANSWER_SECONDS = 30  # Beyond the time that a script has.
 SHUTDOWN_SECONDS = 60
 MAILBOX_BYTES = 512 * 1024 * 1024  # Sparse; bounds what is copied in or out at once.
 MAILBOX = "/dev/nvme0n2"
@@ -71,7 +72,7 @@ def make_disk(image, path):
 
 
 class Machine:
-    """One boot of one disk. A context: leaving it shuts the machine down, after an error at once."""
+    """One boot of one disk. A context: leaving it shuts it down, and cuts it off after an error."""
 
     def __init__(self, disk, console, memory_mib=1024, arguments="", kernel=None):
         self.console = Path(console)
@@ -105,7 +106,6 @@ class Machine:
             "-device", "nvme-ns,drive=mailbox,bus=nvme,nsid=2",
             "-serial", f"file:{self.console}", "-serial", f"unix:{port}",
         ]
-        self.console.unlink(missing_ok=True)
         # QEMU connects before the machine starts, so nothing that the machine says is lost.
         with socket.socket(socket.AF_UNIX) as listener, open(self._work / "qemu", "wb") as log:
             listener.bind(str(port))
@@ -147,13 +147,16 @@ class Machine:
             tail = ""
         return MachineError(f"the machine: {what}; the last lines of {self.console}:\n{tail}")
 
-    def run(self, script, seconds=60):
-        """Runs a bash script as root. 124 is the exit code of one that took too long."""
+    def _send(self, script, seconds):
         self._requests += 1
         encoded = base64.b64encode(script.encode())
-        self._port.settimeout(seconds + 60)
+        self._port.settimeout(seconds)
         self._port.sendall(b"%d %d %s\n" % (self._requests, seconds, encoded))
-        deadline = time.monotonic() + seconds + 60
+
+    def run(self, script, seconds=60):
+        """Runs a bash script as root. 124 is the exit code of one that took too long."""
+        self._send(script, seconds)
+        deadline = time.monotonic() + seconds + ANSWER_SECONDS
         while True:
             words = self._line(deadline).split(b" ")
             if words[0] == b"%d" % self._requests:
@@ -186,7 +189,8 @@ class Machine:
     def shut_down(self):
         """As `systemctl poweroff`: services are stopped, the disk is whole."""
         try:
-            self.must("systemctl --no-block poweroff")
+            # The machine may be down before its answer has come.
+            self._send("systemctl --no-block poweroff", SHUTDOWN_SECONDS)
             self._qemu.wait(SHUTDOWN_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise self._error("it did not shut down in time") from error
