@@ -55,7 +55,7 @@ class Host:
 
     def comes(self, name, script, seconds=AGENT_SECONDS):
         """The script succeeds within the time; it is tried inside, again and again."""
-        self.runs(name, f"until ({script}); do read -t .25 <> <(:); done", seconds=seconds)
+        self.runs(name, f"until ({script}); do read -t .25 <> <(:); done; true", seconds=seconds)
 
 
 def depends(deb):
