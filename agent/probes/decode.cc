@@ -70,7 +70,7 @@ absl::StatusOr<EventHeader> Decoder::Header(std::string_view record) const {
 
 absl::Status Decoder::Decode(std::string_view record, std::vector<Event>& events) const {
   VEDETTE_ASSIGN_OR_RETURN(EventHeader header, Header(record));
-  wire_header wire;
+  wire_header wire = {};
   ReadWire(record, wire);
   if (wire.size < sizeof(wire) || wire.size > record.size()) {
     return absl::InvalidArgumentError(fmt::format("a record of kind {} says it has {} bytes of {}",
