@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/time/clock.h"
+#include "fmt/format.h"
 
 namespace vedette {
 namespace {
@@ -39,7 +40,8 @@ ProcessContext ActorOf(const wire_verdict& verdict, const CacheSlot& slot) {
 
 }  // namespace
 
-Event SweptEvent(const wire_code_key& key, const wire_verdict& verdict, const CacheSlot& slot) {
+Event SweptEvent(const wire_code_key& key, const wire_verdict& verdict, const CacheSlot& slot,
+                 const wire_script* script) {
   ProcessContext process = ActorOf(verdict, slot);
   if (key.verb == WIRE_VERB_CREDENTIAL) {
     CredentialEvent change;
@@ -60,6 +62,14 @@ Event SweptEvent(const wire_code_key& key, const wire_verdict& verdict, const Ca
   process.code = ToCodeKey(key.object);
   exec.process = std::move(process);
   exec.parent_code = ToCodeKey(key.subject);
+  exec.path_elsewhere = key.object.flags & WIRE_CODE_ELSEWHERE;
+  if (script != nullptr) {
+    exec.script.assign(reinterpret_cast<const char*>(script->name),
+                       std::min<size_t>(script->bytes, sizeof(script->name)));
+  } else if (key.name != 0) {
+    // Neither no script nor any known one; the same name has the same hash until the next boot.
+    exec.script = fmt::format("(name lost: {:016x})", key.name);
+  }
   return {HeaderOf(key, verdict, slot), std::move(exec)};
 }
 

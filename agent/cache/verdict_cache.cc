@@ -14,6 +14,7 @@
 #include <optional>
 #include <set>
 
+#include "absl/time/clock.h"
 #include "agent/base/status.h"
 #include "agent/cache/swept_event.h"
 #include "bpf/wire/cache.h"
@@ -384,7 +385,14 @@ void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number,
     }
   }
   for (auto& [found, verdict] : lost) {
-    events.push_back(SweptEvent(found, verdict, {number, maps.generation, kCache, verdict.slot}));
+    const CacheSlot slot = {number, maps.generation, kCache, verdict.slot};
+    if constexpr (kIsCode) {
+      const std::optional<wire_script> script =
+          found.verb == WIRE_VERB_EXEC ? LostScript(found.name) : std::nullopt;
+      events.push_back(SweptEvent(found, verdict, slot, script ? &*script : nullptr));
+    } else {
+      events.push_back(SweptEvent(found, verdict, slot));
+    }
     verdict.novelty = WIRE_NOVELTY_REPORTED;
     bpf_map_update_elem(fd, &found, &verdict, BPF_EXIST);
   }
@@ -395,12 +403,47 @@ std::vector<Event> VerdictCache::Sweep(bool also_reported,
   auto is_lost = [&](uint32_t novelty, const CacheSlot& slot) {
     return novelty == WIRE_NOVELTY_UNREPORTED || (also_reported && !is_judged(slot));
   };
+  // Names that are kept now: those of entries that are made while this walks stay for the next one.
+  std::vector<uint64_t> scripts;
+  uint64_t hash = 0;
+  for (const uint64_t* at = nullptr; bpf_map_get_next_key(maps_("vd_lost_scripts"), at, &hash) == 0;
+       at = &hash) {
+    scripts.push_back(hash);
+  }
   std::vector<Event> events;
-  for (const auto& [number, maps] : workloads_) {
+  for (auto& [number, maps] : workloads_) {
     SweepMap<wire_code_key>(maps, number, is_lost, events);
     SweepMap<wire_flow_key>(maps, number, is_lost, events);
+    SweepLosses(number, maps, events);
+  }
+  for (const uint64_t told : scripts) {
+    bpf_map_delete_elem(maps_("vd_lost_scripts"), &told);
   }
   return events;
+}
+
+std::optional<wire_script> VerdictCache::LostScript(uint64_t hash) const {
+  wire_script script;
+  return hash != 0 && bpf_map_lookup_elem(maps_("vd_lost_scripts"), &hash, &script) == 0
+             ? std::optional(script)
+             : std::nullopt;
+}
+
+void VerdictCache::SweepLosses(uint64_t number, InnerMaps& maps, std::vector<Event>& events) const {
+  wire_workload workload;
+  if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) != 0) {
+    return;
+  }
+  for (uint32_t cache = 0; cache < maps.lost.size(); ++cache) {
+    const uint32_t lost = workload.lost[cache] - maps.lost[cache];
+    if (lost != 0) {
+      OverflowEvent event{number, maps.generation, cache, limit(cache), lost};
+      EventHeader header;
+      header.time = absl::Now();
+      events.push_back({std::move(header), event});
+      maps.lost[cache] = workload.lost[cache];
+    }
+  }
 }
 
 absl::Status VerdictCache::SetTap(uint64_t workload_number, bool on) {

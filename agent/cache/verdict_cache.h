@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "agent/event/event.h"
 
 struct wire_config;
+struct wire_script;
 
 namespace vedette {
 
@@ -106,9 +108,10 @@ class VerdictCache {
   // Makes the class's entry, unless it is there.
   absl::Status MarkClassKnown(const CacheSlot& class_slot, std::string_view key);
 
-  // Entries that could not be reported, as events with Reason::kSwept. With `also_reported`, for
-  // maps that were adopted and rings that are drained, also those that nobody judged: `is_judged`
-  // says which entries the store has committed.
+  // Entries that could not be reported, as events with Reason::kSwept, and one OverflowEvent for
+  // each workload and cache of which news were lost for good since the last sweep. With
+  // `also_reported`, for maps that were adopted and rings that are drained, also those that nobody
+  // judged: `is_judged` says which entries the store has committed.
   std::vector<Event> Sweep(bool also_reported,
                            const std::function<bool(const CacheSlot&)>& is_judged);
 
@@ -133,12 +136,17 @@ class VerdictCache {
   struct InnerMaps {
     uint64_t generation = 0;
     UniqueFd code, flow, counts;
+    std::array<uint32_t, 2> lost = {};  // By cache: what was told.
   };
   absl::Status AdoptCgroups();
   absl::Status MakeWorkloads(const std::vector<uint64_t>& numbers);
   absl::Status ChangeConfig(const std::function<void(wire_config&)>& change);
   absl::StatusOr<InnerMaps> AdoptWorkload(uint64_t number, uint64_t generation) const;
   int InnerFd(const CacheSlot& slot) const;
+  // The name of the script that an entry is about, where the kernel kept it.
+  std::optional<wire_script> LostScript(uint64_t hash) const;
+  // News of this workload that are lost for good, as events.
+  void SweepLosses(uint64_t number, InnerMaps& maps, std::vector<Event>& events) const;
   template <typename Key>
   void SweepMap(const InnerMaps& maps, uint64_t number,
                 const std::function<bool(uint32_t novelty, const CacheSlot&)>& is_lost,

@@ -20,7 +20,7 @@ struct Finding {
   enum class Change { kCreated, kUpdated };
   Change change = Change::kCreated;
   // kHeldBack stands for those beyond what a workload may send in an hour; they are in the store.
-  enum class Kind { kDeviation, kCacheOverflow, kUnattributed, kMove, kHeldBack };
+  enum class Kind { kDeviation, kCacheOverflow, kUnattributed, kMove, kHeldBack, kLostNovelty };
   Kind kind = Kind::kDeviation;
   Severity severity = Severity::kLow;
   double score = 0;   // Bits.

@@ -31,6 +31,10 @@ class Writer {
   void Enum(const E& value, E) {
     out_.push_back(static_cast<int>(value));
   }
+  template <typename T>
+  void Late(const T& field) {
+    Put(field);
+  }
   json Take() { return std::move(out_); }
 
  private:
@@ -81,6 +85,13 @@ class Reader {
     }
     value = static_cast<E>(number);
   }
+  // The last field of a struct, which older stores do not have.
+  template <typename T>
+  void Late(T& field) {
+    if (next_ < in_.size()) {
+      Get(field);
+    }
+  }
 
  private:
   const json& Next() { return in_.at(next_++); }
@@ -126,6 +137,7 @@ void Fields(A& ar, T& v) {
     ar(v.path, v.sha256);
     ar.Enum(v.origin, CodeOrigin::kUntrustedFs);
     ar(v.script);
+    ar.Late(v.filesystem);
   } else if constexpr (Of<ProcessInfo, T>) {
     ar(v.id.start_ns, v.id.tgid, v.exec_id, v.pid, v.comm, v.code, v.argv, v.unknown);
   } else if constexpr (Of<WorkloadInfo, T>) {
@@ -151,7 +163,7 @@ void Fields(A& ar, T& v) {
   } else {
     static_assert(Of<Finding, T>);
     ar(v.uid);
-    ar.Enum(v.kind, Finding::Kind::kHeldBack);
+    ar.Enum(v.kind, Finding::Kind::kLostNovelty);
     ar.Enum(v.severity, Severity::kCritical);
     ar(v.score, v.title, v.sentence, v.first_seen, v.last_seen, v.count, v.workload, v.instance,
        v.behaviour, v.profile_state, v.process, v.ancestors, v.peer, v.flow);

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "agent/base/text.h"
 #include "agent/correlate/finding_of.h"
+#include "agent/enrich/code_names.h"
 
 namespace vedette {
 namespace {
@@ -17,26 +18,6 @@ using nlohmann::json;
 
 std::string TimeText(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone());
-}
-
-std::string_view OriginName(CodeOrigin origin) {
-  switch (origin) {
-    case CodeOrigin::kUnknown:
-      return "unknown";
-    case CodeOrigin::kHost:
-      return "host";
-    case CodeOrigin::kImage:
-      return "image";
-    case CodeOrigin::kWritableLayer:
-      return "writable-layer";
-    case CodeOrigin::kMemfd:
-      return "memfd";
-    case CodeOrigin::kDeleted:
-      return "deleted";
-    case CodeOrigin::kUntrustedFs:
-      return "untrusted-fs";
-  }
-  return "unknown";
 }
 
 // Sets what is known; an empty string means that it is not.
@@ -55,6 +36,7 @@ json ProcessJson(const ProcessInfo& process) {
   SetText(out, "path", process.code.path);
   SetText(out, "sha256", process.code.sha256);
   SetText(out, "script", process.code.script);
+  SetText(out, "filesystem", FilesystemName(process.code.filesystem));
   json& argv = out["argv"] = json::array();
   for (const std::string& argument : process.argv) {
     argv.push_back(PrintableUtf8(argument));

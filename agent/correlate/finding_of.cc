@@ -98,6 +98,26 @@ Finding Overflow(ScoredEvent&& scored, const OverflowEvent& overflow) {
   return f;
 }
 
+Finding LostNovelty(ScoredEvent&& scored, const OverflowEvent& overflow) {
+  const std::string_view lane = overflow.cache == 0 ? "code" : "network";
+  if (scored.enriched.workload.number == 0) {
+    scored.enriched.workload.number = overflow.workload_number;
+  }
+  const std::string workload = WorkloadText(scored.enriched.workload);
+  const uint64_t lost = overflow.lost;
+  Finding f = Story(std::move(scored));
+  f.kind = Finding::Kind::kLostNovelty;
+  f.severity = Severity::kMedium;
+  f.title = fmt::format("New acts in {} that could not be recorded", workload);
+  f.sentence = fmt::format(
+      "{}: {} new {} of the channel for {} found neither room in the ring nor memory in the "
+      "kernel, "
+      "so that nothing says what they were.",
+      workload, lost, lost == 1 ? "act" : "acts", lane);
+  f.behaviour.channel = overflow.cache == 0 ? Channel::kExec : Channel::kConnect;
+  return f;
+}
+
 Finding Move(ScoredEvent&& scored, const MoveEvent& move) {
   const std::string workload = WorkloadText(scored.enriched.workload);
   const std::string process = PathText(scored.enriched.process.code.path);
@@ -182,6 +202,8 @@ std::string_view KindName(Finding::Kind kind) {
       return "move";
     case Finding::Kind::kHeldBack:
       return "held-back";
+    case Finding::Kind::kLostNovelty:
+      return "lost-novelty";
   }
   return "unknown";
 }
@@ -219,7 +241,8 @@ std::optional<Finding> FindingOf(ScoredEvent scored) {
   } else if (scored.judgement != Judgement::kNotABehaviour) {
     return std::nullopt;
   } else if (const auto* overflow = std::get_if<OverflowEvent>(&body)) {
-    f = Overflow(std::move(scored), *overflow);
+    f = overflow->lost != 0 ? LostNovelty(std::move(scored), *overflow)
+                            : Overflow(std::move(scored), *overflow);
   } else if (const auto* move = std::get_if<MoveEvent>(&body)) {
     if (move->by_runtime) {
       return std::nullopt;

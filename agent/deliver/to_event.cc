@@ -8,6 +8,8 @@
 
 #include "agent/base/utf8.h"
 #include "agent/correlate/finding_of.h"
+#include "agent/enrich/code_names.h"
+#include "agent/enrich/code_table.h"
 #include "agent/profile/behaviour.h"
 
 namespace vedette {
@@ -16,26 +18,6 @@ namespace {
 // A protobuf `string` must be UTF-8, or the event could not be read back from the spool.
 std::string Text(std::string_view bytes) {
   return IsValidUtf8(bytes) ? std::string(bytes) : TextFromBytes(bytes);
-}
-
-const char* OriginText(CodeOrigin origin) {
-  switch (origin) {
-    case CodeOrigin::kHost:
-      return "host";
-    case CodeOrigin::kImage:
-      return "image";
-    case CodeOrigin::kWritableLayer:
-      return "writable-layer";
-    case CodeOrigin::kMemfd:
-      return "memfd";
-    case CodeOrigin::kDeleted:
-      return "deleted";
-    case CodeOrigin::kUntrustedFs:
-      return "untrusted-fs";
-    case CodeOrigin::kUnknown:
-      break;
-  }
-  return "unknown";
 }
 
 pb::Severity SeverityOf(Severity severity) {
@@ -67,8 +49,10 @@ void FillProcess(const ProcessInfo& from, absl::Time boot_time, pb::Process* to)
   pb::Code* code = to->mutable_code();
   code->set_path(from.code.path);
   code->set_sha256(Text(from.code.sha256));
-  code->set_origin(OriginText(from.code.origin));
+  code->set_origin(std::string(OriginName(from.code.origin)));
   code->set_script(from.code.script);
+  code->set_elsewhere(from.code.path.starts_with(kElsewhere));
+  code->set_filesystem(FilesystemName(from.code.filesystem));
   for (const std::string& argument : from.argv) {
     to->add_argv(argument);
   }

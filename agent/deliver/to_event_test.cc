@@ -56,8 +56,9 @@ FlowEvent Connection() {
 }
 
 TEST(ToEventTest, AnyFindingSurvivesTheSpoolAndObeysTheSchema) {
-  for (const auto kind : {Finding::Kind::kDeviation, Finding::Kind::kCacheOverflow,
-                          Finding::Kind::kUnattributed, Finding::Kind::kMove}) {
+  for (const auto kind :
+       {Finding::Kind::kDeviation, Finding::Kind::kCacheOverflow, Finding::Kind::kUnattributed,
+        Finding::Kind::kMove, Finding::Kind::kLostNovelty}) {
     for (const auto channel : {Channel::kExec, Channel::kConnect, Channel::kAccept,
                                Channel::kListen, Channel::kCredential}) {
       Finding finding = Deviation();

@@ -29,6 +29,10 @@ std::string MarkedPath(const std::string& path, bool truncated) {
   return path.starts_with('/') ? "..." + path : ".../" + path;
 }
 
+std::string PlacedPath(const std::string& path, bool elsewhere) {
+  return elsewhere && !path.empty() ? std::string(kElsewhere) + path : path;
+}
+
 CodeTable::CodeTable(CodeOpener open, KeyReader* keys, Limits limits)
     : open_(std::move(open)),
       keys_(keys),
@@ -157,11 +161,14 @@ CodeTable::Outcome CodeTable::HashFile(int fd, const CodeKey& key, std::string& 
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     return Outcome::kUnreadable;
   }
+  // An open file has no flags: those say by which way it was executed.
+  CodeKey expected = key;
+  expected.flags = 0;
   const absl::StatusOr<CodeKey> before = keys_->Read(fd);
   if (!before.ok()) {
     return Outcome::kUnreadable;
   }
-  if (*before != key) {
+  if (*before != expected) {
     return Outcome::kChanged;
   }
   if (static_cast<uint64_t>(info.st_size) > limits_.max_hashed_bytes) {
@@ -191,7 +198,7 @@ CodeTable::Outcome CodeTable::HashFile(int fd, const CodeKey& key, std::string& 
   if (!after.ok()) {
     return Outcome::kUnreadable;
   }
-  if (*after != key) {
+  if (*after != expected) {
     return Outcome::kChanged;
   }
   sha256 = hash.Hex();

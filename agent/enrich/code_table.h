@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "agent/enrich/code_opener.h"
@@ -16,6 +17,11 @@ namespace vedette {
 // The path as a Code carries it. A path that was cut gets a mark that no whole path starts with, so
 // that it equals no other file's path.
 std::string MarkedPath(const std::string& path, bool truncated);
+
+// Starts the path of code that is not below the root that its container had at its start. No path
+// that the kernel told starts so, and it equals no path below that root.
+inline constexpr std::string_view kElsewhere = "elsewhere:";
+std::string PlacedPath(const std::string& path, bool elsewhere);
 
 // Code key → path, hash and origin. Owned by the pipeline thread. A hash is recorded only when the
 // key of the open file was the expected one before and after hashing. It does not read keys itself,

@@ -246,6 +246,13 @@ TEST(MarkedPathTest, ACutPathEqualsNoWholePath) {
   EXPECT_EQ(MarkedPath("bin/x", true), ".../bin/x");
 }
 
+TEST(PlacedPathTest, APathThatEndsElsewhereEqualsNoPathOfTheContainer) {
+  EXPECT_EQ(PlacedPath("/usr/bin/x", false), "/usr/bin/x");
+  EXPECT_EQ(PlacedPath("/usr/bin/x", true), "elsewhere:/usr/bin/x");
+  EXPECT_EQ(PlacedPath(".../x", true), "elsewhere:.../x");
+  EXPECT_EQ(PlacedPath("", true), "");
+}
+
 TEST(OpenCodeTest, RefusesPathsThatNameAnotherFile) {
   EXPECT_FALSE(OpenCode(CodePlace::kHostRoot, 1, std::string("/etc/passwd\0x", 13)).valid());
   EXPECT_FALSE(OpenCode(CodePlace::kHostRoot, 1, "CMakeLists.txt").valid());

@@ -11,10 +11,11 @@ namespace vedette {
 
 // What is running, in names that outlive a boot. Strings are bytes, not text.
 struct Code {
-  std::string path;    // Empty: not known.
+  std::string path;    // Empty: not known. Marked where it is cut or ends at another root.
   std::string sha256;  // Lower-case hex; empty: not hashed (too large, gone, or changed meanwhile).
   CodeOrigin origin = CodeOrigin::kUnknown;
-  std::string script;  // Set when `path` is an interpreter that ran a script; unverified name.
+  std::string script;       // Set when `path` is an interpreter that ran a script; unverified name.
+  uint32_t filesystem = 0;  // The magic number of the file's superblock; 0: not known.
 };
 
 struct ProcessInfo {

@@ -46,9 +46,10 @@ void Enricher::Fill(const ExecEvent& body, EnrichedEvent& out) {
   const ProcessContext& context = body.process;
   FillWorkload(context.home_cgroup_id, context.workload_number, out);
   Code code;
-  code.path = MarkedPath(body.path, body.path_truncated);
+  code.path = PlacedPath(MarkedPath(body.path, body.path_truncated), body.path_elsewhere);
   code.origin = body.origin;
   code.script = body.script;
+  code.filesystem = body.filesystem;
   codes_.Learn(context.code, code, out.workload.name);
   codes_.Hash(context.code, context.tgid);
   if (const Code* known = codes_.Find(context.code); known != nullptr) {
@@ -56,6 +57,7 @@ void Enricher::Fill(const ExecEvent& body, EnrichedEvent& out) {
     if (code.path.empty()) {  // Swept from the cache: its record, with the path, was lost.
       code.path = known->path;
       code.origin = known->origin;
+      code.filesystem = known->filesystem;
     }
   }
   out.process = processes_.Add(context, code, body.argv);
@@ -70,7 +72,7 @@ void Enricher::Fill(const ProcessSeenEvent& body, EnrichedEvent& out) {
   const ProcessContext& context = body.process;
   FillWorkload(context.home_cgroup_id, context.workload_number, out);
   Code code;
-  code.path = MarkedPath(body.path, body.path_truncated);
+  code.path = PlacedPath(MarkedPath(body.path, body.path_truncated), body.path_elsewhere);
   code.origin = body.origin;
   codes_.Learn(context.code, code, out.workload.name);
   codes_.HashLater(context.code, context.tgid);

@@ -16,10 +16,17 @@ struct ExecEvent {
   ExecId previous;      // The execution that this one replaced.
   std::string path;     // From the container's root; of the interpreter when a script was run.
   bool path_truncated = false;
+  bool path_elsewhere = false;  // It does not end at the root that the container had at its start.
+  uint64_t root_device = 0;     // Where the path ends.
+  uint64_t root_inode = 0;
   std::vector<std::string> argv;
   bool argv_truncated = false;
   std::string script;  // Name of the script as its caller gave it (unverified); empty for a binary.
+  bool script_truncated = false;
+  bool lineage_unknown =
+      false;  // No context at the act: the calling code and ancestors are unknown.
   CodeOrigin origin = CodeOrigin::kUnknown;
+  uint32_t filesystem = 0;  // The magic number of the file's superblock; 0: not known.
 };
 
 // A process that was there before the agent; read by an iterator.
@@ -27,6 +34,7 @@ struct ProcessSeenEvent {
   ProcessContext process;
   std::string path;
   bool path_truncated = false;
+  bool path_elsewhere = false;
   std::vector<std::string> argv;
   CodeOrigin origin = CodeOrigin::kUnknown;
 };

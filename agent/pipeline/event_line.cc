@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "agent/base/text.h"
+#include "agent/enrich/code_names.h"
 
 namespace vedette {
 namespace {
@@ -161,6 +162,23 @@ Json FlowJson(const FlowEvent& flow, const EnrichedEvent& event) {
   return json;
 }
 
+Json ExecJson(const ExecEvent& exec) {
+  Json json = {{"origin", OriginName(exec.origin)}};
+  if (exec.filesystem != 0) {
+    json["filesystem"] = FilesystemName(exec.filesystem);
+  }
+  const std::pair<const char*, bool> marks[] = {{"path_truncated", exec.path_truncated},
+                                                {"path_elsewhere", exec.path_elsewhere},
+                                                {"script_truncated", exec.script_truncated},
+                                                {"lineage_unknown", exec.lineage_unknown}};
+  for (const auto& [name, is_set] : marks) {
+    if (is_set) {
+      json[name] = true;
+    }
+  }
+  return json;
+}
+
 std::string FlowSummary(const FlowEvent& flow, const EnrichedEvent& event) {
   const std::string by = Program(event.process);
   if (flow.stage == FlowStage::kListening) {
@@ -215,6 +233,9 @@ std::string EventLine(const ScoredEvent& scored) {
   }
   if (const auto* flow = std::get_if<FlowEvent>(&event.event.body)) {
     json["flow"] = FlowJson(*flow, event);
+  }
+  if (const auto* exec = std::get_if<ExecEvent>(&event.event.body)) {
+    json["exec"] = ExecJson(*exec);
   }
   if (const auto* exit = std::get_if<ExitEvent>(&event.event.body)) {
     json["status"] = exit->status;

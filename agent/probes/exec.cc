@@ -43,7 +43,13 @@ absl::Status DecodeExec(std::string_view record, EventHeader header, std::vector
     exec.script =
         strings.substr(areas.path + areas.argv, std::min<size_t>(wire.script_bytes, areas.script));
   }
+  exec.path_elsewhere = wire.process.code.flags & WIRE_CODE_ELSEWHERE;
+  exec.root_device = wire.root_device;
+  exec.root_inode = wire.root_inode;
+  exec.script_truncated = wire.flags & WIRE_EXEC_SCRIPT_CUT;
+  exec.lineage_unknown = wire.flags & WIRE_EXEC_REBUILT;
   exec.origin = OriginFromWire(wire.origin);
+  exec.filesystem = wire.filesystem;
   header.cache_key = BytesOf(wire.key);
   events.push_back({std::move(header), std::move(exec)});
   return absl::OkStatus();

@@ -17,6 +17,7 @@ absl::Status DecodeProcessSeen(std::string_view record, EventHeader header,
   seen.process = ProcessFromWire(wire.process);
   seen.path = record.substr(sizeof(wire), wire.path_bytes);
   seen.path_truncated = wire.flags & WIRE_EXEC_PATH_CUT;
+  seen.path_elsewhere = wire.process.code.flags & WIRE_CODE_ELSEWHERE;
   seen.argv = SplitArguments(record.substr(sizeof(wire) + wire.path_bytes, wire.argv_bytes));
   seen.origin = OriginFromWire(wire.origin);
   events.push_back({std::move(header), std::move(seen)});

@@ -127,6 +127,10 @@ struct path {
   struct dentry* dentry;
 };
 
+struct fs_struct {
+  struct path root;
+};
+
 struct file {
   struct path f_path;
   struct inode* f_inode;
@@ -196,6 +200,7 @@ struct task_struct {
   struct nsproxy* nsproxy;
   struct css_set* cgroups;
   struct signal_struct* signal;
+  struct fs_struct* fs;
   struct pid* thread_pid;
   __u64 start_boottime;
 };
@@ -242,6 +247,10 @@ struct tcp_sock {
   __u64 bytes_sent;
   __u64 bytes_retrans;
   __u32 total_retrans;
+};
+
+struct bpf_map {
+  __u32 max_entries;
 };
 
 struct bpf_iter_meta {

@@ -145,6 +145,15 @@ struct {
   __array(values, struct vd_counts_inner);
 } vd_counts SEC(".maps");
 
+/* Names of scripts whose executions wait for the sweep. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 64);
+  __type(key, __u64); /* the keyed hash of the name */
+  __type(value, struct wire_script);
+} vd_lost_scripts SEC(".maps");
+
 /* Who a socket belongs to. Accepted sockets inherit it from their listener. */
 struct {
   __uint(type, BPF_MAP_TYPE_SK_STORAGE);

@@ -6,12 +6,15 @@
 
 #define PATH_COMPONENTS 80
 #define PATH_NAME_BYTES 256
+#define PATH_MOUNTS 32
 
 /* A path is written from its end to its beginning. */
 struct path_buffer {
   __u8 bytes[WIRE_PATH_BYTES + PATH_NAME_BYTES];
-  __u32 begin; /* of the path; it ends at WIRE_PATH_BYTES */
-  __u32 cut;   /* the walk did not reach a root */
+  __u32 begin;     /* of the path; it ends at WIRE_PATH_BYTES */
+  __u32 cut;       /* the walk did not reach a root */
+  __u32 elsewhere; /* the walk ended at another root than the one asked for */
+  __u32 pad;
   __u64 root_device;
   __u64 root_inode;
 };
@@ -44,9 +47,9 @@ static __always_inline bool path_prepend(struct path_buffer* b, struct dentry* d
   return true;
 }
 
-/* Fills the per-CPU buffer from a dentry and its struct mount, given as numbers. Not static: so the
- * verifier goes through it once, and not once for each way that leads here. */
-__noinline int path_walk(__u64 dentry_at, __u64 mount_at) {
+/* Fills the per-CPU buffer from a dentry and its struct mount up to a root, all given as numbers.
+ * Not static: so the verifier goes through it once, and not once for each way that leads here. */
+__noinline int path_walk(__u64 dentry_at, __u64 mount_at, __u64 root_dentry, __u64 root_mount) {
   __u32 zero = 0;
   struct path_buffer* b = bpf_map_lookup_elem(&scratch_path, &zero);
   struct dentry* dentry = (void*)dentry_at;
@@ -56,10 +59,16 @@ __noinline int path_walk(__u64 dentry_at, __u64 mount_at) {
   if (!b) return 0;
   b->begin = WIRE_PATH_BYTES;
   b->cut = 1;
+  b->elsewhere = 1;
   root = BPF_CORE_READ(mnt, mnt.mnt_root);
   for (int i = 0; i < PATH_COMPONENTS; i++) {
     struct dentry* parent;
 
+    if ((__u64)dentry == root_dentry && (__u64)mnt == root_mount) {
+      b->cut = 0;
+      b->elsewhere = 0;
+      break;
+    }
     if (dentry == root) {
       struct mount* above = BPF_CORE_READ(mnt, mnt_parent);
 
@@ -86,15 +95,60 @@ __noinline int path_walk(__u64 dentry_at, __u64 mount_at) {
   return 1;
 }
 
-/* Walks from a file to the root of its mount tree: never the caller's own root, which it could have
- * moved. Returns the per-CPU buffer; a walk that is cut off says so. Not preemptible contexts only.
- */
-static __always_inline struct path_buffer* path_of_file(struct file* file) {
+/* Does the way from a dentry and its struct mount lead to this root? Without a name read. Any
+ * context. What is on a mount is taken to be below that mount's root. Not static, as above. */
+__noinline int path_reaches(__u64 dentry_at, __u64 mount_at, __u64 root_dentry, __u64 root_mount) {
+  struct dentry* dentry = (void*)dentry_at;
+  struct mount* mnt = (void*)mount_at;
+
+  for (int i = 0; i < PATH_MOUNTS && (__u64)mnt != root_mount; i++) {
+    struct mount* above = BPF_CORE_READ(mnt, mnt_parent);
+
+    if (above == mnt) return 0;
+    dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
+    mnt = above;
+  }
+  if ((__u64)mnt != root_mount) return 0;
+  if ((__u64)BPF_CORE_READ(mnt, mnt.mnt_root) == root_dentry) return 1;
+  for (int i = 0; i < PATH_COMPONENTS; i++) {
+    struct dentry* parent;
+
+    if ((__u64)dentry == root_dentry) return 1;
+    parent = BPF_CORE_READ(dentry, d_parent);
+    if (parent == dentry) return 0;
+    dentry = parent;
+  }
+  return 0;
+}
+
+/* Is this file outside the root that its container had at the start: in another mount namespace, on
+ * a tree that was taken out of it, or above it? So is all when the root is not known. Most files
+ * are on the root's own mount, which two loads tell. is_typed: as of read_code. */
+static __always_inline bool is_elsewhere(struct file* file, struct process_root* root,
+                                         bool is_typed) {
+  struct vfsmount* mnt;
+
+  if (!root->mount) return true;
+  if (is_typed && (__u64)file->f_path.mnt == root->mount &&
+      (__u64)file->f_path.mnt->mnt_root == root->dentry)
+    return false;
+  /* By probe read, so that these are numbers to the verifier. */
+  mnt = BPF_CORE_READ(file, f_path.mnt);
+  return !path_reaches((__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)mount_of(mnt),
+                       root->dentry, (__u64)mount_of((void*)root->mount));
+}
+
+/* Walks from a file to the given root, or if it does not lead there, to the root of its mount tree:
+ * never to the caller's own root, which it could have moved. Returns the per-CPU buffer; a walk
+ * that is cut off says so. Not preemptible contexts only. */
+static __always_inline struct path_buffer* path_of_file(struct file* file,
+                                                        struct process_root* root) {
   __u32 zero = 0;
   struct vfsmount* mnt = BPF_CORE_READ(file, f_path.mnt);
   struct path_buffer* b;
 
-  if (path_walk((__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)mount_of(mnt))) {
+  if (path_walk((__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)mount_of(mnt), root->dentry,
+                (__u64)mount_of((void*)root->mount))) {
     b = bpf_map_lookup_elem(&scratch_path, &zero);
     if (b) return b;
   }

@@ -4,6 +4,7 @@
 /* Process context: made at fork, changed at exec, gone at exit. */
 
 #include "bpf/lib/code.h"
+#include "bpf/lib/path.h"
 #include "bpf/lib/workload.h"
 
 struct {
@@ -12,6 +13,10 @@ struct {
   __type(key, __u32);
   __type(value, struct process_context);
 } vd_blank_process SEC(".maps");
+
+/* A workload's processes fill at most this part of the table, so that no workload's forks take away
+ * the context of others. */
+#define PROCESS_SHARE_PART 4
 
 static __always_inline struct process_context* process_find(__u32 tgid) {
   return bpf_map_lookup_elem(&vd_processes, &tgid);
@@ -82,23 +87,68 @@ static __always_inline void push_ancestor(struct wire_process* p,
   if (p->ancestor_count < WIRE_ANCESTORS) p->ancestor_count++;
 }
 
+/* May this workload (NULL: none is known) have another process in the table? Counted if not. */
+static __always_inline bool process_has_share(struct wire_workload* w) {
+  if (!w || w->processes < ((struct bpf_map*)&vd_processes)->max_entries / PROCESS_SHARE_PART)
+    return true;
+  count_error(WIRE_ERROR_PROCESS_SHARE);
+  return false;
+}
+
+static __always_inline void process_charge(struct process_context* p, __u64 workload,
+                                           struct wire_workload* w) {
+  p->charged = workload;
+  if (w) __sync_fetch_and_add(&w->processes, 1);
+}
+
+static __always_inline void process_discharge(__u64 workload) {
+  struct wire_workload* w = bpf_map_lookup_elem(&vd_workloads, &workload);
+
+  /* Not below 0 where the workload's entry was made after the process. */
+  if (w && w->processes) __sync_fetch_and_add(&w->processes, -1);
+}
+
+/* Removes the context of a process. Of threads that end at once, each may be the last, but one gets
+ * true. */
+static __always_inline bool process_end(__u32 tgid, __u64 charged) {
+  if (bpf_map_delete_elem(&vd_processes, &tgid)) return false;
+  process_discharge(charged);
+  return true;
+}
+
+static __always_inline void read_root(struct process_root* root, struct task_struct* task) {
+  root->mount = (__u64)BPF_CORE_READ(task, fs, root.mnt);
+  root->dentry = (__u64)BPF_CORE_READ(task, fs, root.dentry);
+}
+
+/* Has the last thread of this process ended? Then no exit will remove its context. */
+static __always_inline bool process_is_over(struct task_struct* task) {
+  return BPF_CORE_READ(task, signal, live.counter) == 0;
+}
+
 /* Stores a blank context for a task whose start was not seen; its lineage is what iterators or the
- * parent's context still tell. NULL, counted, when the table is full. */
+ * parent's context still tell. NULL, counted, when there is no room, and for a zombie. */
 static __noinline struct process_context* process_rebuild(struct task_struct* task) {
   __u32 zero = 0;
   __u32 tgid = task->tgid;
   __u32 parent_tgid = BPF_CORE_READ(task, real_parent, tgid);
+  __u64 cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+  struct wire_instance* instance = bpf_map_lookup_elem(&vd_instances, &cgroup_id);
   struct process_context* p = bpf_map_lookup_elem(&vd_blank_process, &zero);
+  __u64 workload = instance ? instance->workload : 0;
+  struct wire_workload* w = bpf_map_lookup_elem(&vd_workloads, &workload);
   struct process_context* parent;
-  struct wire_instance* instance;
   struct file* exe;
 
+  if (process_is_over(task) || !process_has_share(w)) return NULL;
   if (!p || bpf_map_update_elem(&vd_processes, &tgid, p, BPF_NOEXIST)) {
     count_error(WIRE_ERROR_PROCESS_TABLE);
     return NULL;
   }
   p = process_find(tgid);
   if (!p) return NULL;
+  process_charge(p, workload, w);
+  read_root(&p->root, task);
   parent = process_find(parent_tgid);
   if (parent && parent != p) {
     __builtin_memcpy(&p->wire.ancestors, &parent->wire.ancestors, sizeof(p->wire.ancestors));
@@ -106,19 +156,24 @@ static __noinline struct process_context* process_rebuild(struct task_struct* ta
     p->wire.ancestor_head = parent->wire.ancestor_head;
     p->wire.parent = parent->wire.id;
     push_ancestor(&p->wire, &parent->wire);
+    /* Its own root may be one that it moved to. */
+    if (parent->wire.home_cgroup_id == cgroup_id) p->root = parent->root;
   }
   p->flags = PROCESS_REBUILT;
   p->wire.tgid = tgid;
   p->wire.id.tgid = tgid;
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
-  p->wire.home_cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-  instance = bpf_map_lookup_elem(&vd_instances, &p->wire.home_cgroup_id);
-  if (instance) p->wire.workload = instance->workload;
+  p->wire.home_cgroup_id = cgroup_id;
+  p->wire.workload = workload;
   bpf_probe_read_kernel(p->wire.comm, sizeof(p->wire.comm), task->comm);
   read_credentials(task, &p->wire.credentials);
   process_refresh(p, task);
   exe = BPF_CORE_READ(task, mm, exe_file);
-  if (exe) read_code(exe, &p->wire.code, false);
+  if (exe && read_code(exe, &p->wire.code, false) != WIRE_ORIGIN_MEMFD &&
+      is_elsewhere(exe, &p->root, false))
+    p->wire.code.flags |= WIRE_CODE_ELSEWHERE;
+  /* It may have ended meanwhile, and its exit found nothing. */
+  if (process_is_over(task) && process_end(tgid, workload)) return NULL;
   return p;
 }
 

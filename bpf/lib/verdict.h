@@ -72,6 +72,16 @@ static __always_inline enum act_class classify(struct governed* g, struct lookup
   return ACT_NEWS;
 }
 
+/* What is new and can be neither told nor kept for the sweep: the agent makes a finding of it. */
+static __always_inline void novelty_lost(struct governed* g, __u32 cache) {
+  struct wire_workload* w = g->workload;
+  __u64 nobody = 0;
+
+  count_error(WIRE_ERROR_NOVELTY_LOST);
+  if (!w) w = bpf_map_lookup_elem(&vd_workloads, &nobody);
+  if (w) __sync_fetch_and_add(&w->lost[cache & 1], 1);
+}
+
 /* Makes the caller the one who reports this behaviour, or says that it is not. has_record: a record
  * is reserved; without one the behaviour is inserted as unreported, to be told later. */
 static __always_inline bool claim(struct governed* g, struct lookup* l, const void* key,
@@ -83,7 +93,10 @@ static __always_inline bool claim(struct governed* g, struct lookup* l, const vo
     return has_record &&
            __sync_val_compare_and_swap(&l->verdict->novelty, WIRE_NOVELTY_UNREPORTED,
                                        WIRE_NOVELTY_REPORTED) == WIRE_NOVELTY_UNREPORTED;
-  if (!l->inner || !g->workload) return has_record;
+  if (!l->inner || !g->workload) {
+    if (!has_record) novelty_lost(g, l->cache);
+    return has_record;
+  }
   fresh.novelty = has_record ? WIRE_NOVELTY_REPORTED : WIRE_NOVELTY_UNREPORTED;
   fresh.slot = wire_make_slot(__sync_fetch_and_add(&g->workload->next_slot, 1) + 1, l->cache);
   fresh.first_ns = bpf_ktime_get_boot_ns();
@@ -102,6 +115,7 @@ static __always_inline bool claim(struct governed* g, struct lookup* l, const vo
   }
   if (err != -E2BIG) {
     count_error(WIRE_ERROR_CACHE_INSERT);
+    if (!has_record) novelty_lost(g, l->cache);
     return has_record;
   }
   __sync_fetch_and_add(&g->workload->not_cached, 1);

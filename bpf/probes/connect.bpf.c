@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "bpf/lib/flow.h"
+#include "bpf/lib/actor.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
 static __always_inline void connect_act(struct bpf_sock_addr* ctx, const __u8* address) {
   struct flow_report f = {.stage = WIRE_FLOW_OPEN};
-  struct process_context* p = process_current();
   struct socket_owner* o;
 
-  if (!p || !ctx->sk) return;
+  if (!ctx->sk) return;
   o = bpf_sk_storage_get(&vd_sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
   if (!o) {
     count_error(WIRE_ERROR_SOCKET_STORAGE);
     return;
   }
-  owner_from_process(o, p);
-  o->user = p->wire.id;
+  own_socket(o);
+  o->user = o->owner;
   o->flags = 0;
   o->sent_bytes = 0;
   o->received_bytes = 0;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "bpf/lib/process.h"
+#include "bpf/lib/credential.h"
 #include "bpf/lib/hash.h"
-#include "bpf/lib/path.h"
-#include "bpf/lib/verdict.h"
-#include "bpf/wire/credential.h"
 #include "bpf/wire/exec.h"
 #include "bpf/wire/exit.h"
 #include "bpf/wire/fork.h"
@@ -19,9 +17,12 @@ struct exec_act {
   struct wire_code parent_code;
   struct wire_exec_id previous;
   struct wire_credentials before;
-  __u64 script[HASH_INPUT_WORDS]; /* its name */
-  __u32 script_bytes;             /* 0: not a script */
+  struct wire_script script; /* its name; 0 bytes: not a script */
+  struct sip sip;
   __u32 origin;
+  __u32 filesystem;
+  __u32 flags; /* of the record */
+  __u32 pad;
 };
 
 struct {
@@ -46,6 +47,14 @@ static __always_inline void emit_fork(struct process_context* p, struct governed
   lane_submit(WIRE_LANE_TAP, &r->header, false);
 }
 
+/* What is known of a process that has no room in the table; valid during this act alone. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct process_context);
+} scratch_process SEC(".maps");
+
 /* A new task, io_uring workers too; in the parent's context, before the child runs. */
 SEC("tp_btf/task_newtask")
 int BPF_PROG(process_newtask, struct task_struct* task, __u64 clone_flags) {
@@ -53,17 +62,30 @@ int BPF_PROG(process_newtask, struct task_struct* task, __u64 clone_flags) {
   struct governed g;
   __u32 tgid = task->tgid;
   __u64 cgroup_id;
+  bool placed;
 
   if (clone_flags & CLONE_THREAD) return 0;
   parent = process_current();
   if (!parent) return 0;
-  if (bpf_map_update_elem(&vd_processes, &tgid, parent, BPF_ANY)) {
-    count_error(WIRE_ERROR_PROCESS_TABLE);
-    return 0;
+  /* clone3 may start the child in another cgroup; then the parent is who moved it. */
+  cgroup_id = task_cgroup_id(task);
+  placed =
+      cgroup_id != bpf_get_current_cgroup_id() && may_place(parent->wire.home_cgroup_id, parent);
+  governed_by(placed ? cgroup_id : parent->wire.home_cgroup_id, &g);
+  if (!process_has_share(g.workload)) return 0;
+  if (bpf_map_update_elem(&vd_processes, &tgid, parent, BPF_NOEXIST)) {
+    /* Either no room, or one with this number ended unseen. */
+    p = process_find(tgid);
+    if (p) process_end(tgid, p->charged);
+    if (!p || bpf_map_update_elem(&vd_processes, &tgid, parent, BPF_NOEXIST)) {
+      count_error(WIRE_ERROR_PROCESS_TABLE);
+      return 0;
+    }
   }
   p = process_find(tgid);
   if (!p) return 0;
-  p->flags = 0;
+  process_charge(p, g.key.workload, g.workload);
+  p->flags &= PROCESS_STARTING;
   p->wire.parent = parent->wire.id;
   push_ancestor(&p->wire, &parent->wire);
   p->wire.tgid = tgid;
@@ -71,14 +93,12 @@ int BPF_PROG(process_newtask, struct task_struct* task, __u64 clone_flags) {
   p->wire.id.tgid = tgid;
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
   bpf_probe_read_kernel(p->wire.comm, sizeof(p->wire.comm), task->comm);
-  /* clone3 may start the child in another cgroup; then the parent is who moved it. */
-  cgroup_id = task_cgroup_id(task);
-  if (cgroup_id != bpf_get_current_cgroup_id() && may_place(p->wire.home_cgroup_id, parent)) {
+  if (placed) {
     p->wire.home_cgroup_id = cgroup_id;
     p->pending_cgroup = 0;
+    p->flags |= PROCESS_STARTING;
   }
   p->wire.cgroup_id = cgroup_id;
-  governed_by(p->wire.home_cgroup_id, &g);
   p->wire.workload = g.key.workload;
   if (is_tapped(&g)) emit_fork(p, &g);
   return 0;
@@ -86,21 +106,37 @@ int BPF_PROG(process_newtask, struct task_struct* task, __u64 clone_flags) {
 
 /* The script's name as its caller gave it, when the kernel runs an interpreter for it. */
 static __always_inline void read_script(struct linux_binprm* bprm, struct exec_act* act) {
+  __u64* words = (__u64*)act->script.name;
   long bytes;
 
-  act->script_bytes = 0;
-  __builtin_memset(act->script, 0, sizeof(act->script));
+  act->script.bytes = 0;
   if (bprm->interp == bprm->filename) return;
-  bytes = bpf_probe_read_kernel_str(act->script, sizeof(act->script), bprm->filename);
-  if (bytes > 1 && bytes <= (long)sizeof(act->script)) act->script_bytes = bytes - 1;
+  bytes = bpf_probe_read_kernel_str(act->script.name, sizeof(act->script.name), bprm->filename);
+  if (bytes <= 1 || bytes > WIRE_SCRIPT_BYTES) return;
+  if (bytes == WIRE_SCRIPT_BYTES) act->flags |= WIRE_EXEC_SCRIPT_CUT;
+  bytes--;
+  act->script.bytes = bytes;
+  /* The hash takes whole words. */
+  words[bytes >> 3 & (WIRE_SCRIPT_BYTES / 8 - 1)] &= (1ULL << (bytes & 7) * 8) - 1;
 }
 
-/* The keyed hash of the script's name in the per-CPU buffer. Not static: verified once. */
-__noinline __u64 hash_script(void) {
+/* Takes one part of the script's name into its hash. Not static: verified once. */
+__noinline int hash_script_part(__u32 begin) {
   __u32 zero = 0;
   struct exec_act* act = bpf_map_lookup_elem(&scratch_exec, &zero);
 
-  return act && act->script_bytes ? keyed_hash(act->script, act->script_bytes) : 0;
+  if (!act || begin > WIRE_SCRIPT_BYTES - HASH_INPUT_WORDS * 8 || begin >= act->script.bytes)
+    return 0;
+  sip_take(&act->sip, (__u64*)act->script.name + begin / 8, act->script.bytes - begin);
+  return 1;
+}
+
+/* The keyed hash of the script's whole name in the per-CPU buffer. */
+static __always_inline __u64 hash_script(struct exec_act* act) {
+  if (!act->script.bytes || !sip_begin(&act->sip)) return 0;
+  for (__u32 begin = 0; begin < WIRE_SCRIPT_BYTES; begin += HASH_INPUT_WORDS * 8)
+    if (!hash_script_part(begin)) break;
+  return sip_end(&act->sip, act->script.bytes);
 }
 
 static __always_inline void fill_exec(struct wire_exec* r, struct process_context* p,
@@ -111,34 +147,38 @@ static __always_inline void fill_exec(struct wire_exec* r, struct process_contex
   r->previous = act->previous;
   r->key = act->key;
   r->origin = act->origin;
-  r->flags = 0;
+  r->flags = act->flags;
+  r->filesystem = act->filesystem;
+  r->pad = 0;
 }
 
 /* Copies the strings into the record's areas of the given sizes, which must be constants. */
-#define FILL_EXEC_STRINGS(r, path, act, PATH, ARGV, SCRIPT)                                   \
-  do {                                                                                        \
-    __u64 start = mm->arg_start;                                                              \
-    __u64 argv_bytes = mm->arg_end - start;                                                   \
-    __u32 path_bytes = WIRE_PATH_BYTES - (path)->begin;                                       \
-    (r)->exec.root_device = (path)->root_device;                                              \
-    (r)->exec.root_inode = (path)->root_inode;                                                \
-    if ((path)->cut) (r)->exec.flags |= WIRE_EXEC_PATH_CUT;                                   \
-    if (path_bytes > (PATH)) path_bytes = (PATH);                                             \
-    bpf_probe_read_kernel((r)->path, path_bytes, &(path)->bytes[(path)->begin & 4095]);       \
-    (r)->exec.path_bytes = path_bytes;                                                        \
-    if (argv_bytes > (ARGV)) {                                                                \
-      argv_bytes = (ARGV);                                                                    \
-      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                                  \
-    }                                                                                         \
-    if (bpf_probe_read_user((r)->argv, argv_bytes, (void*)start)) {                           \
-      argv_bytes = 0;                                                                         \
-      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                                  \
-      count_error(WIRE_ERROR_READ);                                                           \
-    }                                                                                         \
-    (r)->exec.argv_bytes = argv_bytes;                                                        \
-    (r)->exec.script_bytes = (act)->script_bytes > (SCRIPT) ? (SCRIPT) : (act)->script_bytes; \
-    if ((act)->script_bytes) (r)->exec.flags |= WIRE_EXEC_SCRIPT;                             \
-    __builtin_memcpy((r)->script, (act)->script, (SCRIPT));                                   \
+#define FILL_EXEC_STRINGS(r, path, act, PATH, ARGV, SCRIPT)                             \
+  do {                                                                                  \
+    __u64 start = mm->arg_start;                                                        \
+    __u64 argv_bytes = mm->arg_end - start;                                             \
+    __u32 path_bytes = WIRE_PATH_BYTES - (path)->begin;                                 \
+    __u32 script_bytes = (act)->script.bytes;                                           \
+    (r)->exec.root_device = (path)->root_device;                                        \
+    (r)->exec.root_inode = (path)->root_inode;                                          \
+    if ((path)->cut) (r)->exec.flags |= WIRE_EXEC_PATH_CUT;                             \
+    if (path_bytes > (PATH)) path_bytes = (PATH);                                       \
+    bpf_probe_read_kernel((r)->path, path_bytes, &(path)->bytes[(path)->begin & 4095]); \
+    (r)->exec.path_bytes = path_bytes;                                                  \
+    if (argv_bytes > (ARGV)) {                                                          \
+      argv_bytes = (ARGV);                                                              \
+      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                            \
+    }                                                                                   \
+    if (bpf_probe_read_user((r)->argv, argv_bytes, (void*)start)) {                     \
+      argv_bytes = 0;                                                                   \
+      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                            \
+      count_error(WIRE_ERROR_READ);                                                     \
+    }                                                                                   \
+    (r)->exec.argv_bytes = argv_bytes;                                                  \
+    if (script_bytes > (SCRIPT)) script_bytes = (SCRIPT);                               \
+    (r)->exec.script_bytes = script_bytes;                                              \
+    if (script_bytes) (r)->exec.flags |= WIRE_EXEC_SCRIPT;                              \
+    bpf_probe_read_kernel((r)->script, script_bytes, (act)->script.name);               \
   } while (0)
 
 /* Submits the record when this CPU is the one to report, else takes it back. */
@@ -159,6 +199,15 @@ static __always_inline bool finish_exec(struct wire_exec* r, struct exec_act* ac
   return class == ACT_NEWS;
 }
 
+/* The record of a new behaviour was lost: its entry is told later, with the name of its script. */
+static __always_inline void keep_for_sweep(struct process_context* p, struct exec_act* act,
+                                           struct governed* g, struct lookup* l) {
+  if (act->script.bytes &&
+      bpf_map_update_elem(&vd_lost_scripts, &act->key.name, &act->script, BPF_ANY))
+    count_error(WIRE_ERROR_SCRIPT_TABLE);
+  claim(g, l, &act->key, &p->wire.id, false);
+}
+
 static __always_inline bool report_exec(struct task_struct* task, struct linux_binprm* bprm,
                                         struct process_context* p, struct exec_act* act,
                                         struct governed* g, struct lookup* l,
@@ -168,11 +217,16 @@ static __always_inline bool report_exec(struct task_struct* task, struct linux_b
   struct path_buffer* path;
 
   process_refresh(p, task);
-  path = path_of_file(bprm->file);
-  if (!path) return false;
+  act->filesystem = BPF_CORE_READ(bprm, file, f_inode, i_sb, s_magic);
+  path = path_of_file(bprm->file, &p->root);
+  if (!path) {
+    lane_dropped(lane);
+    if (class == ACT_NEWS) keep_for_sweep(p, act, g, l);
+    return false;
+  }
   if (WIRE_PATH_BYTES - path->begin <= WIRE_PATH_SMALL_BYTES &&
       mm->arg_end - mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&
-      act->script_bytes <= WIRE_SCRIPT_SMALL_BYTES) {
+      act->script.bytes <= WIRE_SCRIPT_SMALL_BYTES) {
     struct wire_exec_small* r = lane_reserve(lane, sizeof(*r));
 
     if (r) {
@@ -194,78 +248,74 @@ static __always_inline bool report_exec(struct task_struct* task, struct linux_b
     }
   }
   lane_dropped(lane);
-  if (class == ACT_NEWS) claim(g, l, &act->key, &p->wire.id, false);
+  if (class == ACT_NEWS) keep_for_sweep(p, act, g, l);
   return false;
 }
 
-static __noinline void credential_act(struct task_struct* task, struct process_context* p,
-                                      struct wire_credentials* before, struct governed* g) {
-  struct wire_code_key key = {.verb = WIRE_VERB_CREDENTIAL};
-  struct lookup l = {.cache = WIRE_CACHE_CODE};
-  struct wire_credentials* now = &p->wire.credentials;
-  enum act_class class;
-  struct wire_credential* r;
-  __u32 lane;
+/* The process that executes. Where the table has no room for it, a context that lasts as long as
+ * this act: its lineage and the code that it ran before are not known. */
+static __always_inline struct process_context* exec_process(struct task_struct* task,
+                                                            struct exec_act* act) {
+  struct process_context* p = process_find(task->tgid);
+  struct process_context* blank;
+  __u32 zero = 0;
 
-  key.subject = p->wire.code;
-  key.object.device = (__u64)before->euid << 32 | before->egid;
-  key.object.inode = (__u64)now->euid << 32 | now->egid;
-  key.object.change_time_ns = (__u64)now->uid << 32 | now->gid;
-  key.object.size_bytes = (__u64)before->uid << 32 | before->gid;
-  key.name = now->cap_effective & ~before->cap_effective;
-  l.inner = bpf_map_lookup_elem(&vd_code_cache, &g->key);
-  if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, &key);
-  class = classify(g, &l);
-  if (class == ACT_NEWS || class == ACT_TAPPED) {
-    lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
-    r = lane_reserve(lane, sizeof(*r));
-    if (!r) {
-      lane_dropped(lane);
-      if (class == ACT_NEWS) claim(g, &l, &key, &p->wire.id, false);
-    } else if (class == ACT_NEWS && !claim(g, &l, &key, &p->wire.id, true)) {
-      bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
-    } else {
-      process_refresh(p, task);
-      FILL_HEADER(r, CREDENTIAL);
-      r->header.lane = lane;
-      r->header.reason = class == ACT_TAPPED ? WIRE_REASON_TAP : WIRE_REASON_NEWS;
-      fill_slot(&r->header, g, &l);
-      __builtin_memcpy(&r->process, &p->wire, sizeof(r->process));
-      r->before = *before;
-      r->key = key;
-      lane_submit(lane, &r->header, false);
-    }
+  act->flags = 0;
+  if (p) {
+    act->parent_code = p->wire.code;
+    act->previous = p->wire.id;
+    act->before = p->wire.credentials;
+    return p;
   }
-  count_act(g, &l);
+  /* The task has its new program already, so what it ran before cannot be read any more. */
+  act->flags = WIRE_EXEC_REBUILT;
+  __builtin_memset(&act->parent_code, 0, sizeof(act->parent_code));
+  __builtin_memset(&act->previous, 0, sizeof(act->previous));
+  count_error(WIRE_ERROR_NO_PROCESS);
+  p = process_rebuild(task);
+  if (!p) {
+    blank = bpf_map_lookup_elem(&vd_blank_process, &zero);
+    p = bpf_map_lookup_elem(&scratch_process, &zero);
+    if (!p || !blank) return NULL;
+    bpf_probe_read_kernel(p, sizeof(*p), blank);
+    p->flags = PROCESS_REBUILT | PROCESS_HOMELESS;
+    p->wire.tgid = task->tgid;
+    p->wire.id.tgid = task->tgid;
+    p->wire.home_cgroup_id = bpf_get_current_cgroup_id();
+    read_credentials(task, &p->wire.credentials);
+  }
+  act->before = p->wire.credentials;
+  return p;
 }
 
-/* Capabilities that were given up are no news; a user or group that changed is. */
-static __always_inline bool is_gain(const struct wire_credentials* before,
-                                    const struct wire_credentials* now) {
-  return before->euid != now->euid || before->egid != now->egid || before->uid != now->uid ||
-         (now->cap_effective & ~before->cap_effective);
+/* The root that paths are told from is that of the first program that is no runtime's. */
+static __always_inline void note_root(struct process_context* p, struct task_struct* task) {
+  if (!(p->flags & PROCESS_STARTING)) return;
+  read_root(&p->root, task);
+  if (!bpf_map_lookup_elem(&vd_runtimes, &p->wire.code)) p->flags &= ~PROCESS_STARTING;
 }
 
 /* A program was executed, nothing of it has run; in the context of the process. */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
-  struct process_context* p = process_current();
   struct lookup l = {.cache = WIRE_CACHE_CODE};
+  struct process_context* p;
   struct governed g;
   struct exec_act* act;
   enum act_class class;
   __u32 zero = 0;
 
-  if (!p) return 0;
   act = bpf_map_lookup_elem(&scratch_exec, &zero);
   if (!act) {
     count_error(WIRE_ERROR_SCRATCH);
     return 0;
   }
+  p = exec_process(task, act);
+  if (!p) {
+    count_error(WIRE_ERROR_SCRATCH);
+    return 0;
+  }
   read_script(bprm, act);
-  act->parent_code = p->wire.code;
-  act->previous = p->wire.id;
-  act->before = p->wire.credentials;
   read_credentials(task, &p->wire.credentials);
   act->origin = code_of_file(bprm->file, &p->wire.code);
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
@@ -273,15 +323,23 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   if (p->pending_cgroup && p->pending_cgroup == p->wire.cgroup_id) {
     p->wire.home_cgroup_id = p->pending_cgroup;
     p->pending_cgroup = 0;
+    p->flags |= PROCESS_STARTING;
   }
+  note_root(p, task);
+  if (act->origin != WIRE_ORIGIN_MEMFD && is_elsewhere(bprm->file, &p->root, true))
+    p->wire.code.flags |= WIRE_CODE_ELSEWHERE;
   bpf_probe_read_kernel(p->wire.comm, sizeof(p->wire.comm), task->comm);
   governed_by(p->wire.home_cgroup_id, &g);
   p->wire.workload = g.key.workload;
+  if (p->charged != g.key.workload && !(p->flags & PROCESS_HOMELESS)) {
+    process_discharge(p->charged);
+    process_charge(p, g.key.workload, g.workload);
+  }
 
   act->key.verb = WIRE_VERB_EXEC;
   act->key.subject = act->parent_code;
   act->key.object = p->wire.code;
-  act->key.name = hash_script();
+  act->key.name = hash_script(act);
   l.inner = bpf_map_lookup_elem(&vd_code_cache, &g.key);
   if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, &act->key);
   class = classify(&g, &l);
@@ -289,7 +347,10 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   if ((class == ACT_NEWS || class == ACT_TAPPED) && report_exec(task, bprm, p, act, &g, &l, class))
     p->flags |= PROCESS_NEWS;
   count_act(&g, &l);
-  if (is_gain(&act->before, &p->wire.credentials)) credential_act(task, p, &act->before, &g);
+  if (is_gain(&act->before, &p->wire.credentials)) {
+    p->wire.credentials = act->before;
+    look_at_credentials();
+  }
   return 0;
 }
 
@@ -299,7 +360,7 @@ static __always_inline void emit_exit(struct task_struct* task, struct process_c
   struct wire_exit* r = lane_reserve(lane, sizeof(*r));
 
   if (!r) {
-    lane_dropped(lane);
+    if (process_end(task->tgid, p->charged)) lane_dropped(lane);
     return;
   }
   FILL_HEADER(r, EXIT);
@@ -310,13 +371,16 @@ static __always_inline void emit_exit(struct task_struct* task, struct process_c
   r->lifetime_ns = r->header.boot_ns - p->wire.id.start_ns;
   r->status = task->exit_code;
   r->pad = 0;
-  lane_submit(lane, &r->header, false);
+  if (process_end(task->tgid, p->charged))
+    lane_submit(lane, &r->header, false);
+  else
+    bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
 }
 
 /* A thread ends; the last one of its process ends the context. In the context of the thread. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct* task) {
-  struct wire_credentials before;
+  struct wire_credentials now;
   struct process_context* p;
   struct governed g;
   __u32 tgid = task->tgid;
@@ -325,10 +389,11 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   p = process_find(tgid);
   if (!p) return 0;
   governed_by(p->wire.home_cgroup_id, &g);
-  before = p->wire.credentials;
-  read_credentials(task, &p->wire.credentials);
-  if (is_gain(&before, &p->wire.credentials)) credential_act(task, p, &before, &g);
-  if ((p->flags & PROCESS_NEWS) || is_tapped(&g)) emit_exit(task, p, &g, p->flags & PROCESS_NEWS);
-  bpf_map_delete_elem(&vd_processes, &tgid);
+  read_credentials(task, &now);
+  if (!has_same_credentials(&now, &p->wire.credentials)) look_at_credentials();
+  if ((p->flags & PROCESS_NEWS) || is_tapped(&g))
+    emit_exit(task, p, &g, p->flags & PROCESS_NEWS);
+  else
+    process_end(tgid, p->charged);
   return 0;
 }

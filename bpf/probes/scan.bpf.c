@@ -63,7 +63,7 @@ int scan_processes(struct bpf_iter__task* ctx) {
     struct wire_code code;
 
     s->seen.origin = code_of_file(exe, &code);
-    path = path_of_file(exe);
+    path = path_of_file(exe, &p->root);
     if (path) {
       bytes = WIRE_PATH_BYTES - path->begin;
       if (bytes > WIRE_PATH_BYTES) bytes = WIRE_PATH_BYTES;

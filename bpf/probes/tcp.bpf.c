@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "bpf/lib/tcp.h"
+#include "bpf/lib/actor.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -62,17 +63,15 @@ static __always_inline void tcp_accepted(struct sock* sk, struct socket_owner* o
  * that the kernel picked is not part of the behaviour. */
 static __always_inline void tcp_listening(struct sock* sk) {
   struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
-  struct process_context* p = process_current();
   struct socket_owner* o;
 
-  if (!p) return;
   o = bpf_sk_storage_get(&vd_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
   if (!o) {
     count_error(WIRE_ERROR_SOCKET_STORAGE);
     return;
   }
   read_endpoints(sk, &f);
-  owner_from_process(o, p);
+  own_socket(o);
   o->flags = SOCKET_LISTENER | SOCKET_INBOUND;
   o->start_ns = bpf_ktime_get_boot_ns();
   __builtin_memset(&o->key, 0, sizeof(o->key));

@@ -38,7 +38,12 @@ struct wire_header {
 };
 WIRE_LAYOUT(struct wire_header, 56);
 
-/* The real inode below overlayfs. Change time in nanoseconds of the epoch. */
+enum wire_code_flags {
+  WIRE_CODE_ELSEWHERE = 1, /* its path does not end at the root of its container's start */
+};
+
+/* The real inode below overlayfs. flags make the same file other code. Change time in nanoseconds
+ * of the epoch. */
 struct wire_code {
   __u64 device;
   __u64 inode;

@@ -123,10 +123,21 @@ struct wire_workload {
   __u64 generation;
   __u64 not_cached; /* acts that found no room */
   __u32 next_slot;
-  __u32 pad;
+  __u32 processes;     /* that have a context in its share of the table */
   __u32 overflowed[2]; /* by cache: 1 once the overflow was reported */
+  __u32 lost[2];       /* by cache: news that could be neither told nor kept for the sweep */
 };
-WIRE_LAYOUT(struct wire_workload, 32);
+WIRE_LAYOUT(struct wire_workload, 40);
+
+#define WIRE_SCRIPT_BYTES 4096
+
+/* The name of a script whose execution found no room in the ring, by its keyed hash. */
+struct wire_script {
+  __u32 bytes;
+  __u32 pad;
+  __u8 name[WIRE_SCRIPT_BYTES];
+};
+WIRE_LAYOUT(struct wire_script, 4104);
 
 /* Filled by the agent before anything is attached. */
 struct wire_config {

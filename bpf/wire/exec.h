@@ -6,7 +6,6 @@
 
 #define WIRE_PATH_BYTES 4096
 #define WIRE_ARGV_BYTES 4096
-#define WIRE_SCRIPT_BYTES 256
 
 /* What most executions need; a record that fits is sent in this size. */
 #define WIRE_PATH_SMALL_BYTES 256
@@ -17,7 +16,9 @@ enum wire_exec_flags {
   WIRE_EXEC_PATH_CUT = 1,
   WIRE_EXEC_ARGV_CUT = 2,
   WIRE_EXEC_SCRIPT = 4,
-  WIRE_EXEC_LARGE = 8, /* a wire_exec_large, else a wire_exec_small */
+  WIRE_EXEC_LARGE = 8,       /* a wire_exec_large, else a wire_exec_small */
+  WIRE_EXEC_SCRIPT_CUT = 16, /* the script's name is longer than any path */
+  WIRE_EXEC_REBUILT = 32,    /* no context at the act: calling code and ancestors are not known */
 };
 
 enum wire_origin {
@@ -44,8 +45,10 @@ struct wire_exec {
   __u16 script_bytes;
   __u8 flags;
   __u8 origin;
+  __u32 filesystem; /* the magic number of the file's superblock */
+  __u32 pad;
 };
-WIRE_LAYOUT(struct wire_exec, 992);
+WIRE_LAYOUT(struct wire_exec, 1000);
 
 struct wire_exec_small {
   struct wire_exec exec;
@@ -53,7 +56,7 @@ struct wire_exec_small {
   __u8 argv[WIRE_ARGV_SMALL_BYTES];
   __u8 script[WIRE_SCRIPT_SMALL_BYTES];
 };
-WIRE_LAYOUT(struct wire_exec_small, 1824);
+WIRE_LAYOUT(struct wire_exec_small, 1832);
 
 struct wire_exec_large {
   struct wire_exec exec;
@@ -61,4 +64,4 @@ struct wire_exec_large {
   __u8 argv[WIRE_ARGV_BYTES];
   __u8 script[WIRE_SCRIPT_BYTES];
 };
-WIRE_LAYOUT(struct wire_exec_large, 9440);
+WIRE_LAYOUT(struct wire_exec_large, 13288);

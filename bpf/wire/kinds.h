@@ -4,7 +4,7 @@
 /* The one list of record kinds: WIRE_KIND(name, number, struct, version). A number is never reused.
  * abi.bpf.c and the decoder's table are made from it. */
 #define WIRE_KINDS(WIRE_KIND)                             \
-  WIRE_KIND(EXEC, 1, struct wire_exec, 1)                 \
+  WIRE_KIND(EXEC, 1, struct wire_exec, 2)                 \
   WIRE_KIND(PROCESS_SEEN, 2, struct wire_process_seen, 1) \
   WIRE_KIND(FORK, 3, struct wire_fork, 1)                 \
   WIRE_KIND(EXIT, 4, struct wire_exit, 1)                 \
@@ -64,5 +64,8 @@ enum wire_error {
   WIRE_ERROR_READ = 11,            /* kernel or user memory could not be read */
   WIRE_ERROR_SCRATCH = 12,         /* a per-CPU buffer was not there */
   WIRE_ERROR_NO_SOCKET_OWNER = 13, /* a flow whose owner is not known */
-  WIRE_ERRORS = 14,
+  WIRE_ERROR_NOVELTY_LOST = 14,    /* news that could be neither told nor kept for the sweep */
+  WIRE_ERROR_PROCESS_SHARE = 15,   /* the workload has used up its share of the process table */
+  WIRE_ERROR_SCRIPT_TABLE = 16,    /* the name of a script that was not told could not be kept */
+  WIRE_ERRORS = 17,
 };

@@ -127,6 +127,12 @@ void WriteProcessExtras(const pb::Process& process, JsonWriter* json) {
   if (!process.code().origin().empty()) {
     json->Text("code_origin", process.code().origin());
   }
+  if (process.code().elsewhere()) {
+    json->Bool("path_elsewhere", true);
+  }
+  if (!process.code().filesystem().empty()) {
+    json->Text("filesystem", process.code().filesystem());
+  }
   if (!process.code().script().empty()) {
     json->Bytes("script", process.code().script());
   }

@@ -143,9 +143,9 @@ pb::Event Listener() {
 }  // namespace
 
 std::vector<pb::Event> SampleFindings() {
-  return {Deviation(),          Hostile(),   Connection(false),
-          Connection(true),     Listener(),  Bare("cache-overflow"),
-          Bare("unattributed"), Bare("move")};
+  return {Deviation(),          Hostile(),    Connection(false),
+          Connection(true),     Listener(),   Bare("cache-overflow"),
+          Bare("unattributed"), Bare("move"), Bare("lost-novelty")};
 }
 
 std::vector<pb::Event> SampleLedgers() {
