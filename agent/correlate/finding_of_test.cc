@@ -102,7 +102,7 @@ TEST(FindingOfTest, SeverityFollowsTheTableAndWeakEvidenceIsCapped) {
 }
 
 TEST(FindingOfTest, OverflowIsOneFindingPerWorkloadAndLane) {
-  OverflowEvent overflow{7, 3, 1, 4096};
+  OverflowEvent overflow{7, 3, 1, 4096, 0};
   const TestEvents events;
   const auto f = FindingOf(Passed(events.With(overflow)));
   ASSERT_TRUE(f);
@@ -111,6 +111,19 @@ TEST(FindingOfTest, OverflowIsOneFindingPerWorkloadAndLane) {
   overflow.generation = 4;
   EXPECT_EQ(FindingOf(Passed(events.With(overflow)))->uid, f->uid);
   overflow.cache = 0;
+  EXPECT_NE(FindingOf(Passed(events.With(overflow)))->uid, f->uid);
+}
+
+TEST(FindingOfTest, LostNewsAreAFindingOfTheirOwn) {
+  OverflowEvent overflow{7, 3, 0, 512, 2};
+  const TestEvents events;
+  const auto f = FindingOf(Passed(events.With(overflow)));
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->kind, Finding::Kind::kLostNovelty);
+  EXPECT_THAT(f->sentence, HasSubstr("2 new acts of the channel for code"));
+  overflow.lost = 5;
+  EXPECT_EQ(FindingOf(Passed(events.With(overflow)))->uid, f->uid);
+  overflow.lost = 0;
   EXPECT_NE(FindingOf(Passed(events.With(overflow)))->uid, f->uid);
 }
 

@@ -13,7 +13,7 @@ absl::Status DecodeOverflow(std::string_view record, EventHeader header,
     return TooShort("overflow", record);
   }
   events.push_back({std::move(header), OverflowEvent{wire.workload, wire.generation, wire.cache,
-                                                     /*limit=*/0}});
+                                                     /*limit=*/0, /*lost=*/0}});
   return absl::OkStatus();
 }
 

@@ -333,6 +333,22 @@ TEST_F(ProcessTest, AChangeOfCredentialsIsSeenAtTheNextLook) {
   EXPECT_EQ(change->body.process.credentials.cap_effective, 0u);
 }
 
+TEST_F(ProcessTest, AChangeOfCredentialsIsSeenAtAConnect) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  absl::StatusOr<Child> child = cgroup.Spawn({Actor(), "setuid:65534", "connect:1", "wait"});
+  ASSERT_TRUE(child.ok());
+  // It neither executes nor ends: until a line it waits.
+  auto change = Await<CredentialEvent>(
+      [&](const CredentialEvent& e) { return e.process.home_cgroup_id == cgroup.id(); });
+  ASSERT_TRUE(change);
+  EXPECT_EQ(change->body.before.euid, 0u);
+  EXPECT_EQ(change->body.process.credentials.euid, 65534u);
+  auto open = AwaitFlow(FlowStage::kOpen, cgroup.id(), [](const FlowEvent&) { return true; });
+  ASSERT_TRUE(open);
+  EXPECT_EQ(open->body.process.credentials.uid, 65534u);
+  EXPECT_EQ(open->body.process.id, change->body.process.id);
+}
+
 TEST_F(ProcessTest, AForkKeepsTheCodeAndGetsAnIdOfItsOwn) {
   ScopedCgroup cgroup = WatchedCgroup();
   ASSERT_EQ(cgroup.Run({Actor(), "fork:1"})->exit_code, 0);

@@ -55,9 +55,11 @@ void Clean(std::string& record) {
         auto* large = reinterpret_cast<wire_exec_large*>(record.data());
         ClearRest(large->path, large->exec.path_bytes, sizeof(large->path));
         ClearRest(large->argv, large->exec.argv_bytes, sizeof(large->argv));
+        ClearRest(large->script, large->exec.script_bytes, sizeof(large->script));
       } else {
         ClearRest(exec->path, exec->exec.path_bytes, sizeof(exec->path));
         ClearRest(exec->argv, exec->exec.argv_bytes, sizeof(exec->argv));
+        ClearRest(exec->script, exec->exec.script_bytes, sizeof(exec->script));
       }
       break;
     }

@@ -297,6 +297,36 @@ static void act_leader_exit(char** fields, int count) {
   printf("leader-exit done=1\n");
 }
 
+// All threads of a child end at one moment, each by itself: which is the last is a race.
+static pthread_barrier_t together;
+
+static void* thread_together(void* arg) {
+  (void)arg;
+  pthread_barrier_wait(&together);
+  syscall(SYS_exit, 0);
+  return NULL;
+}
+
+static void act_exit_together(char** fields, int count) {
+  const long times = number(fields, count, 1, 1);
+  for (long i = 0; i < times; i++) {
+    pid_t pid = fork();
+    if (pid < 0) fail("fork");
+    if (pid == 0) {
+      enum { kThreads = 4 };
+      pthread_t thread;
+      pthread_barrier_init(&together, NULL, kThreads);
+      for (int t = 1; t < kThreads; t++) {
+        if ((errno = pthread_create(&thread, NULL, thread_together, NULL)) != 0)
+          fail("pthread_create");
+      }
+      thread_together(NULL);
+    }
+    reap(pid, "exit-together");
+  }
+  printf("exit-together done=%ld\n", times);
+}
+
 // Until a line or the end of stdin: the test says when to go on.
 static void act_wait(char** fields, int count) {
   (void)fields;
@@ -352,6 +382,8 @@ static const struct act kActs[] = {
     {"thread-exec", "thread-exec[:PATH]         a child whose second thread executes",
      act_thread_exec},
     {"leader-exit", "leader-exit                a child whose leader ends first", act_leader_exit},
+    {"exit-together", "exit-together[:TIMES]      a child whose threads end at once",
+     act_exit_together},
     {"wait", "wait                       until a line or the end of stdin", act_wait},
     {"pause", "pause                      until a signal", act_pause},
     {"become", "become:PATH[:ARGUMENT]     execute PATH in this process", act_become},

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "bpf/wire/cache.h"
+#include "tests/kernel/probe_fixture.h"
+
+namespace vedette::testing {
+namespace {
+
+// News that find no room in a ring.
+class LostNewsTest : public KernelTest {
+ protected:
+  void SetUp() override {
+    KernelTest::SetUp();
+    if (!IsSkipped()) {
+      Attach();
+    }
+  }
+
+  std::string Script(const std::string& path) {
+    EXPECT_TRUE(WriteFile(path, "#!/bin/sh\nexit 0\n"));
+    EXPECT_EQ(chmod(path.c_str(), 0755), 0);
+    return path;
+  }
+
+  std::vector<Event> Sweep() {
+    return cache().Sweep(/*also_reported=*/false, [](const CacheSlot&) { return false; });
+  }
+
+  TempDir dir_;
+};
+
+// Whose ring of the code lane nobody reads, and others have filled.
+class FullRingTest : public LostNewsTest {
+ protected:
+  void Fill() {
+    ScopedCgroup filler = WatchedCgroup();
+    ASSERT_TRUE(cache().SetTap(WorkloadOf(filler.id()), false).ok());
+    std::filesystem::create_directory(dir_ / "many");
+    for (int i = 0; i < 100; ++i) {
+      std::filesystem::copy_file(Actor(), dir_ / ("many/" + std::to_string(i)));
+    }
+    const uint64_t before = ErrorCount("ring_full");
+    ASSERT_TRUE(WaitFor([&] {
+      for (const auto& entry : std::filesystem::directory_iterator(dir_ / "many")) {
+        std::error_code error;
+        std::filesystem::last_write_time(entry, std::filesystem::file_time_type::clock::now(),
+                                         error);
+      }
+      filler.Run({Actor(), "spawn-each:" + dir_ / "many"}).IgnoreError();
+      return ErrorCount("ring_full") > before;
+    }));
+  }
+};
+
+TEST_F(FullRingTest, ASweptExecHasTheNameOfItsScript) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  Fill();
+  const std::string script = Script(dir_ / "script");
+  ASSERT_EQ(cgroup.Run({script})->exit_code, 0);
+  size_t found = 0;
+  for (const Event& event : Sweep()) {
+    const auto* exec = std::get_if<ExecEvent>(&event.body);
+    found += exec != nullptr && exec->script == script;
+    EXPECT_TRUE(exec == nullptr || exec->script.empty() || exec->script == script) << exec->script;
+  }
+  EXPECT_EQ(found, 1u);
+  EXPECT_TRUE(Sweep().empty());
+}
+
+TEST_F(FullRingTest, AScriptWhoseNameIsLostTooIsNoKnownScript) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  Fill();
+  ASSERT_EQ(cgroup.Run({Script(dir_ / "script")})->exit_code, 0);
+  const int names = probes().MapFd("vd_lost_scripts");
+  uint64_t hash = 0;
+  ASSERT_EQ(bpf_map_get_next_key(names, nullptr, &hash), 0);
+  ASSERT_EQ(bpf_map_delete_elem(names, &hash), 0);
+  size_t found = 0;
+  for (const Event& event : Sweep()) {
+    const auto* exec = std::get_if<ExecEvent>(&event.body);
+    found += exec != nullptr && exec->script.starts_with("(name lost: ");
+  }
+  EXPECT_EQ(found, 1u);
+}
+
+TEST_F(FullRingTest, NewsThatCanBeNeitherToldNorKeptAreCountedAndSwept) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const uint64_t number = WorkloadOf(cgroup.id());
+  Fill();
+  Sweep();
+  wire_workload workload = {};
+  ASSERT_EQ(bpf_map_lookup_elem(probes().MapFd("vd_workloads"), &number, &workload), 0);
+  // Without its map no entry can be made, as when the kernel has no memory for one.
+  const wire_cache_key key = {number, workload.generation};
+  ASSERT_EQ(bpf_map_delete_elem(probes().MapFd("vd_code_cache"), &key), 0);
+  ASSERT_EQ(cgroup.Run({Actor(), "nothing:lost"})->exit_code, 0);
+  EXPECT_GT(ErrorCount("novelty_lost"), 0u);
+  uint64_t lost = 0;
+  for (const Event& event : Sweep()) {
+    const auto* overflow = std::get_if<OverflowEvent>(&event.body);
+    if (overflow != nullptr && overflow->workload_number == number) {
+      EXPECT_EQ(overflow->cache, 0u);
+      lost += overflow->lost;
+    }
+  }
+  EXPECT_GE(lost, 1u);
+  // Told once.
+  for (const Event& event : Sweep()) {
+    EXPECT_FALSE(std::holds_alternative<OverflowEvent>(event.body));
+  }
+}
+
+TEST_F(LostNewsTest, ScriptsAreToldApartByTheirWholeName) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  std::string folder = dir_.path();
+  for (int i = 0; i < 4; ++i) {
+    folder += "/" + std::string(200, 'd');
+  }
+  std::filesystem::create_directories(folder);
+  const std::string one = Script(folder + "/one");
+  const std::string two = Script(folder + "/two");
+  ASSERT_EQ(cgroup.Run({one})->exit_code, 0);
+  ASSERT_EQ(cgroup.Run({two})->exit_code, 0);
+  auto first = Await<ExecEvent>([&](const ExecEvent& e) { return e.script == one; });
+  auto second = Await<ExecEvent>([&](const ExecEvent& e) { return e.script == two; });
+  ASSERT_TRUE(first && second);
+  EXPECT_FALSE(first->body.script_truncated);
+  EXPECT_EQ(second->header.reason, Reason::kNews);
+  EXPECT_NE(first->header.slot, second->header.slot);
+}
+
+}  // namespace
+}  // namespace vedette::testing
