@@ -169,7 +169,7 @@ TEST_F(CorrelatorTest, ListsByWorkloadSeverityAndTimeNewestFirst) {
   Wait(absl::Seconds(30));
   Send(events_.Connect("evil.example", 1));
   Wait(absl::Seconds(30));
-  EnrichedEvent overflow = events_.With(OverflowEvent{7, 1, 0, 10});
+  EnrichedEvent overflow = events_.With(OverflowEvent{7, 1, 0, 10, 0});
   overflow.workload.name = "host/other";
   Send(std::move(overflow));
   Commit();

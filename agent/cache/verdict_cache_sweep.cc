@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel could not tell: entries that wait, and what is lost for good.
+#include <bpf/bpf.h>
+
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "agent/cache/swept_event.h"
+#include "agent/cache/verdict_cache.h"
+#include "bpf/wire/cache.h"
+#include "bpf/wire/kinds.h"
+
+namespace vedette {
+
+template <typename Key>
+void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number,
+                            const std::function<bool(uint32_t, const CacheSlot&)>& is_lost,
+                            std::vector<Event>& events) const {
+  constexpr bool kIsCode = std::is_same_v<Key, wire_code_key>;
+  constexpr uint32_t kCache = kIsCode ? WIRE_CACHE_CODE : WIRE_CACHE_FLOW;
+  const int fd = kIsCode ? maps.code.get() : maps.flow.get();
+  // An update moves an entry to the front of its bucket, where the walk would meet it again.
+  std::vector<std::pair<Key, wire_verdict>> lost;
+  Key key;
+  for (const Key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
+    wire_verdict verdict;
+    if (bpf_map_lookup_elem(fd, &key, &verdict) != 0 || verdict.novelty == WIRE_NOVELTY_KNOWN) {
+      continue;
+    }
+    const CacheSlot slot = {number, maps.generation, kCache, verdict.slot};
+    if (is_lost(verdict.novelty, slot)) {
+      lost.emplace_back(key, verdict);
+    }
+  }
+  for (auto& [found, verdict] : lost) {
+    const CacheSlot slot = {number, maps.generation, kCache, verdict.slot};
+    if constexpr (kIsCode) {
+      const std::optional<wire_script> script =
+          found.verb == WIRE_VERB_EXEC ? LostScript(found.name) : std::nullopt;
+      events.push_back(SweptEvent(found, verdict, slot, script ? &*script : nullptr));
+    } else {
+      events.push_back(SweptEvent(found, verdict, slot));
+    }
+    verdict.novelty = WIRE_NOVELTY_REPORTED;
+    bpf_map_update_elem(fd, &found, &verdict, BPF_EXIST);
+  }
+}
+
+std::vector<Event> VerdictCache::Sweep(bool also_reported,
+                                       const std::function<bool(const CacheSlot&)>& is_judged) {
+  auto is_lost = [&](uint32_t novelty, const CacheSlot& slot) {
+    return novelty == WIRE_NOVELTY_UNREPORTED || (also_reported && !is_judged(slot));
+  };
+  // Names that are kept now: those of entries that are made while this walks stay for the next one.
+  std::vector<uint64_t> scripts;
+  uint64_t hash = 0;
+  for (const uint64_t* at = nullptr; bpf_map_get_next_key(maps_("vd_lost_scripts"), at, &hash) == 0;
+       at = &hash) {
+    scripts.push_back(hash);
+  }
+  std::vector<Event> events;
+  for (auto& [number, maps] : workloads_) {
+    SweepMap<wire_code_key>(maps, number, is_lost, events);
+    SweepMap<wire_flow_key>(maps, number, is_lost, events);
+    SweepLosses(number, maps, events);
+  }
+  for (const uint64_t told : scripts) {
+    bpf_map_delete_elem(maps_("vd_lost_scripts"), &told);
+  }
+  return events;
+}
+
+std::optional<wire_script> VerdictCache::LostScript(uint64_t hash) const {
+  wire_script script;
+  return hash != 0 && bpf_map_lookup_elem(maps_("vd_lost_scripts"), &hash, &script) == 0
+             ? std::optional(script)
+             : std::nullopt;
+}
+
+void VerdictCache::SweepLosses(uint64_t number, InnerMaps& maps, std::vector<Event>& events) const {
+  wire_workload workload;
+  if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) != 0) {
+    return;
+  }
+  for (uint32_t cache = 0; cache < maps.lost.size(); ++cache) {
+    const uint32_t lost = workload.lost[cache] - maps.lost[cache];
+    if (lost != 0) {
+      OverflowEvent event{number, maps.generation, cache, limit(cache), lost};
+      EventHeader header;
+      header.time = absl::Now();
+      events.push_back({std::move(header), event});
+      maps.lost[cache] = workload.lost[cache];
+    }
+  }
+}
+
+}  // namespace vedette
