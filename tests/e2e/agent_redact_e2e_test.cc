@@ -41,7 +41,7 @@ const std::vector<std::vector<std::string>>& Planted() {
       {"bash", "-c", "cd / && PGPASSWORD='Zq7hunter a' psql --token \"Zq7hunter b\" -f x"},
       // The kernel's copy ends in the middle of the secret.
       {"cut", "--note", std::string(4000, 'n'),
-       "x:" + std::string(40, 'y') + "Zq7hunter" + std::string(4000, 'z') + "@host"},
+       "x:" + std::string(8, 'y') + "Zq7hunter" + std::string(4000, 'z') + "@host"},
   };
   return planted;
 }
