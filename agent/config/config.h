@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "agent/redact/redactor.h"
 
 namespace vedette {
 
@@ -67,7 +68,8 @@ struct Config {
     uint64_t ring_size_bytes = uint64_t{1} << 20;
   } collect;
   struct {
-    bool argv = true;
+    ArgvCapture argv = ArgvCapture::kRedacted;
+    std::vector<std::string> redact;  // Patterns of RE2.
   } capture;
   Telemetry telemetry = Telemetry::kNews;
   struct {

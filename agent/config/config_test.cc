@@ -71,7 +71,7 @@ sinks:
   - kafka: { brokers: ["127.0.0.1:9092"], topic: t, librdkafka: { linger.ms: 5, acks: all } }
 learning: { min_time: 1h30m }
 collect: { poll: 20ms, ring_size: 4MiB }
-capture: { argv: off }
+capture: { argv: none, redact: ['tok_[a-z]+', '(?i)pin (\d+)'] }
 telemetry: full
 log: { level: debug, format: json }
 )");
@@ -79,7 +79,9 @@ log: { level: debug, format: json }
   EXPECT_EQ(config->store.dir, "/srv/vedette");
   EXPECT_EQ(config->learning.min_time, absl::Minutes(90));
   EXPECT_EQ(config->collect.ring_size_bytes, 4u << 20);
-  EXPECT_FALSE(config->capture.argv);
+  EXPECT_EQ(config->capture.argv, ArgvCapture::kNone);
+  EXPECT_THAT(config->capture.redact, ElementsAre("tok_[a-z]+", "(?i)pin (\\d+)"));
+  EXPECT_EQ(ConfigValue(*config, "capture.redact"), "['tok_[a-z]+', '(?i)pin (\\d+)']");
   EXPECT_EQ(config->telemetry, Telemetry::kFull);
   EXPECT_EQ(config->log.format, LogFormat::kJson);
   ASSERT_EQ(config->sinks.size(), 2u);
@@ -118,7 +120,7 @@ TEST_F(ConfigTest, AllMistakesAtOnceWithTheirPlaces) {
       Errors("store: [1]\n"
              "learning: { min_time: { a: 1 } }\n"
              "collect: { ring_size: 3MiB, poll: 1d }\n"
-             "capture: { argv: offf }\n"
+             "capture: { argv: redakted }\n"
              "cache: { exec_entries: -1 }\n"
              "cache: { flow_entries: 64 }\n"
              "dns: { resolvers: [10.0.0.1, nine] }\n"
@@ -130,7 +132,8 @@ TEST_F(ConfigTest, AllMistakesAtOnceWithTheirPlaces) {
           ":3:23: collect.ring_size: 3MiB cannot be used; write a power of two from 64KiB to "
           "256MiB",
           ":3:35: collect.poll: 1d is out of range; write 1ms to 10s",
-          ":4:18: capture.argv: \"offf\" is not known; write one of on, off (did you mean off?)",
+          ":4:18: capture.argv: \"redakted\" is not known; write one of full, redacted, none (did "
+          "you mean redacted?)",
           ":5:24: cache.exec_entries: \"-1\" cannot be used; write a whole number from 16 to "
           "1048576",
           ":6:1: key \"cache\" is written twice; keep one",
@@ -143,6 +146,34 @@ TEST_F(ConfigTest, AllMistakesAtOnceWithTheirPlaces) {
           "--set api.sokcet: unknown key; did you mean \"api.socket\"?",
           "--set nonsense: no value; write KEY=VALUE",
           "--set telemetry: has no value; write one of news, full"));
+}
+
+TEST_F(ConfigTest, WordsThatCaptureArgvTookBefore) {
+  EXPECT_THAT(Errors("capture: { argv: on }\n", {"capture.argv=off"}),
+              ElementsAre(":1:18: capture.argv: \"on\" is no longer known; write redacted, or full "
+                          "for command lines with their secrets",
+                          "--set capture.argv: \"off\" is no longer known; write none"));
+}
+
+TEST_F(ConfigTest, WrongPatternsSayWhere) {
+  EXPECT_THAT(
+      Errors(
+          "capture:\n  redact:\n    - 'ok[0-9]+'\n    - 'id=(\\d+'\n    - 'ab[z-a]'\n    - 'x*'\n"
+          "    - '(a{100}){10}'\n    - '\\1'\n"),
+      ElementsAre(
+          ":4:7: capture.redact: \"id=(\\d+\" is no pattern: missing ): id=(\\d+ at character 1; "
+          "write a regular expression of RE2",
+          ":5:7: capture.redact: \"ab[z-a]\" is no pattern: invalid character class range: "
+          "z-a at character 4; write a regular expression of RE2",
+          ":6:7: capture.redact: \"x*\" matches where nothing is; write one that needs at "
+          "least one byte",
+          HasSubstr("is too expensive: 10"), HasSubstr("invalid escape sequence")));
+  EXPECT_THAT(Errors("", {"capture.redact=a"}), ElementsAre(HasSubstr("is not a list")));
+  std::string many = "capture: { redact: [a";
+  for (int i = 0; i < 64; ++i) {
+    many += ", a";
+  }
+  EXPECT_THAT(Errors(many + "] }"), ElementsAre(HasSubstr("has 65 patterns; write at most 64")));
 }
 
 TEST_F(ConfigTest, WrongSinks) {

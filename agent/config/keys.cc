@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "agent/config/values.h"
+#include "agent/redact/patterns.h"
 
 namespace vedette {
 namespace {
@@ -217,6 +218,24 @@ ConfigKey Word(std::string path, std::vector<std::string> words,
   return {std::move(path), fmt::format("{}", fmt::join(words, ", ")), set, get, "", false};
 }
 
+// Says of the two words that it took before what is meant by them now.
+ConfigKey CaptureArgv() {
+  ConfigKey key = Word(
+      "capture.argv", {"full", "redacted", "none"},
+      [](Config& c, size_t i) { c.capture.argv = static_cast<ArgvCapture>(i); },
+      [](const Config& c) { return static_cast<size_t>(c.capture.argv); });
+  key.set = [set = std::move(key.set)](const YAML::Node& node, Config& config) -> Errors {
+    if (node.IsScalar() && (node.Scalar() == "on" || node.Scalar() == "off")) {
+      const bool on = node.Scalar() == "on";
+      return Wrong(node, fmt::format("\"{}\" is no longer known; write {}", node.Scalar(),
+                                     on ? "redacted, or full for command lines with their secrets"
+                                        : "none"));
+    }
+    return set(node, config);
+  };
+  return key;
+}
+
 JsonlSinkConfig& Jsonl(Config& config) {
   return std::get<JsonlSinkConfig>(config.sinks.back().sink);
 }
@@ -292,6 +311,32 @@ void AppendNamingKeys(std::vector<ConfigKey>& keys) {
       [](Config& c) -> std::vector<std::string>& { return c.dns.resolvers; }, CheckIp));
 }
 
+ConfigKey CaptureRedact() {
+  ConfigKey key = StringList(
+      "capture.redact", "RE2 pattern",
+      [](Config& c) -> std::vector<std::string>& { return c.capture.redact; },
+      WhatIsWrongWithPattern);
+  key.set = [set = std::move(key.set)](const YAML::Node& node, Config& config) -> Errors {
+    if (node.IsSequence() && node.size() > Patterns::kMaxPatterns) {
+      return Wrong(node, fmt::format("has {} patterns; write at most {}", node.size(),
+                                     Patterns::kMaxPatterns));
+    }
+    return set(node, config);
+  };
+  // As one would write it: patterns hold what YAML has a meaning for.
+  key.get = [](const Config& config) {
+    std::vector<std::string> quoted;
+    for (std::string pattern : config.capture.redact) {
+      for (size_t at = 0; (at = pattern.find('\'', at)) != pattern.npos; at += 2) {
+        pattern.insert(at, 1, '\'');
+      }
+      quoted.push_back("'" + pattern + "'");
+    }
+    return fmt::format("[{}]", fmt::join(quoted, ", "));
+  };
+  return key;
+}
+
 void AppendKernelKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(Duration(
       "collect.poll", [](Config& c) -> absl::Duration& { return c.collect.poll; },
@@ -311,9 +356,8 @@ void AppendKernelKeys(std::vector<ConfigKey>& keys) {
 }
 
 void AppendWordKeys(std::vector<ConfigKey>& keys) {
-  keys.push_back(Word(
-      "capture.argv", {"on", "off"}, [](Config& c, size_t i) { c.capture.argv = i == 0; },
-      [](const Config& c) -> size_t { return c.capture.argv ? 0 : 1; }));
+  keys.push_back(CaptureArgv());
+  keys.push_back(CaptureRedact());
   keys.push_back(Word(
       "telemetry", {"news", "full"},
       [](Config& c, size_t i) { c.telemetry = static_cast<Telemetry>(i); },

@@ -73,6 +73,8 @@ struct Agent::Parts {
   std::unique_ptr<SqliteDatabase> db;
   std::unique_ptr<ProbeSet> probes;
   std::unique_ptr<VerdictCache> cache;
+  std::unique_ptr<Redactor> redactor;
+  std::unique_ptr<Decoder> decoder;
   std::unique_ptr<BpfKeyReader> keys;
   std::unique_ptr<CacheBindings> bindings;
   std::unique_ptr<Enricher> enricher;
@@ -84,7 +86,6 @@ struct Agent::Parts {
   std::unique_ptr<CacheKeeper> keeper;
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<Taps> taps;
-  std::unique_ptr<Decoder> decoder;
   std::unique_ptr<Collector> collector;
   std::unique_ptr<Account> account;
   absl::Time next_ledger;
@@ -125,6 +126,10 @@ absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
 }
 
 absl::Status Agent::Parts::BuildStages(const Config& config) {
+  VEDETTE_ASSIGN_OR_RETURN(redactor,
+                           Redactor::Create({config.capture.argv, config.capture.redact}));
+  decoder =
+      std::make_unique<Decoder>(BootTime(), [this](Event& event) { redactor->Redact(event); });
   VEDETTE_ASSIGN_OR_RETURN(boot_id, ReadBootId());
   VEDETTE_ASSIGN_OR_RETURN(db, OpenStore(config.store.dir, clock.Now()));
   VEDETTE_ASSIGN_OR_RETURN(bindings, CacheBindings::Load(db.get(), boot_id, probes->adopted()));
@@ -168,9 +173,8 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
                     .delivery = delivery.get(),
                     .hub = hub.get(),
                     .source = {NodeName(), boot_id, VEDETTE_VERSION, BootTime()},
-                    .capture_argv = config.capture.argv});
+                    .redactor = redactor.get()});
   taps = std::make_unique<Taps>(pipeline.get(), config.telemetry == Telemetry::kFull);
-  decoder = std::make_unique<Decoder>(BootTime());
   return absl::OkStatus();
 }
 

@@ -110,6 +110,7 @@ Json ControlBackend::DoctorNow() {
           {"sinks", std::move(sinks)},
           {"kernel_errors", std::move(errors)},
           {"degradations", parts.enricher->Degradations()},
+          {"redaction", parts.redactor->Counts()},
           {"memory", {{"resident_bytes", ResidentBytes()}, {"rings_bytes", facts_.rings_bytes}}}};
 }
 
@@ -136,6 +137,12 @@ std::string ControlBackend::MetricsNow() {
     metrics.AddCounter("vedette_enrich_degraded_total",
                        "Events that are less than complete, by table and reason.",
                        static_cast<double>(count), {{"reason", reason}});
+  }
+  for (const auto& [what, count] : parts.redactor->Counts()) {
+    metrics.AddCounter("vedette_redacted_total",
+                       "Arguments that hold [redacted]; too_long, too_expensive and too_deep: as a "
+                       "whole, because they could not be looked at.",
+                       static_cast<double>(count), {{"what", what}});
   }
   const PipelineCounts& counts = pipeline_->counts();
   metrics.AddCounter("vedette_store_failed_commits_total",

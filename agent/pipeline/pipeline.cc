@@ -86,9 +86,6 @@ void Pipeline::ProcessOne(Event event) {
   if (auto* overflow = std::get_if<OverflowEvent>(&event.body)) {
     overflow->limit = parts_.cache->limit(overflow->cache);
   }
-  if (auto* exec = std::get_if<ExecEvent>(&event.body); exec != nullptr && !parts_.capture_argv) {
-    exec->argv.clear();
-  }
   parts_.keeper->Recognise(event);
   EnrichedEvent enriched = parts_.enricher->Enrich(std::move(event));
   parts_.keeper->BindCgroups(enriched.event);

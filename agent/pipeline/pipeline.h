@@ -26,6 +26,7 @@
 #include "agent/pipeline/inbox.h"
 #include "agent/probes/probe_set.h"
 #include "agent/profile/profiles.h"
+#include "agent/redact/redactor.h"
 
 namespace vedette {
 
@@ -44,7 +45,7 @@ struct PipelineParts {
   Delivery* delivery = nullptr;
   EventHub* hub = nullptr;
   EventSource source = {};
-  bool capture_argv = true;  // False: command lines end here.
+  const Redactor* redactor = nullptr;  // For its counts.
 };
 
 // Where events enter the pipeline.

@@ -78,7 +78,13 @@ absl::Status Decoder::Decode(std::string_view record, std::vector<Event>& events
   }
   for (const KindDecoder& decoder : kDecoders) {
     if (decoder.kind == wire.kind && wire.version >= 1 && wire.version <= decoder.version) {
-      return decoder.decode(record.substr(0, wire.size), std::move(header), events);
+      const size_t before = events.size();
+      VEDETTE_RETURN_IF_ERROR(
+          decoder.decode(record.substr(0, wire.size), std::move(header), events));
+      for (size_t i = before; redact_ && i < events.size(); ++i) {
+        redact_(events[i]);
+      }
+      return absl::OkStatus();
     }
   }
   return absl::UnimplementedError(

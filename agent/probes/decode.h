@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -12,11 +14,13 @@
 namespace vedette {
 
 // Turns records into events. Stateless but for the offset between the kernel's clock and the wall;
-// any thread.
+// any thread that `redact` may be called in. The only place where command lines enter user space:
+// nothing behind it sees what `redact` took out.
 class Decoder {
  public:
   // `boot` is the wall-clock time at which the kernel's boot clock was zero.
-  explicit Decoder(absl::Time boot) : boot_(boot) {}
+  explicit Decoder(absl::Time boot, std::function<void(Event&)> redact = {})
+      : boot_(boot), redact_(std::move(redact)) {}
 
   // Decodes one record and appends its events: one, or two for a DNS answer, whose query comes
   // first. Errors, with nothing appended: InvalidArgument (cut short, lengths that contradict),
@@ -31,6 +35,7 @@ class Decoder {
 
  private:
   absl::Time boot_;
+  std::function<void(Event&)> redact_;
 };
 
 // The wall-clock time of the kernel's boot, as it is now.
