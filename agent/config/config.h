@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "agent/redact/redactor.h"
+#include "agent/redact/argv_capture.h"
 
 namespace vedette {
 

@@ -10,12 +10,10 @@
 
 #include "absl/status/statusor.h"
 #include "agent/event/event.h"
+#include "agent/redact/argv_capture.h"
 #include "agent/redact/patterns.h"
 
 namespace vedette {
-
-// What of a command line the agent keeps.
-enum class ArgvCapture { kFull, kRedacted, kNone };
 
 // Takes secrets out of events before any other part of the agent sees them: the decoder calls it
 // for each event it makes. Works on command lines and the names of tasks. Paths, names of scripts
