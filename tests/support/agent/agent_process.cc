@@ -39,8 +39,8 @@ std::string AgentProcess::ConfigText() const {
                                      ? "findings: { per_hour: 1000000 }\n"
                                      : "";
   return fmt::format(
-      "store: {{ dir: {} }}\napi: {{ socket: {} }}\nbpf: {{ pin_dir: {} }}\n{}{}{}\n", store_dir(),
-      socket(), pin_dir_, sinks, bound, extra_config_);
+      "store: {{ dir: {} }}\napi: {{ socket: {} }}\nbpf: {{ pin_dir: {} }}\n{}{}\n{}", store_dir(),
+      socket(), pin_dir_, sinks, extra_config_, bound);
 }
 
 absl::Status AgentProcess::Launch() {
