@@ -170,9 +170,7 @@ void Pipeline::Periodic() {
   }
   if (now >= next_long_flows_) {
     next_long_flows_ = now + kLongFlowInterval;
-    CountError(parts_.probes
-                   ->RunIterator("scan_long_flows", {.map_fd = parts_.probes->MapFd("vd_sockets")})
-                   .status());
+    CountError(parts_.probes->RunIterator("scan_long_flows", {}).status());
   }
   if (now < next_counts_) {
     return;

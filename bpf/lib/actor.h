@@ -14,9 +14,9 @@ static __noinline void owner_without_context(struct socket_owner* o, struct task
   o->owner.start_ns = bpf_ktime_get_boot_ns();
   o->owner.tgid = task->tgid;
   o->owner.pad = 0;
-  __builtin_memset(&o->code, 0, sizeof(o->code));
-  if (exe) read_code(exe, &o->code, false);
-  o->code.flags |= WIRE_CODE_ELSEWHERE;
+  __builtin_memset(&o->key.subject, 0, sizeof(o->key.subject));
+  if (exe) read_code(exe, &o->key.subject, false);
+  o->key.subject.flags |= WIRE_CODE_ELSEWHERE;
   o->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
   o->home_cgroup_id = o->cgroup_id;
   bpf_probe_read_kernel(o->comm, sizeof(o->comm), task->comm);

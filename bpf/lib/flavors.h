@@ -52,6 +52,17 @@ struct kernfs_node___rcu {
   struct kernfs_node* __parent;
 };
 
+/* Options of a socket were bits until 6.6. */
+struct inet_sock___flags {
+  unsigned long inet_flags;
+};
+
+struct inet_sock___bits {
+  __u8 transparent : 1;
+};
+
+#define INET_FLAGS_TRANSPARENT 15
+
 /* The overlay module's inode. oe since 6.5, lowerpath since 5.19, lower before. */
 struct ovl_layer {
   int idx;

@@ -211,6 +211,14 @@ struct in6_addr {
   } in6_u;
 };
 
+typedef struct {
+  long long counter;
+} atomic64_t;
+
+typedef struct {
+  struct net* net;
+} possible_net_t;
+
 struct sock_common {
   unsigned short skc_family;
   volatile unsigned char skc_state;
@@ -219,6 +227,9 @@ struct sock_common {
   __be32 skc_rcv_saddr;
   __be16 skc_dport;
   __u16 skc_num;
+  int skc_bound_dev_if;
+  possible_net_t skc_net;
+  atomic64_t skc_cookie;
   struct in6_addr skc_v6_daddr;
   struct in6_addr skc_v6_rcv_saddr;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "bpf/lib/actor.h"
+#include "bpf/lib/connection.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -8,22 +9,20 @@ static __always_inline void connect_act(struct bpf_sock_addr* ctx, const __u8* a
   struct socket_owner* o;
 
   if (!ctx->sk) return;
-  o = bpf_sk_storage_get(&vd_sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-  if (!o) {
-    count_error(WIRE_ERROR_SOCKET_STORAGE);
-    return;
+  f.cookie = bpf_get_socket_cookie(ctx);
+  if (ctx->protocol == IPPROTO_TCP) {
+    o = connection_make(ctx->sk, f.cookie);
+  } else {
+    o = bpf_sk_storage_get(&vd_sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+    if (!o) count_error(WIRE_ERROR_SOCKET_STORAGE);
   }
-  own_socket(o);
-  o->user = o->owner;
-  o->flags = 0;
-  o->sent_bytes = 0;
-  o->received_bytes = 0;
+  if (!o) return;
+  connection_begin(o, 0);
   o->sent_packets = 0;
   o->received_packets = 0;
-  o->retransmits = 0;
-  o->start_ns = bpf_ktime_get_boot_ns();
   __builtin_memset(&o->key, 0, sizeof(o->key));
-  o->key.subject = o->code;
+  own_socket(o);
+  o->user = o->owner;
   __builtin_memcpy(o->key.address, address, sizeof(o->key.address));
   o->key.port = bpf_ntohs(ctx->user_port);
   o->key.protocol = ctx->protocol;
@@ -32,7 +31,6 @@ static __always_inline void connect_act(struct bpf_sock_addr* ctx, const __u8* a
   __builtin_memcpy(o->remote.address, address, sizeof(o->remote.address));
   o->remote.port = o->key.port;
   f.remote = o->remote;
-  f.cookie = bpf_get_socket_cookie(ctx);
   flow_act(o, &o->key, &f);
 }
 

@@ -9,8 +9,6 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-#define TCP_ESTABLISHED 1
-#define TCP_LISTEN 10
 #define LONG_FLOW_NS 60000000000ULL
 
 struct scan_strings {
@@ -94,6 +92,49 @@ int scan_files(struct bpf_iter__task_file* ctx) {
   return 0;
 }
 
+/* A socket of IPv4 or IPv6 behind an open file. */
+static __always_inline struct sock* inet_socket(struct file* file) {
+  struct socket* socket = bpf_sock_from_file(file);
+  struct sock* sk;
+
+  if (!socket) return NULL;
+  sk = socket->sk;
+  if (!sk || (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
+    return NULL;
+  return sk;
+}
+
+static __always_inline void seen_listener(struct sock* sk, struct process_context* p) {
+  struct socket_owner* o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
+  struct listener_key key;
+
+  if (o) return;
+  listener_name(sk, sk->__sk_common.skc_num, &key);
+  o = bpf_map_lookup_elem(&vd_listeners, &key);
+  if (o && o->cookie == bpf_get_socket_cookie(sk)) return;
+  o = listener_make(sk);
+  if (!o) return;
+  o->cookie = bpf_get_socket_cookie(sk);
+  owner_from_process(o, p);
+  o->flags = SOCKET_LISTENER | SOCKET_INBOUND;
+  if (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)
+    o->key.port = sk->__sk_common.skc_num;
+}
+
+static __always_inline void seen_connection(struct sock* sk, struct process_context* p) {
+  __u64 cookie = bpf_get_socket_cookie(sk);
+  struct socket_owner* o;
+
+  if (connection_owner(sk)) return;
+  o = connection_make(sk, cookie);
+  if (!o) return;
+  __builtin_memcpy(o, &blank_owner, sizeof(*o));
+  owner_from_process(o, p);
+  o->key.protocol = IPPROTO_TCP;
+  if (sk->__sk_common.skc_state == TCP_ESTABLISHED) o->flags = SOCKET_OPEN;
+  if (sk->__sk_common.skc_state == TCP_CLOSE) connection_forget(cookie);
+}
+
 /* Sockets that were open before the agent get their holder as owner. */
 SEC("iter/task_file")
 int scan_sockets(struct bpf_iter__task_file* ctx) {
@@ -101,17 +142,20 @@ int scan_sockets(struct bpf_iter__task_file* ctx) {
   struct file* file = ctx->file;
   struct process_context* p;
   struct socket_owner* o;
-  struct socket* socket;
   struct sock* sk;
 
   if (!task || !file) return 0;
-  socket = bpf_sock_from_file(file);
-  if (!socket) return 0;
-  sk = socket->sk;
-  if (!sk || (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
-    return 0;
+  sk = inet_socket(file);
+  if (!sk) return 0;
   p = process_find(task->tgid);
   if (!p) return 0;
+  if (sk->sk_protocol == IPPROTO_TCP) {
+    if (sk->__sk_common.skc_state == TCP_LISTEN)
+      seen_listener(sk, p);
+    else if (sk->__sk_common.skc_state != TCP_CLOSE)
+      seen_connection(sk, p);
+    return 0;
+  }
   o = bpf_sk_storage_get(&vd_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
   if (!o) {
     count_error(WIRE_ERROR_SOCKET_STORAGE);
@@ -120,31 +164,69 @@ int scan_sockets(struct bpf_iter__task_file* ctx) {
   if (o->owner.start_ns) return 0;
   owner_from_process(o, p);
   o->key.protocol = sk->sk_protocol;
-  if (sk->__sk_common.skc_state == TCP_LISTEN) {
-    o->flags = SOCKET_LISTENER | SOCKET_INBOUND;
-    if (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)
-      o->key.port = sk->__sk_common.skc_num;
-  } else if (sk->__sk_common.skc_state == TCP_ESTABLISHED && sk->sk_protocol == IPPROTO_TCP)
-    o->flags = SOCKET_OPEN;
-  else if (sk->sk_protocol == IPPROTO_UDP &&
-           (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)) {
+  if (sk->sk_protocol == IPPROTO_UDP &&
+      (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)) {
     o->flags = SOCKET_LISTENER;
     o->listening_port = sk->__sk_common.skc_num;
   }
   return 0;
 }
 
-/* Adds what TCP connections that are open for more than a minute did since the last look. */
-SEC("iter/bpf_sk_storage_map")
-int scan_long_flows(struct bpf_iter__bpf_sk_storage_map* ctx) {
-  struct socket_owner* o = ctx->value;
-  struct sock* sk = ctx->sk;
+/* Has it lasted, and was it not told in this round? A socket can be open in several processes. */
+static __always_inline bool is_told_now(struct socket_owner* o) {
+  __u64 now = bpf_ktime_get_boot_ns();
+
+  if (now - o->start_ns < LONG_FLOW_NS || now - o->told_ns < LONG_FLOW_NS / 2) return false;
+  o->told_ns = now;
+  return true;
+}
+
+static __always_inline void long_connection(struct sock* sk, struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_UPDATE};
 
-  if (!o || !sk || !(o->flags & SOCKET_OPEN) || sk->sk_protocol != IPPROTO_TCP ||
-      bpf_ktime_get_boot_ns() - o->start_ns < LONG_FLOW_NS)
-    return 0;
+  if (!(o->flags & SOCKET_OPEN) || !is_told_now(o)) return;
   take_totals(sk, o, &f);
   flow_follow_up(o, &f);
+}
+
+/* Bytes of datagrams are counted as they pass; here they are told. */
+static __always_inline void long_datagram_flow(struct sock* sk, struct socket_owner* o) {
+  struct flow_report f = {.stage = WIRE_FLOW_UPDATE};
+
+  if (!o->remote.port || !may_be_told(o) || !is_told_now(o)) return;
+  f.remote = o->remote;
+  f.local.port = sk->__sk_common.skc_num;
+  f.cookie = bpf_get_socket_cookie(sk);
+  flow_follow_up(o, &f);
+}
+
+/* Flows that are open for more than a minute: adds what TCP connections did since the last look,
+ * and tells of them. A place in the table is held meanwhile: its socket may close on another CPU.
+ */
+SEC("iter/task_file")
+int scan_long_flows(struct bpf_iter__task_file* ctx) {
+  struct file* file = ctx->file;
+  struct socket_owner* o;
+  struct connection* c;
+  struct sock* sk;
+  __u64 cookie;
+
+  if (!ctx->task || !file) return 0;
+  sk = inet_socket(file);
+  if (!sk) return 0;
+  cookie = sk->__sk_common.skc_cookie.counter;
+  c = sk->sk_protocol == IPPROTO_TCP ? connection_find(cookie) : NULL;
+  if (c) {
+    if (!connection_hold(c, cookie)) return 0;
+    long_connection(sk, &c->socket);
+    connection_release(c, cookie);
+    return 0;
+  }
+  o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
+  if (!o) return 0;
+  if (sk->sk_protocol == IPPROTO_TCP)
+    long_connection(sk, o);
+  else if (sk->sk_protocol == IPPROTO_UDP)
+    long_datagram_flow(sk, o);
   return 0;
 }

@@ -4,22 +4,15 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-#define TCP_ESTABLISHED 1
-#define TCP_SYN_SENT 2
-#define TCP_SYN_RECV 3
-#define TCP_CLOSE 7
-#define TCP_LISTEN 10
-
+/* How long it took is counted when the connection ends, or lasts, together with all else. */
 static __always_inline void tcp_established(struct sock* sk, struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_ESTABLISHED};
-  struct wire_count* c = flow_count(o);
   __u64 took = bpf_ktime_get_boot_ns() - o->start_ns;
   __u32 bucket = 0;
 
-  o->flags |= SOCKET_OPEN;
   for (; bucket < WIRE_LATENCY_BUCKETS - 1; bucket++)
     if (took < (64000ULL << bucket)) break;
-  if (c) __sync_fetch_and_add(&c->latency[bucket & (WIRE_LATENCY_BUCKETS - 1)], 1);
+  o->flags |= SOCKET_OPEN | SOCKET_HAS_LATENCY | bucket << SOCKET_LATENCY_SHIFT;
   if (!may_be_told(o)) return;
   read_endpoints(sk, &f);
   f.cookie = bpf_get_socket_cookie(sk);
@@ -37,26 +30,45 @@ static __always_inline void tcp_failed(struct sock* sk, struct socket_owner* o) 
   flow_follow_up(o, &f);
 }
 
-/* An inbound connection; in softirq, so the owner is that of the listener, from which the socket
- * inherited its storage. */
+/* An inbound connection; in softirq, so the owner is that of the listener. */
 static __always_inline void tcp_accepted(struct sock* sk, struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_ACCEPTED};
-  __u16 listening_port = o->key.port; /* 0: the kernel chose it */
 
-  read_endpoints(sk, &f);
-  o->flags = SOCKET_INBOUND | SOCKET_OPEN;
+  read_addresses(sk, &f);
+  f.local.port = sk->__sk_common.skc_num;
+  connection_begin(o, SOCKET_INBOUND | SOCKET_OPEN);
   o->user.start_ns = 0;
   o->user.tgid = 0;
-  o->start_ns = bpf_ktime_get_boot_ns();
-  __builtin_memset(&o->key, 0, sizeof(o->key));
-  o->key.subject = o->code;
+  /* key.port stays as it was in the listener's; 0: the kernel chose it. */
   __builtin_memcpy(o->key.address, f.remote.address, sizeof(o->key.address));
-  o->key.port = listening_port;
   o->key.protocol = IPPROTO_TCP;
   o->key.verb = WIRE_VERB_ACCEPT;
   o->key.prefix = PREFIX_OBJECT;
   f.cookie = bpf_get_socket_cookie(sk);
   flow_act(o, &o->key, &f);
+}
+
+/* The owner of a socket that was just accepted: in its copy of the listener's storage, or found by
+ * the listener's name. NULL, counted, when it is not known or cannot be stored. */
+static __always_inline struct socket_owner* owner_of_accepted(struct sock* sk) {
+  struct socket_owner* o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
+  struct socket_owner* listener;
+
+  /* Without the mark it is what the listener left of a connection that it had before. */
+  if (o && (o->flags & SOCKET_LISTENER)) return o;
+  listener = listener_of(sk);
+  if (!listener) {
+    count_error(WIRE_ERROR_NO_SOCKET_OWNER);
+    return NULL;
+  }
+  o = connection_make(sk, bpf_get_socket_cookie(sk));
+  if (!o) return NULL;
+  o->owner = listener->owner;
+  o->cgroup_id = listener->cgroup_id;
+  o->home_cgroup_id = listener->home_cgroup_id;
+  o->key = listener->key;
+  __builtin_memcpy(o->comm, listener->comm, sizeof(o->comm));
+  return o;
 }
 
 /* listen(2), also without bind: then the kernel picks the port after this, and it is 0 here. A port
@@ -65,22 +77,18 @@ static __always_inline void tcp_listening(struct sock* sk) {
   struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
   struct socket_owner* o;
 
-  o = bpf_sk_storage_get(&vd_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-  if (!o) {
-    count_error(WIRE_ERROR_SOCKET_STORAGE);
-    return;
-  }
+  f.cookie = bpf_get_socket_cookie(sk);
+  o = listener_make(sk);
+  if (!o) return;
   read_endpoints(sk, &f);
-  own_socket(o);
-  o->flags = SOCKET_LISTENER | SOCKET_INBOUND;
-  o->start_ns = bpf_ktime_get_boot_ns();
+  connection_begin(o, SOCKET_LISTENER | SOCKET_INBOUND);
+  o->cookie = f.cookie;
   __builtin_memset(&o->key, 0, sizeof(o->key));
-  o->key.subject = o->code;
+  own_socket(o);
   if (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK) o->key.port = f.local.port;
   o->key.protocol = IPPROTO_TCP;
   o->key.verb = WIRE_VERB_LISTEN;
   o->key.prefix = PREFIX_OBJECT;
-  f.cookie = bpf_get_socket_cookie(sk);
   flow_act(o, &o->key, &f);
 }
 
@@ -92,32 +100,70 @@ static __always_inline void tcp_closed(struct sock* sk, struct socket_owner* o) 
   flow_follow_up(o, &f);
 }
 
-/* Every change of state of a TCP socket; in the caller's context for connect and listen, else
- * mostly in softirq. */
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp_state, struct sock* sk, int old_state, int new_state) {
+/* Whoever ends an inbound connection by close or shutdown used it; the kernel names nobody earlier.
+ * Only asked when somebody is told. */
+static __always_inline void tcp_used(struct sock* sk) {
+  struct socket_owner* o = connection_owner(sk);
+  struct process_context* p;
+
+  if (!o || !(o->flags & SOCKET_INBOUND) || o->user.tgid || !may_be_told(o)) return;
+  p = process_find(bpf_get_current_pid_tgid() >> 32);
+  if (p) o->user = p->wire.id;
+}
+
+static __always_inline void tcp_opened(struct sock* sk, int old_state) {
+  struct connection* c = connection_find(sk->__sk_common.skc_cookie.counter);
   struct socket_owner* o;
 
-  if (sk->sk_protocol != IPPROTO_TCP) return 0;
-  if (new_state == TCP_LISTEN) {
-    tcp_listening(sk);
-    return 0;
+  if (c) {
+    tcp_established(sk, &c->socket);
+    return;
   }
-  if (new_state != TCP_ESTABLISHED && new_state != TCP_CLOSE) return 0;
-  o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
+  if (old_state != TCP_SYN_RECV) {
+    o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
+    if (o)
+      tcp_established(sk, o);
+    else
+      count_error(WIRE_ERROR_NO_SOCKET_OWNER);
+    return;
+  }
+  o = owner_of_accepted(sk);
+  if (!o) return;
+  tcp_accepted(sk, o);
+}
+
+static __always_inline void tcp_ended(struct sock* sk, int old_state) {
+  struct connection* c = connection_find(sk->__sk_common.skc_cookie.counter);
+  struct socket_owner* o = c ? &c->socket : bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
+
   if (!o) {
     if (old_state != TCP_CLOSE) count_error(WIRE_ERROR_NO_SOCKET_OWNER);
-    return 0;
+    return;
   }
-  if (new_state == TCP_ESTABLISHED) {
-    if (old_state == TCP_SYN_RECV && (o->flags & SOCKET_LISTENER))
-      tcp_accepted(sk, o);
-    else
-      tcp_established(sk, o);
-  } else if (old_state == TCP_SYN_SENT) {
+  if (old_state == TCP_SYN_SENT)
     tcp_failed(sk, o);
-  } else if (o->flags & SOCKET_OPEN) {
+  else if (o->flags & SOCKET_OPEN)
     tcp_closed(sk, o);
-  }
+  if (c) connection_leave(c);
+}
+
+/* Every change of state of a TCP socket; in the caller's context for connect, listen and the
+ * caller's own end of a connection, else mostly in softirq. Most changes leave at once. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state, struct sock* sk, int old_state, int new_state) {
+  if (new_state != TCP_ESTABLISHED && new_state != TCP_CLOSE && new_state != TCP_LISTEN &&
+      new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK)
+    return 0;
+  if (sk->sk_protocol != IPPROTO_TCP) return 0;
+  if (new_state == TCP_ESTABLISHED)
+    tcp_opened(sk, old_state);
+  else if (new_state == TCP_LISTEN)
+    tcp_listening(sk);
+  else if (new_state != TCP_CLOSE)
+    tcp_used(sk);
+  else if (old_state == TCP_LISTEN)
+    listener_forget(sk);
+  else
+    tcp_ended(sk, old_state);
   return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "bpf/lib/flow.h"
+#include "bpf/lib/connection.h"
 #include "bpf/lib/hash.h"
 #include "bpf/wire/dns.h"
 
@@ -74,7 +74,7 @@ static __always_inline struct socket_owner* own(void* ctx, struct bpf_sock* sk) 
 static __always_inline void make_key(struct wire_flow_key* key, struct socket_owner* o,
                                      const __u8* remote, __u16 port, __u8 verb) {
   __builtin_memset(key, 0, sizeof(*key));
-  key->subject = o->code;
+  key->subject = o->key.subject;
   __builtin_memcpy(key->address, remote, sizeof(key->address));
   key->port = port;
   key->protocol = IPPROTO_UDP;
@@ -379,12 +379,15 @@ int udp_ingress(struct __sk_buff* skb) {
   return 1;
 }
 
-/* A UDP socket is closed by its last holder, in that task's context. */
+/* A socket is closed by its last holder, in that task's context. Of TCP here only what never came
+ * to send anything: no change of state tells of its end. */
 SEC("cgroup/sock_release")
 int udp_release(struct bpf_sock* sk) {
   struct flow_report f = {.stage = WIRE_FLOW_CLOSED};
   struct socket_owner* o;
 
+  if (sk->protocol == IPPROTO_TCP && sk->state == TCP_CLOSE)
+    connection_forget(bpf_get_socket_cookie(sk));
   if (sk->protocol != IPPROTO_UDP) return 1;
   o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
   if (o && o->start_ns) {

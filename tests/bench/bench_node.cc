@@ -61,11 +61,16 @@ absl::Status Pause(absl::Duration duration) {
 BenchNode::BenchNode(testing::ScopedCgroup cgroup, std::unique_ptr<testing::TempDir> directory)
     : cgroup_(std::move(cgroup)), directory_(std::move(directory)) {}
 
-absl::StatusOr<BenchNode> BenchNode::Create(const std::string& agent_program) {
+absl::StatusOr<BenchNode> BenchNode::Create(const std::string& agent_program,
+                                            const std::vector<std::string>& loads) {
   std::error_code error;
   const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe", error);
   VEDETTE_ASSIGN_OR_RETURN(testing::ScopedCgroup cgroup, testing::ScopedCgroup::Create());
   BenchNode node(std::move(cgroup), std::make_unique<testing::TempDir>("vedette-bench"));
+  node.loads_ = loads;
+  if (loads.empty()) {
+    node.loads_.assign(std::begin(kLoads), std::end(kLoads));
+  }
   node.load_program_ = here.parent_path() / "bench_load";
   node.tiny_program_ = here.parent_path() / "bench_tiny";
   node.place_.program =
@@ -114,7 +119,7 @@ absl::Status BenchNode::Learn(AgentProcess& agent, absl::Duration slice) const {
   int quiet = 0;
   for (int round = 0; round < kLearningRounds && quiet < kQuietRounds; ++round) {
     VEDETTE_ASSIGN_OR_RETURN(const uint64_t before, agent.RecordsSent());
-    for (const char* load : kLoads) {
+    for (const std::string& load : loads_) {
       VEDETTE_RETURN_IF_ERROR(Run(load, slice).status());
     }
     agent.DrainLog();

@@ -32,7 +32,9 @@ struct Slice {
 // and where agents are started. Undone at the end. One thread.
 class BenchNode {
  public:
-  static absl::StatusOr<BenchNode> Create(const std::string& agent_program);
+  // loads: which of kLoads are run; empty: all.
+  static absl::StatusOr<BenchNode> Create(const std::string& agent_program,
+                                          const std::vector<std::string>& loads = {});
 
   // Runs a load in the cgroup of the loads, or in another.
   absl::StatusOr<Slice> Run(const std::string& load, absl::Duration duration) const;
@@ -52,6 +54,7 @@ class BenchNode {
   // Forgets what agents have learned.
   absl::Status RemoveStore() const;
 
+  const std::vector<std::string>& loads() const { return loads_; }
   const AgentPlace& place() const { return place_; }
   std::string directory() const { return directory_->path(); }
   const std::string& port() const { return port_; }
@@ -64,6 +67,7 @@ class BenchNode {
   std::unique_ptr<testing::TempDir> directory_;
   AgentPlace place_;
   std::string port_;
+  std::vector<std::string> loads_;
   std::string load_program_;
   std::string tiny_program_;
 };

@@ -21,6 +21,7 @@ namespace {
 struct Options {
   std::string agent;
   std::vector<std::string> parts;
+  std::vector<std::string> loads;
   bool is_short = false;
   bool json = false;
 };
@@ -41,7 +42,7 @@ std::string LoadNow() {
 
 absl::Status Measure(const Options& options, Report& report) {
   const Extent extent = options.is_short ? ShortExtent() : Extent();
-  VEDETTE_ASSIGN_OR_RETURN(const BenchNode node, BenchNode::Create(options.agent));
+  VEDETTE_ASSIGN_OR_RETURN(const BenchNode node, BenchNode::Create(options.agent, options.loads));
   utsname name = {};
   uname(&name);
   report.kernel = name.release;
@@ -93,6 +94,9 @@ int main(int argc, char** argv) {
   app.add_option("--agent", options.agent, "The agent; else vedette beside this program");
   app.add_option("--part", options.parts, "Only this part: overhead, programs or agent; repeatable")
       ->check(CLI::IsMember({"overhead", "programs", "agent"}));
+  app.add_option("--load", options.loads, "Only this load in the part overhead; repeatable")
+      ->check(CLI::IsMember(std::vector<std::string>(std::begin(vedette::bench::kLoads),
+                                                     std::end(vedette::bench::kLoads))));
   CLI11_PARSE(app, argc, argv);
   return vedette::bench::Main(options);
 }

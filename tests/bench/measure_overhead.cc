@@ -28,7 +28,7 @@ struct Slices {
 absl::StatusOr<Slices> RunAll(const BenchNode& node, absl::Duration slice, int agents) {
   Slices slices;
   slices.is_disturbed = CountAgents() != agents;
-  for (const char* load : kLoads) {
+  for (const std::string& load : node.loads()) {
     VEDETTE_ASSIGN_OR_RETURN(slices.by_load[load], node.Run(load, slice));
   }
   slices.is_disturbed |= CountAgents() != agents;
@@ -44,9 +44,9 @@ absl::StatusOr<std::vector<Figure>> MeasureOverhead(const BenchNode& node, const
   Figure wall = {"server, requests per second, on/off", "ratio", Target::kAtLeast, kTarget, {}};
   Figure start = {"start, exec to socket answering", "s", Target::kAtMost, kStartTarget, {}};
   Figure first = {"first start, empty store", "s", Target::kNone, 0, {}};
-  for (const char* load : kLoads) {
-    const bool is_net = load == std::string("tcp");
-    const bool is_judged = load != std::string("server");
+  for (const std::string& load : node.loads()) {
+    const bool is_net = load == "tcp";
+    const bool is_judged = load != "server";
     cpu[load] = {fmt::format("{}, operations per CPU-second, on/off", load),
                  "ratio",
                  is_judged ? Target::kAtLeast : Target::kNone,
@@ -77,18 +77,22 @@ absl::StatusOr<std::vector<Figure>> MeasureOverhead(const BenchNode& node, const
       ++disturbed;
       continue;
     }
-    for (const char* load : kLoads) {
+    for (const std::string& load : node.loads()) {
       cpu[load].samples.Add(on.by_load[load].PerCpuSecond() / off.by_load[load].PerCpuSecond());
     }
-    wall.samples.Add(on.by_load["server"].PerSecond() / off.by_load["server"].PerSecond());
+    if (off.by_load.contains("server")) {
+      wall.samples.Add(on.by_load["server"].PerSecond() / off.by_load["server"].PerSecond());
+    }
   }
   Figure thrown = {"pairs thrown away, another agent was at work", "", Target::kNone, 0, {}};
   thrown.samples.Add(disturbed);
   std::vector<Figure> figures;
-  for (const char* load : kLoads) {
+  for (const std::string& load : node.loads()) {
     figures.push_back(std::move(cpu[load]));
   }
-  figures.push_back(std::move(wall));
+  if (cpu.contains("server")) {
+    figures.push_back(std::move(wall));
+  }
   figures.push_back(std::move(start));
   figures.push_back(std::move(first));
   figures.push_back(std::move(thrown));

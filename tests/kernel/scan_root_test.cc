@@ -38,8 +38,24 @@ class ScanTest : public KernelTest {
     return std::nullopt;
   }
 
-  // Makes the sockets of a process look as if they were opened long ago.
-  size_t AgeSockets(pid_t pid) {
+  // Makes the TCP connections of a process look as if they were opened long ago.
+  size_t AgeConnections(pid_t pid) {
+    size_t aged = 0;
+    const int map = probes().MapFd("vd_connections");
+    connection place;
+    for (uint32_t i = 0; bpf_map_lookup_elem(map, &i, &place) == 0; ++i) {
+      if (place.holder == 0 || place.socket.owner.tgid != static_cast<uint32_t>(pid)) {
+        continue;
+      }
+      place.socket.start_ns -= kTwoMinutesNs;
+      EXPECT_EQ(bpf_map_update_elem(map, &i, &place, BPF_EXIST), 0);
+      ++aged;
+    }
+    return aged;
+  }
+
+  // The same for its datagram sockets.
+  size_t AgeDatagramSockets(pid_t pid) {
     size_t aged = 0;
     const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
     const int map = probes().MapFd("vd_sockets");
@@ -177,12 +193,12 @@ TEST_F(ScanTest, ALongFlowIsToldWhileItLasts) {
   auto is_update = [&](const FlowEvent& f) { return f.stage == FlowStage::kUpdate; };
   const std::string bytes(1234, 'x');
   ASSERT_EQ(write(client.get(), bytes.data(), bytes.size()), 1234);
-  RunIterator("scan_long_flows", probes().MapFd("vd_sockets"));
+  RunIterator("scan_long_flows");
   ReadRings();
   EXPECT_EQ(Count<FlowEvent>(is_update), 0u) << "it is not long yet";
 
-  ASSERT_TRUE(WaitFor([&] { return AgeSockets(server->pid()) == 2; }));
-  RunIterator("scan_long_flows", probes().MapFd("vd_sockets"));
+  ASSERT_EQ(AgeConnections(server->pid()), 1u);
+  RunIterator("scan_long_flows");
   auto update = Await<FlowEvent>(is_update);
   ASSERT_TRUE(update);
   EXPECT_EQ(update->body.received_bytes, 1234u);
@@ -201,6 +217,27 @@ TEST_F(ScanTest, ALongFlowIsToldWhileItLasts) {
       EXPECT_EQ(count.received_bytes, 1300u) << "what was told before is not counted twice";
     }
   });
+}
+
+TEST_F(ScanTest, ALongDatagramFlowIsToldWhileItLasts) {
+  Attach();
+  ScopedCgroup cgroup = WatchedCgroup();
+  absl::StatusOr<Child> child = cgroup.Spawn({Actor(), "udp-open", "wait"});
+  ASSERT_TRUE(child.ok() && child->ReadLine().ok());
+  auto is_update = [&](const FlowEvent& f) { return f.stage == FlowStage::kUpdate; };
+  RunIterator("scan_long_flows");
+  ReadRings();
+  EXPECT_EQ(Count<FlowEvent>(is_update), 0u) << "it is not long yet";
+  ASSERT_EQ(AgeDatagramSockets(child->pid()), 1u);
+  RunIterator("scan_long_flows");
+  RunIterator("scan_long_flows");
+  auto update = Await<FlowEvent>(is_update);
+  ASSERT_TRUE(update);
+  EXPECT_EQ(update->body.protocol, IPPROTO_UDP);
+  EXPECT_EQ(update->body.sent_bytes, 1u);
+  EXPECT_EQ(update->body.remote.port, 9);
+  EXPECT_GT(update->body.duration, absl::Minutes(2));
+  EXPECT_EQ(Count<FlowEvent>(is_update), 1u) << "once a minute";
 }
 
 }  // namespace

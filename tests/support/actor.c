@@ -175,8 +175,9 @@ static void act_connect6(char** fields, int count) {
   printf("connect6 ok=%ld failed=%ld\n", times - failed, failed);
 }
 
-static int listening(int bind_first, long port) {
+static int listening_beside(int bind_first, long port, int is_shared) {
   int fd = tcp_socket();
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &is_shared, sizeof(is_shared)) != 0) fail("shared");
   struct sockaddr_in address = loopback(1, port);
   if (bind_first && bind(fd, (struct sockaddr*)&address, sizeof(address)) != 0) fail("bind");
   if (listen(fd, 128) != 0) fail("listen");
@@ -184,6 +185,8 @@ static int listening(int bind_first, long port) {
   fflush(stdout);
   return fd;
 }
+
+static int listening(int bind_first, long port) { return listening_beside(bind_first, port, 0); }
 
 // Without a bind the kernel picks the port, and no bind hook sees it. The socket stays open.
 static void act_listen(char** fields, int count) {
@@ -197,7 +200,7 @@ static void act_bind(char** fields, int count) { listening(1, number(fields, cou
 // Accepts connections and closes each after the peer has.
 static void act_serve(char** fields, int count) {
   long times = number(fields, count, 1, 1);
-  int fd = listening(1, number(fields, count, 2, 0));
+  int fd = listening_beside(1, number(fields, count, 2, 0), count > 3);
   for (long i = 0; i < times; i++) {
     int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     if (peer < 0) fail("accept");
@@ -370,12 +373,13 @@ static const struct act kActs[] = {
     {"udp", "udp[:DESTINATIONS[:PORT]]  one datagram to each of 127.0.0.1, 127.0.0.2, ...",
      act_udp},
     {"udp-connect", "udp-connect[:PORT]         a byte over a connected socket", act_udp_connect},
+    {"udp-open", "udp-open[:PORT]            the same, and the socket stays open", act_udp_open},
     {"udp-server", "udp-server                 hear two clients, then answer both", act_udp_server},
     {"udp-pair", "udp-pair[:BYTES[:BYTES]]   a datagram to itself and one back", act_udp_pair},
     {"dns", "dns[:spoof]                asks 127.0.0.2:53, which it plays itself", act_dns},
     {"listen", "listen                     TCP without bind, stays open", act_listen},
     {"bind", "bind[:PORT]                TCP bind and listen, stays open", act_bind},
-    {"serve", "serve[:TIMES[:PORT]]       accept connections, read each to its end", act_serve},
+    {"serve", "serve[:TIMES[:PORT[:shared]]]  accept connections, read each to its end", act_serve},
     {"flow", "flow[:BYTES]               a TCP flow to itself", act_flow},
     {"setuid", "setuid[:UID]               drop to UID (65534)", act_setuid},
     {"thread", "thread[:TIMES]             threads that only end", act_thread},

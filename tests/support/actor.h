@@ -15,6 +15,7 @@ void reap(pid_t pid, const char* what);
 // actor_datagrams.c
 void act_udp(char** fields, int count);
 void act_udp_connect(char** fields, int count);
+void act_udp_open(char** fields, int count);
 void act_udp_server(char** fields, int count);
 void act_udp_pair(char** fields, int count);
 void act_dns(char** fields, int count);

@@ -49,15 +49,21 @@ void act_udp(char** fields, int count) {
   printf("udp ok=%ld failed=%ld\n", times - failed, failed);
 }
 
-// connect(2) of a datagram socket to 127.0.0.1 and one byte; nobody has to listen.
-void act_udp_connect(char** fields, int count) {
+static int connected_after_a_byte(char** fields, int count) {
   struct sockaddr_in to = loopback(1, number(fields, count, 1, 9));
   int fd = udp_socket();
   if (connect(fd, (struct sockaddr*)&to, sizeof(to)) != 0) fail("connect");
   if (send(fd, "x", 1, 0) != 1) fail("send");
-  close(fd);
+  return fd;
+}
+
+// connect(2) of a datagram socket to 127.0.0.1 and one byte; nobody has to listen.
+void act_udp_connect(char** fields, int count) {
+  close(connected_after_a_byte(fields, count));
   printf("udp-connect done=1\n");
 }
+
+void act_udp_open(char** fields, int count) { connected_after_a_byte(fields, count); }
 
 // A server hears two clients, then answers both, the first one first.
 void act_udp_server(char** fields, int count) {
