@@ -303,6 +303,8 @@ TEST_F(EnricherTest, WithFullTablesEveryEventStillGoesOut) {
     Enrich(Dns(DnsQueryBytes(static_cast<uint16_t>(i), "a.example", kDnsTypeA), false));
     sent += 4;
   }
+  hasher_.AnswerAll("");
+  enricher_->TakeHashes(absl::ZeroDuration());
   EXPECT_EQ(enricher_->ledger().received, sent);
   EXPECT_EQ(enricher_->ledger().emitted, sent);
   EXPECT_GT(enricher_->ledger().unattributed, 0u);

@@ -29,7 +29,7 @@ size_t Profile::StableHash::operator()(const Behaviour& b) const {
   return absl::HashOf(b.channel, b.subject, b.object, b.qualifier);
 }
 
-Profile::Found Profile::Find(const Index& index, const Behaviour& behaviour) {
+Profile::Found Profile::Find(const Index& index, const Behaviour& behaviour, bool unread_matches) {
   const auto it = index.find(behaviour);
   if (it == index.end()) {
     return {};
@@ -45,8 +45,11 @@ Profile::Found Profile::Find(const Index& index, const Behaviour& behaviour) {
     const Behaviour& stored = e->record.behaviour;
     const bool same = stored == behaviour;
     const bool subject =
-        HashMatches(stored.subject_sha256, behaviour.subject_sha256, any_subject_hash);
-    const bool object = HashMatches(stored.object_sha256, behaviour.object_sha256, any_object_hash);
+        HashMatches(stored.subject_sha256, behaviour.subject_sha256, any_subject_hash) ||
+        (unread_matches && behaviour.subject_sha256.empty());
+    const bool object =
+        HashMatches(stored.object_sha256, behaviour.object_sha256, any_object_hash) ||
+        (unread_matches && behaviour.object_sha256.empty());
     const Match match = !object    ? Match::kObjectRevision
                         : !subject ? Match::kSubjectRevision
                         : same     ? Match::kExact

@@ -51,8 +51,11 @@ class Profile {
   Profile(std::string name, std::string identity, absl::Time first_seen)
       : name(std::move(name)), identity(std::move(identity)), first_seen(first_seen) {}
 
-  Found FindLearned(const Behaviour& behaviour) const { return Find(learned_, behaviour); }
-  Found FindDeviation(const Behaviour& behaviour) const { return Find(deviations_, behaviour); }
+  Found FindLearned(const Behaviour& behaviour) const { return Find(learned_, behaviour, false); }
+  // An unread content of a path that deviates already is no further deviation.
+  Found FindDeviation(const Behaviour& behaviour) const {
+    return Find(deviations_, behaviour, true);
+  }
   // A known deviation that started exactly this code; none: null.
   ProfileEntry* FindDeviatingProgram(const std::string& path, const std::string& sha256) const;
   // The profile holds this content of this program, in whatever behaviour; never an unknown one.
@@ -102,7 +105,7 @@ class Profile {
     }
   };
   using Index = absl::flat_hash_set<ProfileEntry*, StableHash, StableEqual>;
-  static Found Find(const Index& index, const Behaviour& behaviour);
+  static Found Find(const Index& index, const Behaviour& behaviour, bool unread_matches);
 
   std::vector<std::unique_ptr<ProfileEntry>> entries_;
   Index learned_;
