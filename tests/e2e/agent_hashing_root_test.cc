@@ -28,8 +28,10 @@ class AgentHashingTest : public ::testing::Test {
     if (access("/dev/fuse", R_OK | W_OK) != 0) {
       GTEST_SKIP() << "needs fuse";
     }
+  }
+  void Start(bool hidden) {
     std::string error;
-    files_ = StallingFilesystem::Start(VEDETTE_ACTOR_PATH, kWorkerName, error);
+    files_ = StallingFilesystem::Start({VEDETTE_ACTOR_PATH, kWorkerName, hidden}, error);
     ASSERT_NE(files_, nullptr) << error;
     ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
   }
@@ -54,6 +56,11 @@ class AgentHashingTest : public ::testing::Test {
 };
 
 TEST_F(AgentHashingTest, AServerThatNeverAnswersStopsNeitherTheAgentNorItsStop) {
+  // The worst case: nothing says any more that a process serves the overlay's layer.
+  Start(/*hidden=*/true);
+  if (HasFatalFailure()) {
+    return;
+  }
   const Child running = Run(files_->through_overlay());
   ASSERT_TRUE(WaitFor([this] { return files_->silences() > 0; })) << agent_.Log();
   // While the worker hangs, everybody else is judged and hashed.
@@ -85,7 +92,13 @@ TEST_F(AgentHashingTest, AServerThatNeverAnswersStopsNeitherTheAgentNorItsStop) 
 }
 
 TEST_F(AgentHashingTest, WhatAProcessServesIsNotTouchedAtAll) {
+  Start(/*hidden=*/false);
+  if (HasFatalFailure()) {
+    return;
+  }
   const Child running = Run(files_->direct());
+  const Child below = Run(files_->through_overlay());
+  EXPECT_TRUE(WaitFor([this] { return !Execs(files_->through_overlay()).empty(); }));
   EXPECT_TRUE(WaitFor([this] { return !Execs("untrusted-fs:" + files_->direct()).empty(); }))
       << agent_.Profile(workload_).dump();
   EXPECT_EQ(files_->silences(), 0);

@@ -151,29 +151,27 @@ class Server {
 };
 
 // Mounts the overlay while the server answers; ends with the errno of what failed.
-[[noreturn]] void MountOverlay(const std::string& dir) {
-  const std::string layers = "lowerdir=" + dir + "/layer:" + dir + "/empty";
+[[noreturn]] void MountOverlay(const std::string& dir, bool hidden) {
+  const std::string layers = "lowerdir=" + dir + "/fuse:" + dir + "/empty";
   const bool ok =
-      mount((dir + "/fuse").c_str(), (dir + "/layer").c_str(), nullptr, MS_BIND, nullptr) == 0 &&
       mount("overlay", (dir + "/merged").c_str(), "overlay", MS_RDONLY, layers.c_str()) == 0 &&
-      umount2((dir + "/layer").c_str(), MNT_DETACH) == 0;
+      (!hidden || umount2((dir + "/fuse").c_str(), MNT_DETACH) == 0);
   _exit(ok ? 0 : errno);
 }
 
 }  // namespace
 
-std::unique_ptr<StallingFilesystem> StallingFilesystem::Start(const std::string& program,
-                                                              const std::string& silent_to,
+std::unique_ptr<StallingFilesystem> StallingFilesystem::Start(const Options& options,
                                                               std::string& error) {
   std::unique_ptr<StallingFilesystem> made(new StallingFilesystem());
   void* shared =
       mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   made->silences_ = static_cast<int*>(shared);
   const std::string dir = made->dir_.path();
-  for (const char* name : {"fuse", "layer", "empty", "merged"}) {
+  for (const char* name : {"fuse", "empty", "merged"}) {
     std::filesystem::create_directory(dir + "/" + name);
   }
-  const std::string content = ReadFile(program);
+  const std::string content = ReadFile(options.program);
   int ready[2];
   if (pipe2(ready, O_CLOEXEC) != 0) {
     error = strerror(errno);
@@ -188,17 +186,17 @@ std::unique_ptr<StallingFilesystem> StallingFilesystem::Start(const std::string&
         "fd=" + std::to_string(device) + ",rootmode=40000,user_id=0,group_id=0,allow_other";
     if (device < 0 || unshare(CLONE_NEWNS) != 0 ||
         mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        mount("vedette-test", (dir + "/fuse").c_str(), "fuse", MS_NODEV, options.c_str()) != 0) {
+        mount("vedette-test", (dir + "/fuse").c_str(), "fuse", MS_NODEV, data.c_str()) != 0) {
       _exit(errno);
     }
     const pid_t mounter = fork();
     if (mounter == 0) {
-      MountOverlay(dir);
+      MountOverlay(dir, options.hidden);
     }
     if (fork() == 0) {
       // Says whether the overlay stands, while this process serves what its mounting asks.
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      Server(device, content, silent_to, made->silences_).Run();
+      Server(device, content, options.silent_to, made->silences_).Run();
       _exit(0);
     }
     int status = 0;

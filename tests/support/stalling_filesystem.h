@@ -11,16 +11,20 @@
 
 namespace vedette::testing {
 
-// A FUSE filesystem with one program in it, and an overlay above it whose layers no table of mounts
-// lists any more, both in a mount namespace of their own. Its server answers everybody but
-// processes with the name `silent_to`: those it lets open the file and never answers. It is a
-// process of its own; all is gone when that is killed, in the destructor. Needs root and /dev/fuse.
+// A FUSE filesystem with one program in it, and an overlay above it, both in a mount namespace of
+// their own. Hidden, only the overlay is left of them in the table of mounts. Its server answers
+// everybody but processes with the name `silent_to`: those it lets open the file and never answers.
+// It is a process of its own; all is gone when that is killed, in the destructor. Needs root and
+// /dev/fuse.
 class StallingFilesystem {
  public:
+  struct Options {
+    std::string program;    // Copied into it.
+    std::string silent_to;  // Name of a process.
+    bool hidden = false;
+  };
   // nullptr, with the reason in `error`, where the kernel refuses.
-  static std::unique_ptr<StallingFilesystem> Start(const std::string& program,
-                                                   const std::string& silent_to,
-                                                   std::string& error);
+  static std::unique_ptr<StallingFilesystem> Start(const Options& options, std::string& error);
   ~StallingFilesystem();
 
   pid_t server() const { return pid_; }  // Its mount namespace is that of the filesystem.
