@@ -34,6 +34,7 @@ FEATURES = {
     "root": lambda: os.geteuid() == 0,
     "BTF": lambda: Path("/sys/kernel/btf/vmlinux").exists(),
     "cgroup2": has_cgroup2,
+    "fuse": lambda: os.access("/dev/fuse", os.R_OK | os.W_OK),
     "runc": lambda: shutil.which("runc") is not None,
     "qemu": lambda: shutil.which("qemu-system-x86_64") is not None,
     "java": lambda: shutil.which("java") is not None,

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/enrich/code_table.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <utility>
-#include <vector>
-
-#include "agent/enrich/sha256.h"
 
 namespace vedette {
 namespace {
-
-constexpr size_t kChunkBytes = 1 << 16;
 
 // Memory and deleted files have no place in any tree but the process that runs them.
 bool HasPath(CodeOrigin origin) {
@@ -33,12 +24,8 @@ std::string PlacedPath(const std::string& path, bool elsewhere) {
   return elsewhere && !path.empty() ? std::string(kElsewhere) + path : path;
 }
 
-CodeTable::CodeTable(CodeOpener open, KeyReader* keys, Limits limits)
-    : open_(std::move(open)),
-      keys_(keys),
-      limits_(limits),
-      entries_(limits.entries),
-      reasons_("code") {}
+CodeTable::CodeTable(CodeHasher* hasher, Limits limits)
+    : hasher_(hasher), limits_(limits), entries_(limits.entries), reasons_("code") {}
 
 void CodeTable::Learn(const CodeKey& key, const Code& code, const std::string& workload) {
   if (key == CodeKey()) {
@@ -87,31 +74,43 @@ const Code* CodeTable::Find(const CodeKey& key) {
   return entry == nullptr ? nullptr : &entry->code;
 }
 
-void CodeTable::Hash(const CodeKey& key, uint32_t tgid) {
+bool CodeTable::MayBeHashed(const Entry* entry) const {
+  return entry != nullptr && !entry->settled && !entry->waiting;
+}
+
+void CodeTable::Hash(const CodeKey& key, uint32_t tgid, uint32_t neighbour_tgid) {
   Entry* entry = Touch(key);
-  if (entry == nullptr || entry->settled) {
+  if (!MayBeHashed(entry)) {
     return;
   }
-  if (keys_ == nullptr) {
+  if (hasher_ == nullptr) {
     entry->settled = true;
-    reasons_.Count("no_key_reader", "keys cannot be read on this node, so no program is hashed");
+    reasons_.Count("no_hasher", "keys cannot be read on this node, so no program is hashed");
     return;
   }
   if (entry->code.origin == CodeOrigin::kUntrustedFs) {
     entry->settled = true;
-    reasons_.Count("untrusted_fs", "a program on an untrusted filesystem is not hashed");
+    CountOutcome(HashOutcome::kUntrusted);
     return;
   }
-  const Outcome outcome = HashAnyPlace(key, tgid, entry->code);
-  ++entry->attempts;
-  entry->settled = outcome == Outcome::kHashed || outcome == Outcome::kTooLarge ||
-                   entry->attempts >= limits_.attempts;
-  CountOutcome(outcome);
+  HashRequest request;
+  request.key = key;
+  request.tgid = tgid;
+  request.neighbour_tgid = neighbour_tgid;
+  request.path = HasPath(entry->code.origin) ? entry->code.path : "";
+  if (request.path.starts_with(kElsewhere)) {  // Of another root: it may be the host's.
+    request.path.erase(0, kElsewhere.size());
+  }
+  request.in_memory = entry->code.origin == CodeOrigin::kMemfd;
+  if (!hasher_->Submit(std::move(request))) {
+    reasons_.Count("queue_full", "too many programs wait to be hashed, one is left without a hash");
+    return;
+  }
+  entry->waiting = true;
 }
 
 void CodeTable::HashLater(const CodeKey& key, uint32_t tgid) {
-  const Entry* entry = entries_.Peek(key);
-  if (entry == nullptr || entry->settled) {
+  if (!MayBeHashed(entries_.Peek(key))) {
     return;
   }
   if (pending_.size() >= limits_.pending) {
@@ -122,105 +121,82 @@ void CodeTable::HashLater(const CodeKey& key, uint32_t tgid) {
 }
 
 size_t CodeTable::HashPending(uint64_t max_bytes) {
-  uint64_t done_bytes = 0;
+  uint64_t given_bytes = 0;
   while (!pending_.empty()) {
     const Pending next = pending_.front();
-    const Entry* entry = entries_.Peek(next.key);
-    const bool costs = entry != nullptr && !entry->settled;
-    if (costs && done_bytes > 0 && done_bytes + next.key.size_bytes > max_bytes) {
+    const bool costs = MayBeHashed(entries_.Peek(next.key));
+    if (costs && given_bytes > 0 && given_bytes + next.key.size_bytes > max_bytes) {
       break;
     }
     pending_.pop_front();
-    Hash(next.key, next.tgid);
-    done_bytes += costs ? next.key.size_bytes + 1 : 0;
+    Hash(next.key, next.tgid, 0);
+    given_bytes += costs ? next.key.size_bytes + 1 : 0;
   }
   return pending_.size();
 }
 
-CodeTable::Outcome CodeTable::HashAnyPlace(const CodeKey& key, uint32_t tgid, Code& code) {
-  std::vector<CodePlace> places = {CodePlace::kProcessImage};
-  if (HasPath(code.origin)) {
-    places.insert(places.end(), {CodePlace::kProcessRoot, CodePlace::kHostRoot});
+void CodeTable::TakeHashes(absl::Duration patience) {
+  if (hasher_ == nullptr) {
+    return;
   }
-  Outcome outcome = Outcome::kGone;
-  for (CodePlace place : places) {
-    const UniqueFd fd = open_(place, tgid, code.path);
-    if (!fd.valid()) {
-      continue;
-    }
-    outcome = HashFile(fd.get(), key, code.sha256);
-    if (outcome == Outcome::kHashed || outcome == Outcome::kTooLarge) {
-      break;
-    }
+  for (const HashResult& result : hasher_->Take(patience)) {
+    TakeHash(result);
   }
-  return outcome;
 }
 
-CodeTable::Outcome CodeTable::HashFile(int fd, const CodeKey& key, std::string& sha256) {
-  struct stat info = {};
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    return Outcome::kUnreadable;
+void CodeTable::TakeHash(const HashResult& result) {
+  CountOutcome(result.outcome);
+  Entry* entry = entries_.Find(result.key);
+  if (entry == nullptr) {
+    return;  // Evicted meanwhile.
   }
-  // An open file has no flags: those say by which way it was executed.
-  CodeKey expected = key;
-  expected.flags = 0;
-  const absl::StatusOr<CodeKey> before = keys_->Read(fd);
-  if (!before.ok()) {
-    return Outcome::kUnreadable;
+  entry->waiting = false;
+  ++entry->attempts;
+  entry->settled = entry->attempts >= limits_.attempts;
+  if (result.outcome == HashOutcome::kHashed) {
+    entry->code.sha256 = result.sha256;
+    entry->settled = true;
+  } else if (result.outcome == HashOutcome::kTooLarge ||
+             result.outcome == HashOutcome::kUntrusted) {
+    entry->settled = true;
+  } else if (result.outcome == HashOutcome::kStalled ||
+             result.outcome == HashOutcome::kUnavailable) {
+    // That says nothing of the file: the next execution tries again.
+    --entry->attempts;
+    entry->settled = false;
   }
-  if (*before != expected) {
-    return Outcome::kChanged;
-  }
-  if (static_cast<uint64_t>(info.st_size) > limits_.max_hashed_bytes) {
-    return Outcome::kTooLarge;
-  }
-  Sha256 hash;
-  std::vector<char> chunk(kChunkBytes);
-  uint64_t total = 0;
-  while (true) {
-    const ssize_t got = pread(fd, chunk.data(), chunk.size(), static_cast<off_t>(total));
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
-    if (got < 0) {
-      return Outcome::kUnreadable;
-    }
-    if (got == 0) {
-      break;
-    }
-    total += static_cast<uint64_t>(got);
-    if (total > limits_.max_hashed_bytes) {  // It grew while we read.
-      return Outcome::kChanged;
-    }
-    hash.Update({chunk.data(), static_cast<size_t>(got)});
-  }
-  const absl::StatusOr<CodeKey> after = keys_->Read(fd);
-  if (!after.ok()) {
-    return Outcome::kUnreadable;
-  }
-  if (*after != expected) {
-    return Outcome::kChanged;
-  }
-  sha256 = hash.Hex();
-  return Outcome::kHashed;
 }
 
-void CodeTable::CountOutcome(Outcome outcome) {
+bool CodeTable::IsBeingHashed(const CodeKey& key) const {
+  const Entry* entry = entries_.Peek(key);
+  return entry != nullptr && entry->waiting;
+}
+
+void CodeTable::CountOutcome(HashOutcome outcome) {
   switch (outcome) {
-    case Outcome::kHashed:
+    case HashOutcome::kHashed:
       ++hashed_;
       break;
-    case Outcome::kGone:
+    case HashOutcome::kGone:
       reasons_.Count("gone", "a program could not be opened any more, it has no hash");
       break;
-    case Outcome::kChanged:
+    case HashOutcome::kChanged:
       reasons_.Count("changed", "a program's file was another one or changed, it has no hash");
       break;
-    case Outcome::kTooLarge:
+    case HashOutcome::kTooLarge:
       reasons_.Count("too_large", "a program is too large to be hashed");
       break;
-    case Outcome::kUnreadable:
+    case HashOutcome::kUnreadable:
       reasons_.Count("unreadable", "a program could not be read, it has no hash");
+      break;
+    case HashOutcome::kUntrusted:
+      reasons_.Count("untrusted_fs", "a program on an untrusted filesystem is not hashed");
+      break;
+    case HashOutcome::kStalled:
+      reasons_.Count("stalled", "a program's filesystem does not answer, it has no hash");
+      break;
+    case HashOutcome::kUnavailable:
+      reasons_.Count("unavailable", "no worker is left that could hash a program");
       break;
   }
 }

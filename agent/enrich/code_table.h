@@ -7,8 +7,8 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "agent/enrich/code_opener.h"
 #include "agent/enrich/enriched_event.h"
+#include "agent/enrich/hash_request.h"
 #include "agent/enrich/lru_map.h"
 #include "agent/enrich/reasons.h"
 
@@ -23,35 +23,42 @@ std::string MarkedPath(const std::string& path, bool truncated);
 inline constexpr std::string_view kElsewhere = "elsewhere:";
 std::string PlacedPath(const std::string& path, bool elsewhere);
 
-// Code key → path, hash and origin. Owned by the pipeline thread. A hash is recorded only when the
-// key of the open file was the expected one before and after hashing. It does not read keys itself,
-// and it does not hash what lies on an untrusted filesystem, whose owner could keep us waiting.
+// Code key → path, hash and origin. Owned by the pipeline thread. It opens no file and waits for
+// nobody unless told to: a hasher hashes, and what it found is taken over by TakeHashes. What the
+// kernel says lies on an untrusted filesystem is never given to the hasher.
 class CodeTable {
  public:
   struct Limits {
     size_t entries = 16384;
     size_t per_workload = 4096;  // Learned first by one workload; beyond it, its own oldest goes.
-    size_t pending = 4096;       // Waiting to be hashed.
-    uint64_t max_hashed_bytes = 64ull << 20;  // Larger files have no hash.
-    int attempts = 3;                         // To find a file, over all its executions.
+    size_t pending = 4096;       // Waiting for their turn to be hashed later.
+    int attempts = 3;            // To find a file, over all its executions.
   };
 
-  // Both parameters outlive the table; without a reader nothing is hashed.
-  CodeTable(CodeOpener open, KeyReader* keys, Limits limits);
-  CodeTable(CodeOpener open, KeyReader* keys) : CodeTable(std::move(open), keys, Limits()) {}
+  // `hasher` outlives the table; without one nothing is hashed.
+  CodeTable(CodeHasher* hasher, Limits limits);
+  explicit CodeTable(CodeHasher* hasher) : CodeTable(hasher, Limits()) {}
 
   // Notes what the kernel said of `key` when `workload` ran it; an unknown key (all zero) is
   // ignored.
   void Learn(const CodeKey& key, const Code& code, const std::string& workload);
 
-  // Hashes now, unless it is known already or cannot be. `tgid` is a process that ran it.
-  void Hash(const CodeKey& key, uint32_t tgid);
+  // Has it hashed now, unless that is known, under way, or cannot be. `tgid` is a process that ran
+  // it, `neighbour_tgid` another one with the same root, 0 for none.
+  void Hash(const CodeKey& key, uint32_t tgid, uint32_t neighbour_tgid);
 
-  // Hashes later, in HashPending: for the many programs that are running when the agent starts.
+  // Has it hashed later, in HashPending: for the many programs that run when the agent starts.
   void HashLater(const CodeKey& key, uint32_t tgid);
 
-  // Works off at most `max_bytes` of file size, and at least one file. Returns how many still wait.
+  // Gives at most `max_bytes` of file size, and at least one file, to the hasher. Returns how many
+  // still wait for their turn.
   size_t HashPending(uint64_t max_bytes);
+
+  // Takes over what was hashed, and waits for something at most `patience`.
+  void TakeHashes(absl::Duration patience);
+
+  // The hasher has it and has not answered yet.
+  bool IsBeingHashed(const CodeKey& key) const;
 
   // nullptr when unknown. `script` is never set: it belongs to an execution.
   const Code* Find(const CodeKey& key);
@@ -67,21 +74,20 @@ class CodeTable {
     std::string workload;  // The first that ran it.
     int attempts = 0;
     bool settled = false;  // Hashed, or known never to be.
+    bool waiting = false;  // The hasher has it.
   };
   struct Pending {
     CodeKey key;
     uint32_t tgid = 0;
   };
-  enum class Outcome { kHashed, kGone, kChanged, kTooLarge, kUnreadable };
 
   Entry* Touch(const CodeKey& key);
   Entry& Insert(const CodeKey& key, const std::string& workload);
-  Outcome HashAnyPlace(const CodeKey& key, uint32_t tgid, Code& code);
-  Outcome HashFile(int fd, const CodeKey& key, std::string& sha256);
-  void CountOutcome(Outcome outcome);
+  bool MayBeHashed(const Entry* entry) const;
+  void TakeHash(const HashResult& result);
+  void CountOutcome(HashOutcome outcome);
 
-  const CodeOpener open_;
-  KeyReader* const keys_;
+  CodeHasher* const hasher_;
   const Limits limits_;
   LruMap<CodeKey, Entry> entries_;
   std::unordered_map<std::string, LruMap<CodeKey, char>> by_workload_;

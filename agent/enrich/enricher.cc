@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/enrich/enricher.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -12,9 +13,6 @@ namespace vedette {
 
 absl::StatusOr<std::unique_ptr<Enricher>> Enricher::Create(Options options) {
   VEDETTE_RETURN_IF_ERROR(CheckTrustDomain(options.cluster));
-  if (!options.open) {
-    return absl::InvalidArgumentError("the enricher needs a way to open programs");
-  }
   return std::unique_ptr<Enricher>(new Enricher(std::move(options)));
 }
 
@@ -23,8 +21,9 @@ Enricher::Enricher(Options options)
                     .identity = SpiffeId(options.cluster, kUnattributed),
                     .number = 0},
       workloads_(options.cluster, std::move(options.new_number), options.workload_limits),
-      codes_(std::move(options.open), options.keys, options.code_limits),
+      codes_(options.hasher, options.code_limits),
       processes_(options.boot_id, &codes_, options.processes),
+      neighbours_(options.processes),
       dns_(options.dns_limits),
       listeners_(options.listener_limits),
       reasons_("enrich") {
@@ -40,6 +39,35 @@ EnrichedEvent Enricher::Enrich(Event&& event) {
   return out;
 }
 
+std::vector<std::pair<CodeKey, Code*>> Enricher::JudgedCode(EnrichedEvent& event) {
+  if (const auto* exec = std::get_if<ExecEvent>(&event.event.body)) {
+    return {{exec->process.code, &event.process.code},
+            {exec->parent_code, event.parent_code ? &*event.parent_code : nullptr}};
+  }
+  if (const auto* flow = std::get_if<FlowEvent>(&event.event.body)) {
+    return {{flow->process.code, &event.process.code}};
+  }
+  if (const auto* change = std::get_if<CredentialEvent>(&event.event.body)) {
+    return {{change->process.code, &event.process.code}};
+  }
+  return {};
+}
+
+bool Enricher::AwaitsHash(EnrichedEvent& event) const {
+  const auto judged = JudgedCode(event);
+  return std::any_of(judged.begin(), judged.end(),
+                     [this](const auto& code) { return codes_.IsBeingHashed(code.first); });
+}
+
+void Enricher::RenewHashes(EnrichedEvent& event) {
+  for (const auto& [key, code] : JudgedCode(event)) {
+    const Code* known = codes_.Find(key);
+    if (code != nullptr && known != nullptr && !known->sha256.empty()) {
+      code->sha256 = known->sha256;
+    }
+  }
+}
+
 std::vector<Binding> Enricher::TakeBindings() { return std::exchange(bindings_, {}); }
 
 void Enricher::Fill(const ExecEvent& body, EnrichedEvent& out) {
@@ -51,7 +79,7 @@ void Enricher::Fill(const ExecEvent& body, EnrichedEvent& out) {
   code.script = body.script;
   code.filesystem = body.filesystem;
   codes_.Learn(context.code, code, out.workload.name);
-  codes_.Hash(context.code, context.tgid);
+  codes_.Hash(context.code, context.tgid, NeighbourOf(context));
   if (const Code* known = codes_.Find(context.code); known != nullptr) {
     code.sha256 = known->sha256;
     if (code.path.empty()) {  // Swept from the cache: its record, with the path, was lost.
@@ -62,6 +90,8 @@ void Enricher::Fill(const ExecEvent& body, EnrichedEvent& out) {
   }
   out.process = processes_.Add(context, code, body.argv);
   out.ancestors = processes_.DescribeAncestors(context);
+  // It may run since before the agent, and not have had its turn.
+  codes_.Hash(body.parent_code, context.parent_tgid, NeighbourOf(context));
   out.parent_code = processes_.CodeOf(body.previous, body.parent_code);
   if (out.parent_code->path.empty()) {
     reasons_.Count("unknown_parent_code", "a program was started by code whose path is not known");
@@ -76,6 +106,7 @@ void Enricher::Fill(const ProcessSeenEvent& body, EnrichedEvent& out) {
   code.origin = body.origin;
   codes_.Learn(context.code, code, out.workload.name);
   codes_.HashLater(context.code, context.tgid);
+  NeighbourOf(context);
   if (const Code* known = codes_.Find(context.code); known != nullptr) {
     code.sha256 = known->sha256;
   }
@@ -84,12 +115,27 @@ void Enricher::Fill(const ProcessSeenEvent& body, EnrichedEvent& out) {
 }
 
 void Enricher::Fill(const ForkEvent& body, EnrichedEvent& out) {
+  NeighbourOf(body.process);
   FillWorkload(body.process.home_cgroup_id, body.process.workload_number, out);
   out.process = processes_.AddFork(body.process);
   out.ancestors = processes_.DescribeAncestors(body.process);
 }
 
+void Enricher::Fill(const ExitEvent& body, EnrichedEvent& out) {
+  if (const uint32_t* oldest = neighbours_.Peek(body.process.home_cgroup_id);
+      oldest != nullptr && *oldest == body.process.tgid) {
+    neighbours_.Erase(body.process.home_cgroup_id);
+  }
+  FillProcess(body.process, out);
+}
+
+void Enricher::Fill(const CredentialEvent& body, EnrichedEvent& out) {
+  codes_.Hash(body.process.code, body.process.tgid, NeighbourOf(body.process));
+  FillProcess(body.process, out);
+}
+
 void Enricher::Fill(const FlowEvent& body, EnrichedEvent& out) {
+  codes_.Hash(body.process.code, body.process.tgid, NeighbourOf(body.process));
   FillProcess(body.process, out);
   const bool attributed = out.workload.name != kUnattributed;
   if (body.stage == FlowStage::kListening) {
@@ -121,6 +167,14 @@ void Enricher::Fill(const CgroupEvent& body, EnrichedEvent& out) {
 
 void Enricher::Fill(const OverflowEvent& body, EnrichedEvent& out) {
   FillWorkload(0, body.workload_number, out);
+}
+
+uint32_t Enricher::NeighbourOf(const ProcessContext& context) {
+  if (const uint32_t* oldest = neighbours_.Find(context.home_cgroup_id); oldest != nullptr) {
+    return *oldest;
+  }
+  neighbours_.Put(context.home_cgroup_id, context.tgid);
+  return context.parent_tgid;
 }
 
 void Enricher::FillProcess(const ProcessContext& context, EnrichedEvent& out) {

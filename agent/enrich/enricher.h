@@ -5,12 +5,14 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "agent/enrich/code_table.h"
 #include "agent/enrich/dns_tracker.h"
 #include "agent/enrich/enriched_event.h"
+#include "agent/enrich/lru_map.h"
 #include "agent/enrich/peer.h"
 #include "agent/enrich/process_table.h"
 #include "agent/enrich/workloads.h"
@@ -22,7 +24,7 @@ inline constexpr char kUnattributed[] = "unattributed";
 
 // Event → EnrichedEvent: gives what the kernel numbers its stable name. Owned by the pipeline
 // thread. Every event that comes in goes out; a full table costs a name, never an event. It opens
-// programs to hash them and reads no other file, writes no map, and judges nothing.
+// no file, writes no map, and judges nothing.
 class Enricher {
  public:
   struct Options {
@@ -30,8 +32,7 @@ class Enricher {
     std::string boot_id;  // As in /proc/sys/kernel/random/boot_id.
     std::vector<IpAddress> resolvers;
     WorkloadTable::NumberSource new_number;
-    CodeOpener open = OpenCode;
-    KeyReader* keys = nullptr;  // Outlives the enricher; without it nothing is hashed.
+    CodeHasher* hasher = nullptr;  // Outlives the enricher; without it nothing is hashed.
     WorkloadTable::Limits workload_limits;
     CodeTable::Limits code_limits;
     size_t processes = ProcessTable::kDefaultProcesses;
@@ -52,8 +53,15 @@ class Enricher {
   // batch.
   std::vector<Binding> TakeBindings();
 
-  // Programs that ran before the agent are hashed here, by the caller's idle time; returns how many
-  // still wait. See CodeTable::HashPending.
+  // Whether a program that the event's judgement depends on is still being hashed.
+  bool AwaitsHash(EnrichedEvent& event) const;
+  // Takes over what was hashed; waits for something at most `patience`.
+  void TakeHashes(absl::Duration patience) { codes_.TakeHashes(patience); }
+  // Puts what is known now of the event's programs into it.
+  void RenewHashes(EnrichedEvent& event);
+
+  // Programs that ran before the agent are given to the hasher here, by the caller's idle time;
+  // returns how many still wait. See CodeTable::HashPending.
   size_t HashPending(uint64_t max_bytes) { return codes_.HashPending(max_bytes); }
 
   void SetResolvers(const std::vector<IpAddress>& addresses) { dns_.SetResolvers(addresses); }
@@ -69,14 +77,18 @@ class Enricher {
   void Fill(const ExecEvent& body, EnrichedEvent& out);
   void Fill(const ProcessSeenEvent& body, EnrichedEvent& out);
   void Fill(const ForkEvent& body, EnrichedEvent& out);
-  void Fill(const ExitEvent& body, EnrichedEvent& out) { FillProcess(body.process, out); }
-  void Fill(const CredentialEvent& body, EnrichedEvent& out) { FillProcess(body.process, out); }
+  void Fill(const ExitEvent& body, EnrichedEvent& out);
+  void Fill(const CredentialEvent& body, EnrichedEvent& out);
   void Fill(const FlowEvent& body, EnrichedEvent& out);
   void Fill(const DnsEvent& body, EnrichedEvent& out);
   void Fill(const CgroupEvent& body, EnrichedEvent& out);
   void Fill(const MoveEvent& body, EnrichedEvent& out) { FillProcess(body.process, out); }
   void Fill(const OverflowEvent& body, EnrichedEvent& out);
 
+  // The programs that the event's judgement depends on, and where it holds them.
+  static std::vector<std::pair<CodeKey, Code*>> JudgedCode(EnrichedEvent& event);
+  // A process of the same cgroup that has been there for longer, else the parent.
+  uint32_t NeighbourOf(const ProcessContext& context);
   void FillProcess(const ProcessContext& context, EnrichedEvent& out);
   void FillWorkload(uint64_t cgroup_id, uint64_t number, EnrichedEvent& out);
   PeerInfo Peer(const FlowEvent& flow, const std::string& workload, absl::Time time);
@@ -85,6 +97,7 @@ class Enricher {
   WorkloadTable workloads_;
   CodeTable codes_;
   ProcessTable processes_;
+  LruMap<uint64_t, uint32_t> neighbours_;  // Cgroup → the process seen there first.
   DnsTracker dns_;
   ListenerTable listeners_;
   std::vector<Binding> bindings_;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "agent/enrich/dns_test_messages.h"
+#include "agent/enrich/fake_hasher.h"
 #include "fmt/format.h"
 
 namespace vedette {
@@ -21,17 +22,6 @@ constexpr uint8_t kTcp = 6;
 
 IpAddress Ip(const char* text) { return ParseIpAddress(text).value(); }
 
-class InodeKeyReader final : public KeyReader {
- public:
-  absl::StatusOr<CodeKey> Read(int fd) override {
-    struct stat info = {};
-    fstat(fd, &info);
-    CodeKey key;
-    key.inode = info.st_ino;
-    return key;
-  }
-};
-
 class EnricherTest : public testing::Test {
  protected:
   void SetUp() override { Start(Enricher::Options()); }
@@ -40,7 +30,7 @@ class EnricherTest : public testing::Test {
     options.cluster = "test";
     options.boot_id = kBoot;
     options.resolvers = {Ip("10.0.0.53")};
-    options.keys = &keys_;
+    options.hasher = &hasher_;
     options.new_number = [this] { return next_number_++; };
     auto enricher = Enricher::Create(std::move(options));
     ASSERT_TRUE(enricher.ok()) << enricher.status();
@@ -98,7 +88,7 @@ class EnricherTest : public testing::Test {
     return dns;
   }
 
-  InodeKeyReader keys_;
+  FakeHasher hasher_;
   uint64_t next_number_ = 1000;
   std::unique_ptr<Enricher> enricher_;
 };
@@ -136,33 +126,67 @@ TEST_F(EnricherTest, AnExecHasItsProgramItsCallerAndItsAncestors) {
   EXPECT_FALSE(out.peer.has_value());
 }
 
-TEST_F(EnricherTest, AnExecOfARealFileIsHashed) {
+TEST_F(EnricherTest, AnExecWaitsForItsHashAndThatOfItsCaller) {
   AddCgroup(kCgroup, "/a", kNumber);
-  UniqueFd self(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
-  ExecEvent exec = Exec(10, static_cast<uint32_t>(getpid()), 0, "/not/its/path");
-  exec.process.code = *keys_.Read(self.get());
-  EXPECT_EQ(Enrich(exec).process.code.sha256.size(), 64u);
-
-  ProcessSeenEvent seen;
-  seen.process = Context(11, static_cast<uint32_t>(getpid()), 0);
-  seen.process.code = exec.process.code;
-  EXPECT_EQ(Enrich(seen).process.code.sha256.size(), 64u);
+  ExecEvent shell = Exec(10, 4, 1, "/bin/sh");
+  EnrichedEvent first = Enrich(shell);
+  EXPECT_TRUE(enricher_->AwaitsHash(first));
+  ExecEvent exec = Exec(20, 5, 2, "/usr/bin/curl");
+  exec.previous = {10, 4};
+  exec.parent_code = shell.process.code;
+  EnrichedEvent second = Enrich(exec);
+  ASSERT_EQ(hasher_.asked.size(), 2u);  // The caller's once.
+  EXPECT_EQ(hasher_.asked[1].tgid, 5u);
+  EXPECT_EQ(hasher_.asked[1].neighbour_tgid, 4u) << "which was there first";
+  EXPECT_EQ(hasher_.asked[1].path, "/usr/bin/curl");
+  hasher_.results.push_back({exec.process.code, HashOutcome::kHashed, "cc"});
+  enricher_->TakeHashes(absl::ZeroDuration());
+  EXPECT_TRUE(enricher_->AwaitsHash(second)) << "the caller has no answer yet";
+  hasher_.results.push_back({shell.process.code, HashOutcome::kHashed, "55"});
+  enricher_->TakeHashes(absl::ZeroDuration());
+  EXPECT_FALSE(enricher_->AwaitsHash(second));
+  EXPECT_EQ(second.process.code.sha256, "");
+  enricher_->RenewHashes(second);
+  EXPECT_EQ(second.process.code.sha256, "cc");
+  EXPECT_EQ(second.parent_code->sha256, "55");
+  EXPECT_EQ(Enrich(exec).process.code.sha256, "cc");
+  EXPECT_EQ(hasher_.asked.size(), 2u);
 }
 
-TEST_F(EnricherTest, ProcessesThatWereThereAreHashedLater) {
+TEST_F(EnricherTest, ProcessesThatWereThereAreHashedLaterUnlessTheyAct) {
   AddCgroup(kCgroup, "/a", kNumber);
-  UniqueFd self(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   ProcessSeenEvent seen;
-  seen.process = Context(11, static_cast<uint32_t>(getpid()), 0);
-  seen.process.code = *keys_.Read(self.get());
+  seen.process = Context(11, 40, 1);
   seen.path = "/usr/sbin/nginx";
-  EXPECT_EQ(Enrich(seen).process.code.sha256, "");
-  EXPECT_EQ(enricher_->HashPending(1 << 30), 0u);
+  Enrich(seen);
+  seen.process = Context(12, 41, 2);
+  Enrich(seen);
+  EXPECT_TRUE(hasher_.asked.empty());
   FlowEvent flow = Flow(FlowStage::kOpen, "10.9.9.9", 80);
   flow.process = seen.process;
-  const EnrichedEvent out = Enrich(flow);
+  EnrichedEvent out = Enrich(flow);
+  EXPECT_TRUE(enricher_->AwaitsHash(out));
+  ASSERT_EQ(hasher_.asked.size(), 1u);
+  EXPECT_EQ(hasher_.asked[0].tgid, 41u);
+  EXPECT_EQ(enricher_->HashPending(1 << 30), 0u);
+  EXPECT_EQ(hasher_.asked.size(), 2u);
+  hasher_.AnswerAll("ab");
+  enricher_->TakeHashes(absl::ZeroDuration());
+  enricher_->RenewHashes(out);
   EXPECT_EQ(out.process.code.path, "/usr/sbin/nginx");
-  EXPECT_EQ(out.process.code.sha256.size(), 64u);
+  EXPECT_EQ(out.process.code.sha256, "ab");
+}
+
+TEST_F(EnricherTest, AProcessThatEndedIsNobodysNeighbour) {
+  AddCgroup(kCgroup, "/a", kNumber);
+  Enrich(Exec(10, 4, 1, "/bin/sh"));
+  ExitEvent exit;
+  exit.process = Context(10, 4, 1);
+  Enrich(exit);
+  ExecEvent exec = Exec(20, 5, 2, "/usr/bin/curl");
+  exec.process.parent_tgid = 3;
+  Enrich(exec);
+  EXPECT_EQ(hasher_.asked.back().neighbour_tgid, 3u);
 }
 
 TEST_F(EnricherTest, ACutPathIsAnotherPath) {
@@ -279,6 +303,8 @@ TEST_F(EnricherTest, WithFullTablesEveryEventStillGoesOut) {
     Enrich(Dns(DnsQueryBytes(static_cast<uint16_t>(i), "a.example", kDnsTypeA), false));
     sent += 4;
   }
+  hasher_.AnswerAll("");
+  enricher_->TakeHashes(absl::ZeroDuration());
   EXPECT_EQ(enricher_->ledger().received, sent);
   EXPECT_EQ(enricher_->ledger().emitted, sent);
   EXPECT_GT(enricher_->ledger().unattributed, 0u);

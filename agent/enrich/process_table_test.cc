@@ -30,7 +30,7 @@ ProcessContext Context(uint64_t start_ns, uint32_t tgid, uint64_t inode) {
 
 class ProcessTableTest : public testing::Test {
  protected:
-  CodeTable codes_{OpenCode, nullptr};
+  CodeTable codes_{nullptr};
   ProcessTable table_{kBoot, &codes_};
 };
 

@@ -71,7 +71,9 @@ void Account::RefreshStages() {
     ledger_.Account("pipeline", kEntranceNames[i]).Set(entered[i], entered[i], Dropped{});
   }
   const Enricher::Ledger& enrich = parts.enricher->ledger();
-  ledger_.Account("enrich", "events").Set(enrich.received, enrich.emitted, Dropped{});
+  // What waits for the hash of a program is in flight.
+  ledger_.Account("enrich", "events")
+      .Set(enrich.received, enrich.emitted - pipeline_->waiting().size(), Dropped{});
   const StageLedger& profile = parts.profiles->ledger();
   ledger_.Account("profile", "events").Set(profile.received, profile.emitted, profile.dropped);
   const StageLedger& correlate = parts.correlator->ledger();

@@ -14,6 +14,7 @@ namespace {
 
 constexpr const char* kRings[kRingCount] = {"vd_ring_code", "vd_ring_flow", "vd_ring_tap"};
 constexpr size_t kDrainAtOnce = 1 << 20;
+constexpr absl::Duration kSettlePatience = absl::Seconds(2);
 
 }  // namespace
 
@@ -46,6 +47,7 @@ absl::Status JudgeWhatTheRingsHold(const AdoptionParts& parts, const Rings& ring
     positions.push_back(ring->position());
   }
   parts.pipeline->Process(std::move(events), Entrance::kLeftovers);
+  parts.pipeline->Settle(kSettlePatience);  // Or the sweep finds what was not judged.
   parts.bindings->SetRingPositions(std::move(positions));
   VEDETTE_RETURN_IF_ERROR(parts.pipeline->Commit());
   for (const auto& ring : rings) {
@@ -81,6 +83,7 @@ absl::Status AdoptLeftovers(const AdoptionParts& parts) {
   std::vector<Event> swept = parts.keeper->SweepAdopted();
   DropWhatIsOnItsWay(*parts.decoder, rings, swept);
   parts.pipeline->Process(std::move(swept), Entrance::kSweep);
+  parts.pipeline->Settle(kSettlePatience);
   VEDETTE_RETURN_IF_ERROR(parts.pipeline->Commit());
   const auto& events = parts.pipeline->counts().events;
   spdlog::info(

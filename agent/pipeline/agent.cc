@@ -13,6 +13,7 @@
 #include "agent/api/api_server.h"
 #include "agent/api/metrics_server.h"
 #include "agent/base/status.h"
+#include "agent/enrich/hash_thread.h"
 #include "agent/enrich/resolvers.h"
 #include "agent/pipeline/adoption.h"
 #include "agent/pipeline/control_backend.h"
@@ -76,6 +77,8 @@ struct Agent::Parts {
   std::unique_ptr<Redactor> redactor;
   std::unique_ptr<Decoder> decoder;
   std::unique_ptr<BpfKeyReader> keys;
+  std::unique_ptr<HashSpawner> spawner;  // Until the hash thread has it.
+  std::unique_ptr<HashThread> hasher;
   std::unique_ptr<CacheBindings> bindings;
   std::unique_ptr<Enricher> enricher;
   std::unique_ptr<Profiles> profiles;
@@ -122,6 +125,7 @@ absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
     return absl::InternalError("no random bytes for the secret of keyed hashes");
   }
   keys = std::make_unique<BpfKeyReader>(probes.get());
+  hasher = std::make_unique<HashThread>(std::move(spawner), keys.get(), HashThread::Limits());
   return cache->Configure(secret, ring_bytes / 2, config.telemetry == Telemetry::kFull);
 }
 
@@ -137,7 +141,7 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
   enrich.cluster = config.identity.cluster.empty() ? NodeName() : config.identity.cluster;
   enrich.boot_id = boot_id;
   enrich.resolvers = Resolvers(config);
-  enrich.keys = keys.get();
+  enrich.hasher = hasher.get();
   enrich.new_number = [this] { return cache->TakeNumber().value_or(0); };
   VEDETTE_ASSIGN_OR_RETURN(enricher, Enricher::Create(std::move(enrich)));
   ProfilesOptions profile_options;
@@ -165,6 +169,7 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
                     .clock = &clock,
                     .probes = probes.get(),
                     .cache = cache.get(),
+                    .hasher = hasher.get(),
                     .enricher = enricher.get(),
                     .profiles = profiles.get(),
                     .correlator = correlator.get(),
@@ -256,6 +261,8 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
         "the agent needs root to load BPF programs; run it with sudo");
   }
   VEDETTE_RETURN_IF_ERROR(CheckUnixSocketFree(config.api.socket));
+  // While there is one thread and nothing is open that a worker that hangs could keep.
+  VEDETTE_ASSIGN_OR_RETURN(parts.spawner, HashSpawner::Fork());
   VEDETTE_RETURN_IF_ERROR(parts.BuildKernelSide(config));
   VEDETTE_RETURN_IF_ERROR(parts.BuildStages(config));
   VEDETTE_RETURN_IF_ERROR(parts.LookAround(config));

@@ -20,6 +20,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr absl::Duration kFreezePatience = absl::Seconds(2);
+
 uint64_t ResidentBytes() {
   std::ifstream statm("/proc/self/statm");
   uint64_t pages = 0, resident = 0;
@@ -58,6 +60,35 @@ Json SinksJson(const Delivery& delivery, std::vector<std::string>& problems) {
   return rows;
 }
 
+void AddHashingMetrics(const Pipeline& pipeline, MetricSet& metrics) {
+  HashThread::Health health;
+  if (pipeline.parts().hasher != nullptr) {
+    health = pipeline.parts().hasher->health();
+  }
+  metrics.AddCounter("vedette_hash_stalls_total",
+                     "Files whose filesystem did not answer in time while they were hashed.",
+                     static_cast<double>(health.stalls));
+  metrics.AddGauge("vedette_hash_hanging_workers", "Hash workers that hang in a filesystem now.",
+                   static_cast<double>(health.hanging));
+  metrics.AddCounter("vedette_hash_judged_without_total",
+                     "Events that were judged before their program was hashed.",
+                     static_cast<double>(pipeline.waiting().given_up()));
+}
+
+Json HashingJson(const Pipeline& pipeline, std::vector<std::string>& problems) {
+  HashThread::Health health;
+  if (pipeline.parts().hasher != nullptr) {
+    health = pipeline.parts().hasher->health();
+  }
+  if (!health.trouble.empty()) {
+    problems.push_back("hashing: " + health.trouble);
+  }
+  return {{"stalls", health.stalls},
+          {"hanging_workers", health.hanging},
+          {"waiting_events", pipeline.waiting().size()},
+          {"judged_without", pipeline.waiting().given_up()}};
+}
+
 }  // namespace
 
 absl::StatusOr<Json> ControlBackend::AskJson(
@@ -89,6 +120,7 @@ Json ControlBackend::DoctorNow() {
   if (!pipeline_->counts().trouble.empty()) {
     problems.push_back("store: " + pipeline_->counts().trouble);
   }
+  Json hashing = HashingJson(*pipeline_, problems);
   Json errors = Json::object();
   for (const auto& [reason, count] : parts.cache->ReadErrors().by_reason) {
     if (count > 0) {
@@ -109,6 +141,7 @@ Json ControlBackend::DoctorNow() {
           {"cache", CacheJson(*parts.cache)},
           {"sinks", std::move(sinks)},
           {"kernel_errors", std::move(errors)},
+          {"hashing", std::move(hashing)},
           {"degradations", parts.enricher->Degradations()},
           {"redaction", parts.redactor->Counts()},
           {"memory", {{"resident_bytes", ResidentBytes()}, {"rings_bytes", facts_.rings_bytes}}}};
@@ -144,6 +177,7 @@ std::string ControlBackend::MetricsNow() {
                        "whole, because they could not be looked at.",
                        static_cast<double>(count), {{"what", what}});
   }
+  AddHashingMetrics(*pipeline_, metrics);
   const PipelineCounts& counts = pipeline_->counts();
   metrics.AddCounter("vedette_store_failed_commits_total",
                      "Commits that the store refused; they are repeated.",
@@ -208,6 +242,8 @@ absl::StatusOr<Json> ControlBackend::ProfileExport(const std::string& workload) 
 
 absl::StatusOr<Json> ControlBackend::ProfileFreeze(const Freeze& freeze) {
   return AskJson([&]() -> absl::StatusOr<Json> {
+    // What was done before the freeze is learned.
+    pipeline_->Settle(kFreezePatience);
     const std::vector<std::string> none;
     VEDETTE_ASSIGN_OR_RETURN(
         std::vector<std::string> names,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "agent/base/status.h"
 #include "agent/pipeline/event_line.h"
 
@@ -18,6 +19,10 @@ constexpr absl::Duration kCountsInterval = absl::Seconds(10);
 constexpr absl::Duration kLongFlowInterval = absl::Minutes(1);
 constexpr absl::Duration kRetryInterval = absl::Seconds(1);
 constexpr absl::Duration kIdleLook = absl::Seconds(1);
+constexpr absl::Duration kLookAtWaiting = absl::Milliseconds(20);
+// A batch waits so long for the hashes of its programs; nearly all are there by then.
+constexpr absl::Duration kBatchPatience = absl::Milliseconds(200);
+constexpr absl::Duration kStopPatience = absl::Seconds(1);
 constexpr uint64_t kLoggedErrors = 10;
 constexpr uint64_t kHashBytesWhenIdle = 32u << 20;
 
@@ -25,6 +30,7 @@ constexpr uint64_t kHashBytesWhenIdle = 32u << 20;
 
 Pipeline::Pipeline(PipelineParts parts)
     : parts_(std::move(parts)),
+      waiting_(parts_.enricher, parts_.clock),
       next_counts_(parts_.clock->Now()),
       next_long_flows_(parts_.clock->Now() + kLongFlowInterval) {}
 
@@ -44,7 +50,10 @@ void Pipeline::Stop() {
 void Pipeline::Run() {
   for (;;) {
     const bool full = unspooled_.size() >= kMaxUnspooled;
-    Inbox::Work work = inbox_.Next(!full, counts_.trouble.empty() ? kIdleLook : kRetryInterval);
+    const absl::Duration patience = !waiting_.empty()         ? kLookAtWaiting
+                                    : counts_.trouble.empty() ? kIdleLook
+                                                              : kRetryInterval;
+    Inbox::Work work = inbox_.Next(!full, patience);
     if (work.stop) {
       break;
     }
@@ -60,6 +69,7 @@ void Pipeline::Run() {
     Periodic();
   }
   SweepCache();
+  Settle(kStopPatience);
   SyncCounts();
   Commit().IgnoreError();  // Counted and logged there.
 }
@@ -68,10 +78,13 @@ void Pipeline::Process(std::vector<Event> events, Entrance entrance) {
   // Rings are read one after the other; a cgroup or a query must come before what needs it.
   std::stable_sort(events.begin(), events.end(),
                    [](const Event& a, const Event& b) { return a.header.time < b.header.time; });
+  // Where some wait already, a filesystem is slow, and the others must not wait for it as well.
+  const bool may_wait = waiting_.empty();
   for (Event& event : events) {
     ++counts_.events[static_cast<size_t>(entrance)];
     ProcessOne(std::move(event));
   }
+  JudgeReady(may_wait ? kBatchPatience : absl::ZeroDuration());
   if (absl::StatusOr<std::vector<Finding>> updates = parts_.correlator->DueUpdates();
       updates.ok()) {
     for (const Finding& finding : *updates) {
@@ -92,7 +105,13 @@ void Pipeline::ProcessOne(Event event) {
   if (records_.size() < kMaxWorkloads || records_.contains(enriched.workload.name)) {
     ++records_[enriched.workload.name];
   }
-  ScoredEvent scored = parts_.profiles->Judge(std::move(enriched));
+  if (!waiting_.Keep(enriched)) {
+    JudgeOne(std::move(enriched));
+  }
+}
+
+void Pipeline::JudgeOne(EnrichedEvent event) {
+  ScoredEvent scored = parts_.profiles->Judge(std::move(event));
   if (parts_.hub->watched()) {
     parts_.hub->Publish(scored.enriched.workload.name, EventKind(scored.enriched.event),
                         [&scored] { return EventLine(scored); });
@@ -104,20 +123,49 @@ void Pipeline::ProcessOne(Event event) {
   }
 }
 
+void Pipeline::JudgeReady(absl::Duration patience) {
+  // Not the clock of the parts: what is awaited happens outside.
+  const absl::Time until = absl::Now() + patience;
+  while (!waiting_.empty()) {
+    const absl::Duration left = std::max(until - absl::Now(), absl::ZeroDuration());
+    for (EnrichedEvent& event : waiting_.TakeReady(left)) {
+      parts_.keeper->Recognise(event.event);  // The same may have waited twice.
+      JudgeOne(std::move(event));
+    }
+    if (left <= absl::ZeroDuration()) {
+      return;
+    }
+  }
+}
+
+void Pipeline::Settle(absl::Duration patience) {
+  JudgeReady(patience);
+  for (EnrichedEvent& event : waiting_.TakeAll()) {
+    parts_.keeper->Recognise(event.event);
+    JudgeOne(std::move(event));
+  }
+}
+
+// A kill while events wait must not lose them: their records stay in the rings.
+bool Pipeline::HoldsRings() const {
+  return !waiting_.empty() && parts_.clock->Now() < waiting_.since() + WaitingEvents::kPatience;
+}
+
 uint64_t Pipeline::RecordsOf(const std::string& workload) const {
   const auto it = records_.find(workload);
   return it == records_.end() ? 0 : it->second;
 }
 
 absl::Status Pipeline::Commit() {
-  auto write = [this]() -> absl::Status {
+  const bool acknowledges = !unacknowledged_.empty() && !HoldsRings();
+  auto write = [this, acknowledges]() -> absl::Status {
     VEDETTE_RETURN_IF_ERROR(parts_.db->Begin());
     for (const pb::Event& event : unspooled_) {
       VEDETTE_RETURN_IF_ERROR(parts_.delivery->Append(event));
     }
     VEDETTE_RETURN_IF_ERROR(flush_due_ ? parts_.profiles->Flush() : parts_.profiles->Write());
     VEDETTE_RETURN_IF_ERROR(parts_.correlator->Write());
-    if (!unacknowledged_.empty()) {
+    if (acknowledges) {
       parts_.bindings->SetRingPositions(unacknowledged_);
     }
     VEDETTE_RETURN_IF_ERROR(parts_.bindings->Write());
@@ -146,7 +194,7 @@ absl::Status Pipeline::Commit() {
     unspooled_.clear();
     parts_.delivery->Committed();
   }
-  if (acknowledge_ && !unacknowledged_.empty()) {
+  if (acknowledge_ && acknowledges) {
     acknowledge_(unacknowledged_);
     unacknowledged_.clear();
   }
@@ -165,7 +213,9 @@ void Pipeline::SweepCache() { Process(parts_.keeper->Sweep(), Entrance::kSweep);
 
 void Pipeline::Periodic() {
   const absl::Time now = parts_.clock->Now();
-  if (!counts_.trouble.empty()) {
+  const size_t waited = waiting_.size();
+  JudgeReady(absl::ZeroDuration());
+  if (!counts_.trouble.empty() || waited != waiting_.size()) {
     Commit().IgnoreError();
   }
   if (now >= next_long_flows_) {

@@ -21,9 +21,11 @@
 #include "agent/deliver/delivery.h"
 #include "agent/deliver/to_event.h"
 #include "agent/enrich/enricher.h"
+#include "agent/enrich/hash_thread.h"
 #include "agent/pipeline/cache_bindings.h"
 #include "agent/pipeline/cache_keeper.h"
 #include "agent/pipeline/inbox.h"
+#include "agent/pipeline/waiting_events.h"
 #include "agent/probes/probe_set.h"
 #include "agent/profile/profiles.h"
 #include "agent/redact/redactor.h"
@@ -31,12 +33,13 @@
 namespace vedette {
 
 // What the pipeline runs on; all of it outlives the pipeline and is used by its thread alone, but
-// for `hub`, which is thread-safe.
+// for `hub` and `hasher`, which are thread-safe.
 struct PipelineParts {
   SqliteDatabase* db = nullptr;
   const Clock* clock = nullptr;
   ProbeSet* probes = nullptr;
   VerdictCache* cache = nullptr;
+  const HashThread* hasher = nullptr;  // For its health; nullptr where nothing is hashed.
   Enricher* enricher = nullptr;
   Profiles* profiles = nullptr;
   Correlator* correlator = nullptr;
@@ -64,7 +67,8 @@ struct PipelineCounts {
 // The pipeline thread: enrich → profile → correlate → commit → acknowledge the rings → fill the
 // cache, batch by batch, and what is to be done now and then. State of these stages is touched by
 // this thread alone; others ask through Ask. When the store does not commit, nothing is
-// acknowledged: the batch is kept and committed later, and the rings hold what comes meanwhile.
+// acknowledged: the batch is kept and committed later, and the rings hold what comes meanwhile. So
+// they do while events wait for the hash of a program, for a bounded time.
 class Pipeline {
  public:
   explicit Pipeline(PipelineParts parts);
@@ -97,15 +101,22 @@ class Pipeline {
   void SyncCounts();
   // Judges the behaviours in the cache whose records were lost.
   void SweepCache();
+  // Judges what waits for the hash of a program, after waiting for the hashes at most `patience`.
+  void Settle(absl::Duration patience);
   void AppendToSpool(pb::Event event) { unspooled_.push_back(std::move(event)); }
   const PipelineCounts& counts() const { return counts_; }
   // Events that the kernel told of a workload, for the first so many workloads.
   uint64_t RecordsOf(const std::string& workload) const;
+  const WaitingEvents& waiting() const { return waiting_; }
   const PipelineParts& parts() const { return parts_; }
 
  private:
   void Run();
   void ProcessOne(Event event);
+  void JudgeOne(EnrichedEvent event);
+  // Those that waited for a hash and need no longer; waits for hashes at most `patience`.
+  void JudgeReady(absl::Duration patience);
+  bool HoldsRings() const;
   void Periodic();
   void CountError(const absl::Status& status);
 
@@ -117,6 +128,7 @@ class Pipeline {
   Inbox inbox_;
 
   // The pipeline thread's own.
+  WaitingEvents waiting_;
   std::vector<pb::Event> unspooled_;
   std::vector<uint64_t> unacknowledged_;
   absl::Time next_counts_, next_long_flows_;

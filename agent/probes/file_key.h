@@ -8,7 +8,7 @@
 namespace vedette {
 
 // Asks the kernel for the key of a file that this process holds open, through an iterator: only BPF
-// code makes keys. NotFound: the kernel does not list the descriptor. Pipeline thread.
+// code makes keys. NotFound: the kernel does not list the descriptor. Any thread.
 absl::StatusOr<CodeKey> ReadFileKey(const ProbeSet& probes, int fd);
 
 }  // namespace vedette

@@ -26,7 +26,7 @@ std::optional<Channel> ChannelFromName(std::string_view name);
 struct Behaviour {
   Channel channel = Channel::kExec;
   std::string subject;         // Path of the acting code; of the parent for kExec.
-  std::string subject_sha256;  // Empty where not known; compared only when both sides are known.
+  std::string subject_sha256;  // Empty where not known; see Profile::Match.
   std::string
       object;  // Path of the new code, "dns:db.example:5432/tcp", "8080/tcp", "uid 1000 -> 0".
   std::string object_sha256;  // kExec only.

@@ -10,8 +10,17 @@
 namespace vedette {
 namespace {
 
+// A content that could not be read is known by its path only where no content is known of it: else
+// a program replaced by one that is gone in time would pass for it.
 bool HashMatches(std::string_view stored, std::string_view seen, bool any_stored) {
-  return seen.empty() || stored == seen || (stored.empty() && !any_stored);
+  return seen.empty() || stored.empty() ? !any_stored : stored == seen;
+}
+
+// Of two variants that match alike, the one with a content to compare with is nearer.
+bool MoreHashes(const Behaviour& b, const ProfileEntry* than) {
+  const Behaviour& other = than->record.behaviour;
+  return b.subject_sha256.empty() + b.object_sha256.empty() <
+         other.subject_sha256.empty() + other.object_sha256.empty();
 }
 
 }  // namespace
@@ -20,7 +29,7 @@ size_t Profile::StableHash::operator()(const Behaviour& b) const {
   return absl::HashOf(b.channel, b.subject, b.object, b.qualifier);
 }
 
-Profile::Found Profile::Find(const Index& index, const Behaviour& behaviour) {
+Profile::Found Profile::Find(const Index& index, const Behaviour& behaviour, bool unread_matches) {
   const auto it = index.find(behaviour);
   if (it == index.end()) {
     return {};
@@ -34,18 +43,22 @@ Profile::Found Profile::Find(const Index& index, const Behaviour& behaviour) {
   Found best;
   for (ProfileEntry* e = *it; e != nullptr; e = e->next_variant) {
     const Behaviour& stored = e->record.behaviour;
-    if (stored == behaviour) {
-      return {Match::kExact, e};
-    }
+    const bool same = stored == behaviour;
     const bool subject =
-        HashMatches(stored.subject_sha256, behaviour.subject_sha256, any_subject_hash);
-    const bool object = HashMatches(stored.object_sha256, behaviour.object_sha256, any_object_hash);
-    const Match match = subject && object ? Match::kByPath
-                        : object          ? Match::kSubjectRevision
-                                          : Match::kObjectRevision;
-    if (match > best.match) {
-      best = {match, e};
+        HashMatches(stored.subject_sha256, behaviour.subject_sha256, any_subject_hash) ||
+        (unread_matches && behaviour.subject_sha256.empty());
+    const bool object =
+        HashMatches(stored.object_sha256, behaviour.object_sha256, any_object_hash) ||
+        (unread_matches && behaviour.object_sha256.empty());
+    const Match match = !object    ? Match::kObjectRevision
+                        : !subject ? Match::kSubjectRevision
+                        : same     ? Match::kExact
+                                   : Match::kByPath;
+    if (match > best.match || (match == best.match && MoreHashes(stored, best.entry))) {
+      best.match = match;
+      best.entry = e;
     }
+    best.same = same ? e : best.same;
   }
   return best;
 }
@@ -63,6 +76,9 @@ ProfileEntry* Profile::FindDeviatingProgram(const std::string& path,
 }
 
 bool Profile::KnowsCode(const std::string& path, const std::string& sha256) const {
+  if (sha256.empty()) {
+    return false;
+  }
   for (const auto& e : entries_) {
     const Behaviour& b = e->record.behaviour;
     if (!e->deviation && ((b.subject == path && b.subject_sha256 == sha256) ||

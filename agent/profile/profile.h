@@ -36,23 +36,29 @@ struct ProfileEntry {
 // thread. Decides nothing: when to learn and what to report is for Profiles.
 class Profile {
  public:
-  // Variants of a behaviour differ in hashes. A hash that is not known on one side matches by path,
-  // unless the profile knows some hash of that path: then a new hash is a new revision.
+  // Variants of a behaviour differ in hashes. Where the profile knows no hash of it, its path is
+  // enough. Where it knows one, a content that is another, or that nobody could read, is a
+  // revision.
   enum class Match { kNone, kObjectRevision, kSubjectRevision, kByPath, kExact };
   struct Found {
     Match match = Match::kNone;
     ProfileEntry* entry = nullptr;  // The nearest variant; none for kNone.
+    ProfileEntry* same = nullptr;   // Equal in all fields, which is no match if a hash is missing.
     bool known() const { return match >= Match::kByPath; }
+    ProfileEntry* known_or_same() const { return same != nullptr || !known() ? same : entry; }
   };
 
   Profile(std::string name, std::string identity, absl::Time first_seen)
       : name(std::move(name)), identity(std::move(identity)), first_seen(first_seen) {}
 
-  Found FindLearned(const Behaviour& behaviour) const { return Find(learned_, behaviour); }
-  Found FindDeviation(const Behaviour& behaviour) const { return Find(deviations_, behaviour); }
+  Found FindLearned(const Behaviour& behaviour) const { return Find(learned_, behaviour, false); }
+  // An unread content of a path that deviates already is no further deviation.
+  Found FindDeviation(const Behaviour& behaviour) const {
+    return Find(deviations_, behaviour, true);
+  }
   // A known deviation that started exactly this code; none: null.
   ProfileEntry* FindDeviatingProgram(const std::string& path, const std::string& sha256) const;
-  // The profile holds this content of this program, in whatever behaviour.
+  // The profile holds this content of this program, in whatever behaviour; never an unknown one.
   bool KnowsCode(const std::string& path, const std::string& sha256) const;
 
   ProfileEntry* Add(BehaviourRecord record, bool deviation);
@@ -99,7 +105,7 @@ class Profile {
     }
   };
   using Index = absl::flat_hash_set<ProfileEntry*, StableHash, StableEqual>;
-  static Found Find(const Index& index, const Behaviour& behaviour);
+  static Found Find(const Index& index, const Behaviour& behaviour, bool unread_matches);
 
   std::vector<std::unique_ptr<ProfileEntry>> entries_;
   Index learned_;

@@ -22,24 +22,32 @@ ProfileEntry* Add(Profile& profile, Behaviour behaviour, bool deviation = false)
   return profile.Add(std::move(record), deviation);
 }
 
-TEST(ProfileTest, AHashUnknownOnOneSideMatchesByPath) {
+TEST(ProfileTest, APathIsEnoughOnlyWhereNoHashOfItIsKnown) {
   Profile profile("w", "", absl::UnixEpoch());
   EXPECT_EQ(profile.FindLearned(Exec("s", "o")).match, Match::kNone);
+  Add(profile, Exec("s", ""));
+  EXPECT_EQ(profile.FindLearned(Exec("s", "")).match, Match::kExact);
+  EXPECT_EQ(profile.FindLearned(Exec("s", "any")).match, Match::kByPath);
+  EXPECT_EQ(profile.FindLearned(Exec("", "")).match, Match::kSubjectRevision);
   Add(profile, Exec("s", "o"));
   EXPECT_EQ(profile.FindLearned(Exec("s", "o")).match, Match::kExact);
-  EXPECT_EQ(profile.FindLearned(Exec("", "o")).match, Match::kByPath);
-  EXPECT_EQ(profile.FindLearned(Exec("s", "")).match, Match::kByPath);
-  EXPECT_EQ(profile.FindLearned(Exec("s", "other")).match, Match::kObjectRevision);
+  EXPECT_EQ(profile.FindLearned(Exec("s", "any")).match, Match::kObjectRevision);
   EXPECT_EQ(profile.FindLearned(Exec("other", "o")).match, Match::kSubjectRevision);
 }
 
-TEST(ProfileTest, AnUnhashedVariantDoesNotLetEveryRevisionPass) {
+TEST(ProfileTest, AnUnknownHashIsNoMatchWhereOneIsKnown) {
   Profile profile("w", "", absl::UnixEpoch());
-  Add(profile, Exec("s", ""));
-  EXPECT_EQ(profile.FindLearned(Exec("s", "any")).match, Match::kByPath);
-  Add(profile, Exec("s", "o"));
-  EXPECT_EQ(profile.FindLearned(Exec("s", "any")).match, Match::kObjectRevision);
-  EXPECT_EQ(profile.FindLearned(Exec("s", "o")).match, Match::kExact);
+  ProfileEntry* unhashed = Add(profile, Exec("s", ""));
+  ProfileEntry* hashed = Add(profile, Exec("s", "o"));
+  const Profile::Found gone = profile.FindLearned(Exec("s", ""));
+  EXPECT_EQ(gone.match, Match::kObjectRevision);
+  EXPECT_EQ(gone.entry, hashed) << "with which it can be compared";
+  EXPECT_EQ(gone.same, unhashed) << "so that it is not learned twice";
+  EXPECT_EQ(gone.known_or_same(), unhashed);
+  EXPECT_EQ(profile.FindLearned(Exec("", "o")).match, Match::kSubjectRevision);
+  EXPECT_EQ(profile.FindLearned(Exec("", "o")).same, nullptr);
+  EXPECT_FALSE(profile.KnowsCode("/bin/a", ""));
+  EXPECT_TRUE(profile.KnowsCode("/bin/a", "o"));
 }
 
 TEST(ProfileTest, ScriptAndPathAreComparedInFull) {

@@ -56,7 +56,7 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
   const Profile::Found found = profile->FindLearned(scored.behaviour);
   ProfileEntry* entry = nullptr;
   if (scored.state == ProfileState::kLearning) {
-    scored.judgement = found.known() ? Judgement::kKnown : Judgement::kLearned;
+    scored.judgement = found.known_or_same() ? Judgement::kKnown : Judgement::kLearned;
     entry = Learn(profile, scored, found);
   } else if (found.known() ||
              (found.match == Profile::Match::kSubjectRevision &&
@@ -106,8 +106,8 @@ Profile* Profiles::ProfileFor(const WorkloadInfo& workload) {
 }
 
 ProfileEntry* Profiles::Learn(Profile* profile, const ScoredEvent& scored, Profile::Found found) {
-  if (found.match == Profile::Match::kExact) {
-    return found.entry;
+  if (found.same != nullptr) {
+    return found.same;
   }
   // Each pair of hashes seen while learning is a variant of its own, known by path or not, so that
   // the profile does not depend on which of them came first.
@@ -143,8 +143,8 @@ ProfileEntry* Profiles::Deviate(Profile* profile, ScoredEvent& scored, Profile::
     }
   }
   if (entry == nullptr) {
-    const Profile::Found repeat = profile->FindDeviation(scored.behaviour);
-    entry = repeat.known() ? repeat.entry : NewDeviation(profile, scored, found);
+    entry = profile->FindDeviation(scored.behaviour).known_or_same();
+    entry = entry != nullptr ? entry : NewDeviation(profile, scored, found);
   }
   scored.behaviour = entry->record.behaviour;
   scored.score = entry->record.score;
@@ -175,8 +175,8 @@ ProfileEntry* Profiles::RestOf(Profile* profile, Channel channel) {
   BehaviourRecord record;
   record.behaviour.channel = channel;
   record.behaviour.object = fmt::format("(more than {} deviations)", options_.max_deviations);
-  if (const auto found = profile->FindDeviation(record.behaviour); found.known()) {
-    return found.entry;
+  if (ProfileEntry* rest = profile->FindDeviation(record.behaviour).known_or_same()) {
+    return rest;
   }
   spdlog::warn(
       "{}: {} deviations of channel {} are known, which is the bound: further ones are "
@@ -238,14 +238,18 @@ bool Profiles::BindSlot(const CacheSlot& slot, std::string_view workload,
   if (it == by_name_.end()) {
     return false;
   }
-  Profile::Found found = it->second->FindLearned(behaviour);
-  if (!found.known()) {
-    found = it->second->FindDeviation(behaviour);
+  // A deviation for want of a hash may be in both.
+  ProfileEntry* entry = it->second->FindDeviation(behaviour).same;
+  if (entry == nullptr) {
+    entry = it->second->FindLearned(behaviour).known_or_same();
   }
-  if (found.known()) {
-    Bind(slot, found.entry);
+  if (entry == nullptr) {
+    entry = it->second->FindDeviation(behaviour).known_or_same();
   }
-  return found.known();
+  if (entry != nullptr) {
+    Bind(slot, entry);
+  }
+  return entry != nullptr;
 }
 
 void Profiles::ForgetSlots(uint64_t workload_number, uint64_t generation) {

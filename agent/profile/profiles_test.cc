@@ -91,6 +91,27 @@ TEST_F(ProfilesTest, ANewRevisionIsNamedAndItsActsAreNotReportedOneByOne) {
   EXPECT_EQ(Judge(events_.Connect("evil.example", 1)).behaviour.object, "dns:evil.example:1/tcp");
 }
 
+TEST_F(ProfilesTest, AProgramGoneBeforeItWasHashedDoesNotPassByItsPath) {
+  Judge(events_.Exec("/bin/tool", "1111"));
+  Judge(events_.Exec("/bin/tool", ""));  // Unread once while learning: no licence for later.
+  Judge(events_.Exec("/bin/never-read", ""));
+  Judge(events_.Connect("db.example", 5432));
+  Freeze();
+  const ScoredEvent gone = Judge(events_.Exec("/bin/tool", ""));
+  EXPECT_EQ(gone.judgement, Judgement::kDeviation);
+  EXPECT_TRUE(gone.new_revision);
+  EXPECT_THAT(gone.sentence, HasSubstr("the content of /bin/tool could not be verified (SHA-256 "
+                                       "known was 1111…)"));
+  EXPECT_EQ(Judge(events_.Exec("/bin/tool", "")).sentence, gone.sentence) << "the same one";
+  EXPECT_EQ(Judge(events_.Exec("/bin/never-read", "")).judgement, Judgement::kKnown);
+  EXPECT_EQ(Judge(events_.Exec("/bin/tool", "1111")).judgement, Judgement::kKnown);
+  events_.program_sha256 = "";
+  const ScoredEvent acts = Judge(events_.Connect("db.example", 5432));
+  EXPECT_EQ(acts.judgement, Judgement::kDeviation);
+  EXPECT_THAT(acts.sentence, HasSubstr("the content of /usr/sbin/nginx could not be verified"));
+  EXPECT_EQ(profiles_->Show("host/web")->deviations.size(), 2u);
+}
+
 TEST_F(ProfilesTest, ActsOfARevisionWhoseStartWasReportedJoinThatDeviation) {
   Judge(events_.Connect("db.example", 5432));
   TestEvents init = events_;

@@ -126,6 +126,13 @@ std::string RevisionSentence(const Behaviour& b, const Evidence& evidence) {
   const bool subject = evidence.nearest.match == Profile::Match::kSubjectRevision;
   const std::string& known_hash =
       subject ? known.behaviour.subject_sha256 : known.behaviour.object_sha256;
+  if (b.object_sha256.empty()) {
+    return fmt::format(
+        "{}: the content of {} could not be verified (SHA-256 known was {}…): its path has been "
+        "known for {}, its file was gone or could not be read in time before it was hashed {}.{}",
+        PrintableUtf8(evidence.profile->name), ObjectText(b), known_hash.substr(0, kHashPrefix),
+        DurationText(evidence.time - known.first_seen), Watched(b, evidence), Caveats(b, evidence));
+  }
   return fmt::format(
       "{}: new revision of {} (SHA-256 {}…, known was {}…): its path has been known for {}, "
       "this content was never seen {}.{}",
