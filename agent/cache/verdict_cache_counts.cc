@@ -17,7 +17,7 @@ constexpr std::string_view kErrorNames[WIRE_ERRORS] = {
     "instance_table_full", "no_workload",     "no_cache",           "cache_full",
     "cache_insert",        "count_insert",    "socket_storage",     "unreadable_memory",
     "no_scratch",          "no_socket_owner", "novelty_lost",       "process_share_used",
-    "script_table_full"};
+    "script_table_full",   "dns_query"};
 
 }  // namespace
 

@@ -142,6 +142,9 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
   VEDETTE_ASSIGN_OR_RETURN(enricher, Enricher::Create(std::move(enrich)));
   ProfilesOptions profile_options;
   profile_options.min_time = config.learning.min_time;
+  profile_options.is_running = [this](const std::string& workload) {
+    return enricher->workloads().IsRunning(workload);
+  };
   VEDETTE_ASSIGN_OR_RETURN(profiles, Profiles::Load(db.get(), &clock, profile_options));
   VEDETTE_ASSIGN_OR_RETURN(correlator,
                            Correlator::Load(db.get(), &clock,

@@ -67,5 +67,6 @@ enum wire_error {
   WIRE_ERROR_NOVELTY_LOST = 14,    /* news that could be neither told nor kept for the sweep */
   WIRE_ERROR_PROCESS_SHARE = 15,   /* the workload has used up its share of the process table */
   WIRE_ERROR_SCRIPT_TABLE = 16,    /* the name of a script that was not told could not be kept */
-  WIRE_ERRORS = 17,
+  WIRE_ERROR_DNS_QUERY = 17,       /* a DNS query does not wait for its answer: no room */
+  WIRE_ERRORS = 18,
 };

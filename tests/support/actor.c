@@ -328,13 +328,17 @@ static void act_exit_together(char** fields, int count) {
 }
 
 // Until a line or the end of stdin: the test says when to go on.
-static void act_wait(char** fields, int count) {
-  (void)fields;
-  (void)count;
-  printf("wait pid=%d\n", getpid());
+void wait_for_line(const char* what) {
+  printf("%s pid=%d\n", what, getpid());
   fflush(stdout);
   for (char c = 0; c != '\n' && read(STDIN_FILENO, &c, 1) == 1;) {
   }
+}
+
+static void act_wait(char** fields, int count) {
+  (void)fields;
+  (void)count;
+  wait_for_line("wait");
 }
 
 // Until a signal ends it, whatever stdin is: the first process of a container.
@@ -372,7 +376,9 @@ static const struct act kActs[] = {
     {"udp-connect", "udp-connect[:PORT]         a byte over a connected socket", act_udp_connect},
     {"udp-server", "udp-server                 hear two clients, then answer both", act_udp_server},
     {"udp-pair", "udp-pair[:BYTES[:BYTES]]   a datagram to itself and one back", act_udp_pair},
-    {"dns", "dns[:spoof]                asks 127.0.0.2:53, which it plays itself", act_dns},
+    {"dns", "dns[:spoof|:later]         asks 127.0.0.2:53, which it plays itself", act_dns},
+    {"dns-flood", "dns-flood[:TIMES]          queries to 127.0.0.2:53 without an answer",
+     act_dns_flood},
     {"listen", "listen                     TCP without bind, stays open", act_listen},
     {"bind", "bind[:PORT]                TCP bind and listen, stays open", act_bind},
     {"serve", "serve[:TIMES[:PORT]]       accept connections, read each to its end", act_serve},
