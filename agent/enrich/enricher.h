@@ -2,13 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/base/sqlite.h"
 #include "agent/enrich/code_table.h"
+#include "agent/enrich/dns_name_store.h"
 #include "agent/enrich/dns_tracker.h"
 #include "agent/enrich/enriched_event.h"
 #include "agent/enrich/peer.h"
@@ -22,7 +25,8 @@ inline constexpr char kUnattributed[] = "unattributed";
 
 // Event → EnrichedEvent: gives what the kernel numbers its stable name. Owned by the pipeline
 // thread. Every event that comes in goes out; a full table costs a name, never an event. It opens
-// programs to hash them and reads no other file, writes no map, and judges nothing.
+// programs to hash them, keeps the names of peers in the store if it is told to, reads no other
+// file, writes no map, and judges nothing.
 class Enricher {
  public:
   struct Options {
@@ -47,6 +51,25 @@ class Enricher {
   static absl::StatusOr<std::unique_ptr<Enricher>> Create(Options options);
 
   EnrichedEvent Enrich(Event&& event);
+
+  // From now on the names of peers are kept in `db`, which outlives the enricher; loads those that
+  // are there. Then, inside the caller's transaction, Write, and Committed once it is; if the
+  // commit failed, the next Write repeats what was lost. `all`: also for how long they were
+  // watched.
+  absl::Status KeepNames(SqliteDatabase* db, absl::Time now);
+  absl::Status Write(absl::Time now, bool all);
+  void Committed();
+
+  // Before a peer of such an event is named, the table of listeners must be as the kernel has it.
+  static bool NeedsListeners(const Event& event);
+  // All sockets of this node that listen now, as FlowEvents of stage kListening.
+  void SeeListeners(const std::vector<Event>& listening, absl::Time now);
+
+  // Has any address that `matches` a name for the workload?
+  bool HasNameAt(const std::string& workload, absl::Time now,
+                 const std::function<bool(const IpAddress&)>& matches) {
+    return dns_.names().HasAny(workload, matches, now);
+  }
 
   // What the kernel must be told since the last call, in order. To be applied before the next
   // batch.
@@ -79,6 +102,7 @@ class Enricher {
 
   void FillProcess(const ProcessContext& context, EnrichedEvent& out);
   void FillWorkload(uint64_t cgroup_id, uint64_t number, EnrichedEvent& out);
+  const WorkloadInfo* WorkloadOf(uint64_t cgroup_id, uint64_t number) const;
   PeerInfo Peer(const FlowEvent& flow, const std::string& workload, absl::Time time);
 
   const WorkloadInfo unattributed_;
@@ -86,6 +110,8 @@ class Enricher {
   CodeTable codes_;
   ProcessTable processes_;
   DnsTracker dns_;
+  std::unique_ptr<DnsNameStore> name_store_;  // None: names end with the agent.
+  absl::Time next_expiry_;
   ListenerTable listeners_;
   std::vector<Binding> bindings_;
   Ledger ledger_;

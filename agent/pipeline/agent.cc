@@ -84,6 +84,7 @@ struct Agent::Parts {
   std::unique_ptr<Delivery> delivery;
   std::unique_ptr<EventHub> hub;
   std::unique_ptr<CacheKeeper> keeper;
+  std::unique_ptr<Decoder> decoder;
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<Taps> taps;
   std::unique_ptr<Collector> collector;
@@ -140,6 +141,7 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
   enrich.keys = keys.get();
   enrich.new_number = [this] { return cache->TakeNumber().value_or(0); };
   VEDETTE_ASSIGN_OR_RETURN(enricher, Enricher::Create(std::move(enrich)));
+  VEDETTE_RETURN_IF_ERROR(enricher->KeepNames(db.get(), clock.Now()));
   ProfilesOptions profile_options;
   profile_options.min_time = config.learning.min_time;
   profile_options.is_running = [this](const std::string& workload) {
@@ -163,10 +165,12 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
                                                           .profiles = profiles.get(),
                                                           .correlator = correlator.get(),
                                                           .bindings = bindings.get()});
+  decoder = std::make_unique<Decoder>(BootTime());
   pipeline = std::make_unique<Pipeline>(
       PipelineParts{.db = db.get(),
                     .clock = &clock,
                     .probes = probes.get(),
+                    .decoder = decoder.get(),
                     .cache = cache.get(),
                     .enricher = enricher.get(),
                     .profiles = profiles.get(),

@@ -68,6 +68,9 @@ void Pipeline::Process(std::vector<Event> events, Entrance entrance) {
   // Rings are read one after the other; a cgroup or a query must come before what needs it.
   std::stable_sort(events.begin(), events.end(),
                    [](const Event& a, const Event& b) { return a.header.time < b.header.time; });
+  if (std::any_of(events.begin(), events.end(), Enricher::NeedsListeners)) {
+    CountError(SeeListeners());
+  }
   for (Event& event : events) {
     ++counts_.events[static_cast<size_t>(entrance)];
     ProcessOne(std::move(event));
@@ -82,6 +85,17 @@ void Pipeline::Process(std::vector<Event> events, Entrance entrance) {
   }
 }
 
+// Known listeners send no record, so the kernel is asked when it matters who listens.
+absl::Status Pipeline::SeeListeners() {
+  VEDETTE_ASSIGN_OR_RETURN(
+      std::string bytes,
+      parts_.probes->RunIterator("scan_listeners", {.map_fd = parts_.probes->MapFd("vd_sockets")}));
+  std::vector<Event> listening;
+  VEDETTE_RETURN_IF_ERROR(parts_.decoder->DecodeAll(bytes, listening));
+  parts_.enricher->SeeListeners(listening, parts_.clock->Now());
+  return absl::OkStatus();
+}
+
 void Pipeline::ProcessOne(Event event) {
   if (auto* overflow = std::get_if<OverflowEvent>(&event.body)) {
     overflow->limit = parts_.cache->limit(overflow->cache);
@@ -89,6 +103,7 @@ void Pipeline::ProcessOne(Event event) {
   parts_.keeper->Recognise(event);
   EnrichedEvent enriched = parts_.enricher->Enrich(std::move(event));
   parts_.keeper->BindCgroups(enriched.event);
+  parts_.keeper->TakeBackNetworks(enriched);
   if (records_.size() < kMaxWorkloads || records_.contains(enriched.workload.name)) {
     ++records_[enriched.workload.name];
   }
@@ -117,6 +132,7 @@ absl::Status Pipeline::Commit() {
     }
     VEDETTE_RETURN_IF_ERROR(flush_due_ ? parts_.profiles->Flush() : parts_.profiles->Write());
     VEDETTE_RETURN_IF_ERROR(parts_.correlator->Write());
+    VEDETTE_RETURN_IF_ERROR(parts_.enricher->Write(parts_.clock->Now(), flush_due_));
     if (!unacknowledged_.empty()) {
       parts_.bindings->SetRingPositions(unacknowledged_);
     }
@@ -141,6 +157,7 @@ absl::Status Pipeline::Commit() {
   }
   parts_.profiles->Committed();
   parts_.correlator->Committed();
+  parts_.enricher->Committed();
   parts_.bindings->Committed();
   if (!unspooled_.empty()) {
     unspooled_.clear();

@@ -24,6 +24,7 @@
 #include "agent/pipeline/cache_bindings.h"
 #include "agent/pipeline/cache_keeper.h"
 #include "agent/pipeline/inbox.h"
+#include "agent/probes/decode.h"
 #include "agent/probes/probe_set.h"
 #include "agent/profile/profiles.h"
 #include "agent/redact/redactor.h"
@@ -36,6 +37,7 @@ struct PipelineParts {
   SqliteDatabase* db = nullptr;
   const Clock* clock = nullptr;
   ProbeSet* probes = nullptr;
+  const Decoder* decoder = nullptr;
   VerdictCache* cache = nullptr;
   Enricher* enricher = nullptr;
   Profiles* profiles = nullptr;
@@ -106,6 +108,7 @@ class Pipeline {
  private:
   void Run();
   void ProcessOne(Event event);
+  absl::Status SeeListeners();
   void Periodic();
   void CountError(const absl::Status& status);
 

@@ -38,6 +38,10 @@ struct net {
   struct ns_common ns;
 };
 
+typedef struct {
+  struct net* net;
+} possible_net_t;
+
 struct user_namespace {
   struct ns_common ns;
 };
@@ -215,6 +219,7 @@ struct sock_common {
   unsigned short skc_family;
   volatile unsigned char skc_state;
   unsigned long skc_flags;
+  possible_net_t skc_net;
   __be32 skc_daddr;
   __be32 skc_rcv_saddr;
   __be16 skc_dport;

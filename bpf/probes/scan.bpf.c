@@ -25,6 +25,13 @@ struct {
   __type(value, struct scan_strings);
 } scratch_scan SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct wire_flow);
+} scratch_flow SEC(".maps");
+
 /* Stores the context of a process that has none. Parents come before their children when the agent
  * walks twice; who died earlier stays unknown. */
 static __always_inline struct process_context* seen_process(struct task_struct* task) {
@@ -131,6 +138,45 @@ int scan_sockets(struct bpf_iter__task_file* ctx) {
     o->flags = SOCKET_LISTENER;
     o->listening_port = sk->__sk_common.skc_num;
   }
+  return 0;
+}
+
+/* Does the socket listen on a port that somebody may know? A UDP socket with a peer hears only that
+ * one. */
+static __always_inline bool is_listening(struct sock* sk) {
+  if (sk->sk_protocol == IPPROTO_TCP) return sk->__sk_common.skc_state == TCP_LISTEN;
+  return sk->sk_protocol == IPPROTO_UDP && !sk->__sk_common.skc_dport &&
+         (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK);
+}
+
+/* All sockets that listen, with their owner: a known listener sends no record. */
+SEC("iter/bpf_sk_storage_map")
+int scan_listeners(struct bpf_iter__bpf_sk_storage_map* ctx) {
+  struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
+  struct socket_owner* o = ctx->value;
+  struct sock* sk = ctx->sk;
+  struct wire_flow* r;
+  struct governed g;
+  __u32 zero = 0;
+
+  if (!o || !sk || !is_listening(sk)) return 0;
+  r = bpf_map_lookup_elem(&scratch_flow, &zero);
+  if (!r) {
+    count_error(WIRE_ERROR_SCRATCH);
+    return 0;
+  }
+  read_endpoints(sk, &f);
+  f.cookie = bpf_get_socket_cookie(sk);
+  governed_by(o->home_cgroup_id, &g);
+  fill_flow(r, o, &o->key, &f);
+  r->header.reason = WIRE_REASON_CONTEXT;
+  r->header.lane = WIRE_LANE_FLOW;
+  r->process.workload = g.key.workload;
+  /* The socket's own network: its owner may have gone to another one, or be dead. */
+  r->process.ns_net = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+  r->protocol = sk->sk_protocol;
+  r->inbound = 1;
+  bpf_seq_write(ctx->meta->seq, r, sizeof(*r));
   return 0;
 }
 

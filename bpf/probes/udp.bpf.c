@@ -170,7 +170,7 @@ int udp_send_v6(struct bpf_sock_addr* ctx) {
   return 1;
 }
 
-static __always_inline void bind_act(struct bpf_sock_addr* ctx) {
+static __always_inline void bind_act(struct bpf_sock_addr* ctx, const __u8* address) {
   struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
   struct socket_owner* o;
   struct wire_flow_key key;
@@ -182,6 +182,7 @@ static __always_inline void bind_act(struct bpf_sock_addr* ctx) {
   o->listening_port = bpf_ntohs(ctx->user_port);
   make_key(&key, o, any, o->listening_port, WIRE_VERB_LISTEN);
   start_flow(o, any, 0, SOCKET_LISTENER | SOCKET_INBOUND);
+  __builtin_memcpy(f.local.address, address, sizeof(f.local.address));
   f.local.port = o->listening_port;
   f.cookie = bpf_get_socket_cookie(ctx);
   flow_act(o, &key, &f);
@@ -191,14 +192,23 @@ static __always_inline void bind_act(struct bpf_sock_addr* ctx) {
  * the kernel binds. Port 0: the kernel picks one. */
 SEC("cgroup/bind4")
 int udp_bind_v4(struct bpf_sock_addr* ctx) {
-  bind_act(ctx);
+  __u8 address[16];
+
+  set_v4(address, ctx->user_ip4);
+  bind_act(ctx, address);
   return 1;
 }
 
 /* The same for IPv6 sockets. */
 SEC("cgroup/bind6")
 int udp_bind_v6(struct bpf_sock_addr* ctx) {
-  bind_act(ctx);
+  __u32 address[4];
+
+  address[0] = ctx->user_ip6[0];
+  address[1] = ctx->user_ip6[1];
+  address[2] = ctx->user_ip6[2];
+  address[3] = ctx->user_ip6[3];
+  bind_act(ctx, (const __u8*)address);
   return 1;
 }
 

@@ -327,6 +327,21 @@ static void act_exit_together(char** fields, int count) {
   printf("exit-together done=%ld\n", times);
 }
 
+// A TCP connection to any address, whatever becomes of it.
+static void act_reach(char** fields, int count) {
+  struct sockaddr_in to = {.sin_family = AF_INET};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) fail("socket");
+  to.sin_port = htons((uint16_t)number(fields, count, 2, 80));
+  if (count < 2 || inet_pton(AF_INET, fields[1], &to.sin_addr) != 1) {
+    errno = EINVAL;
+    fail("reach");
+  }
+  connect(fd, (struct sockaddr*)&to, sizeof(to));
+  close(fd);
+  printf("reach done=1\n");
+}
+
 // Until a line or the end of stdin: the test says when to go on.
 void wait_for_line(const char* what) {
   printf("%s pid=%d\n", what, getpid());
@@ -371,6 +386,7 @@ static const struct act kActs[] = {
     {"connect", "connect:PORT[:TIMES]       TCP to 127.0.0.1", act_connect},
     {"connect-reset", "connect-reset:PORT[:TIMES] the same, ended by a reset", act_connect_reset},
     {"connect6", "connect6:PORT[:TIMES[:mapped]]  TCP to ::1 or ::ffff:127.0.0.1", act_connect6},
+    {"reach", "reach:ADDRESS[:PORT]       TCP to any IPv4 address, without an outcome", act_reach},
     {"udp", "udp[:DESTINATIONS[:PORT]]  one datagram to each of 127.0.0.1, 127.0.0.2, ...",
      act_udp},
     {"udp-connect", "udp-connect[:PORT]         a byte over a connected socket", act_udp_connect},
