@@ -6,16 +6,16 @@
 #include <fmt/format.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <optional>
 #include <set>
 
 #include "agent/base/status.h"
+#include "agent/cache/maps.h"
 #include "bpf/wire/cache.h"
+#include "bpf/wire/dns.h"
 #include "bpf/wire/kinds.h"
 
 namespace vedette {
@@ -24,16 +24,6 @@ namespace {
 constexpr uint32_t kZero = 0;
 // Workload 0 stands for acts whose cgroup is not known.
 constexpr uint64_t kFirstWorkload = 1;
-
-absl::Status MapError(std::string_view what) {
-  return absl::InternalError(fmt::format("{}: {}", what, strerror(errno)));
-}
-
-uint64_t BootNs() {
-  timespec now = {};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
-}
 
 UniqueFd MakeMap(bpf_map_type type, uint32_t key_bytes, uint32_t value_bytes, uint32_t entries) {
   LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
@@ -69,14 +59,18 @@ absl::Status PutInner(int outer, const std::vector<wire_cache_key>& keys,
   return absl::OkStatus();
 }
 
-template <typename Key>
-std::optional<Key> KeyFromBytes(std::string_view bytes) {
-  if (bytes.size() != sizeof(Key)) {
-    return std::nullopt;
+// What a workload that is gone still waited for.
+void ForgetQueries(int pending, int shares, uint64_t workload_number) {
+  wire_dns_share share;
+  if (bpf_map_lookup_elem(shares, &workload_number, &share) != 0) {
+    return;
   }
-  Key key;
-  memcpy(&key, bytes.data(), sizeof(key));
-  return key;
+  for (const wire_dns_query_key& key : share.keys) {
+    if (key.cookie != 0) {
+      bpf_map_delete_elem(pending, &key);
+    }
+  }
+  bpf_map_delete_elem(shares, &workload_number);
 }
 
 }  // namespace
@@ -112,6 +106,7 @@ absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint
     wire_workload workload;
     if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) == 0) {
       VEDETTE_ASSIGN_OR_RETURN(workloads_[number], AdoptWorkload(number, workload.generation));
+      AdoptClasses(number);
     }
   }
   VEDETTE_RETURN_IF_ERROR(AdoptCgroups());
@@ -270,7 +265,9 @@ bool VerdictCache::DropUnused(uint64_t workload_number) {
   bpf_map_delete_elem(maps_("vd_code_cache"), &key);
   bpf_map_delete_elem(maps_("vd_flow_cache"), &key);
   bpf_map_delete_elem(maps_("vd_counts"), &key);
+  ForgetQueries(maps_("vd_dns_pending"), maps_("vd_dns_shares"), workload_number);
   workloads_.erase(inner);
+  classes_.erase(workload_number);
   return true;
 }
 
@@ -285,10 +282,6 @@ absl::StatusOr<uint64_t> VerdictCache::TakeNumber() {
   const uint64_t number = std::atomic_ref(*static_cast<uint64_t*>(mapped)).fetch_add(1);
   munmap(mapped, page);
   return number;
-}
-
-void VerdictCache::ResumeClassSlots(uint32_t slot) {
-  class_slots_ = std::max(class_slots_, (slot & ~WIRE_SLOT_OF_AGENT) >> 1);
 }
 
 int VerdictCache::InnerFd(const CacheSlot& slot) const {
@@ -315,51 +308,6 @@ absl::Status VerdictCache::MarkKnown(const CacheSlot& slot, std::string_view key
   return bpf_map_update_elem(fd, key.data(), &verdict, BPF_EXIST) == 0
              ? absl::OkStatus()
              : MapError("marking a behaviour as known");
-}
-
-absl::StatusOr<CacheSlot> VerdictCache::ClassSlot(const CacheSlot& slot, std::string_view key) {
-  const int fd = InnerFd(slot);
-  std::optional<wire_flow_key> wire = KeyFromBytes<wire_flow_key>(key);
-  if (fd < 0 || slot.cache != WIRE_CACHE_FLOW || !wire) {
-    return absl::NotFoundError("the behaviour has no entry in the cache of flows");
-  }
-  wire_make_class(&*wire);
-  wire_verdict verdict = {};
-  CacheSlot result = slot;
-  if (bpf_map_lookup_elem(fd, &*wire, &verdict) == 0) {
-    result.slot = verdict.slot;
-    return result;
-  }
-  std::string bytes(reinterpret_cast<const char*>(&*wire), sizeof(*wire));
-  auto [planned, fresh] = planned_classes_.try_emplace({slot.workload_number, std::move(bytes)}, 0);
-  if (fresh) {
-    planned->second = WIRE_SLOT_OF_AGENT | wire_make_slot(++class_slots_, WIRE_CACHE_FLOW);
-  }
-  result.slot = planned->second;
-  return result;
-}
-
-absl::Status VerdictCache::MarkClassKnown(const CacheSlot& class_slot, std::string_view key) {
-  std::optional<wire_flow_key> wire = KeyFromBytes<wire_flow_key>(key);
-  if (!wire) {
-    return absl::InvalidArgumentError("a class of what is no flow");
-  }
-  wire_make_class(&*wire);
-  planned_classes_.erase({class_slot.workload_number,
-                          std::string(reinterpret_cast<const char*>(&*wire), sizeof(*wire))});
-  const int fd = InnerFd(class_slot);
-  if (fd < 0) {
-    return absl::OkStatus();  // The generation is gone.
-  }
-  wire_verdict verdict = {};
-  verdict.novelty = WIRE_NOVELTY_KNOWN;
-  verdict.decision = WIRE_DECISION_ALLOW;
-  verdict.slot = class_slot.slot;
-  verdict.first_ns = BootNs();
-  // A full cache does without classes; the kernel tells of the overflow.
-  const bool made = bpf_map_update_elem(fd, &*wire, &verdict, BPF_NOEXIST) == 0;
-  return made || errno == EEXIST || errno == E2BIG ? absl::OkStatus()
-                                                   : MapError("a network's entry");
 }
 
 absl::Status VerdictCache::SetTap(uint64_t workload_number, bool on) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/base/unique_fd.h"
@@ -107,6 +108,11 @@ class VerdictCache {
   absl::StatusOr<CacheSlot> ClassSlot(const CacheSlot& slot, std::string_view key);
   // Makes the class's entry, unless it is there.
   absl::Status MarkClassKnown(const CacheSlot& class_slot, std::string_view key);
+  // Would the class of this entry, a connection, stand for a connection to `address`, too?
+  static bool ClassHolds(std::string_view key, const IpAddress& address);
+  // For the workload, `address` has a better name than its network: takes back the classes of
+  // connections that hold it.
+  absl::Status ForgetClasses(uint64_t workload_number, const IpAddress& address);
 
   // Entries that could not be reported, as events with Reason::kSwept, and one OverflowEvent for
   // each workload and cache of which news were lost for good since the last sweep. With
@@ -139,6 +145,7 @@ class VerdictCache {
     std::array<uint32_t, 2> lost = {};  // By cache: what was told.
   };
   absl::Status AdoptCgroups();
+  void AdoptClasses(uint64_t workload_number);
   absl::Status MakeWorkloads(const std::vector<uint64_t>& numbers);
   absl::Status ChangeConfig(const std::function<void(wire_config&)>& change);
   absl::StatusOr<InnerMaps> AdoptWorkload(uint64_t number, uint64_t generation) const;
@@ -160,6 +167,8 @@ class VerdictCache {
   uint32_t class_slots_ = 0;
   // Given out, and perhaps not in the kernel yet: a class's key → its slot, by workload number.
   absl::flat_hash_map<std::pair<uint64_t, std::string>, uint32_t> planned_classes_;
+  // Keys of the classes that are in the kernel, by workload number.
+  absl::flat_hash_map<uint64_t, absl::flat_hash_set<std::string>> classes_;
 };
 
 }  // namespace vedette

@@ -13,11 +13,13 @@ namespace vedette {
 namespace {
 
 constexpr std::string_view kErrorNames[WIRE_ERRORS] = {
-    "ring_full",           "no_process",           "process_table_full", "no_instance",
-    "instance_table_full", "no_workload",          "no_cache",           "cache_full",
-    "cache_insert",        "count_insert",         "socket_storage",     "unreadable_memory",
-    "no_scratch",          "no_socket_owner",      "novelty_lost",       "process_share_used",
-    "script_table_full",   "connection_table_full"};
+    "ring_full",          "no_process",          "process_table_full",
+    "no_instance",        "instance_table_full", "no_workload",
+    "no_cache",           "cache_full",          "cache_insert",
+    "count_insert",       "socket_storage",      "unreadable_memory",
+    "no_scratch",         "no_socket_owner",     "novelty_lost",
+    "process_share_used", "script_table_full",   "connection_table_full",
+    "dns_query"};
 
 }  // namespace
 

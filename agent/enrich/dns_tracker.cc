@@ -42,45 +42,52 @@ bool SameLocal(const Endpoint& asked, const Endpoint& answered) {
 }  // namespace
 
 DnsTracker::DnsTracker(Limits limits)
-    : limits_(limits), shares_(limits.workloads), reasons_("dns") {}
+    : limits_(limits),
+      queries_(limits.workloads),
+      names_({limits.workloads, limits.addresses}),
+      reasons_("dns") {}
 
-DnsTracker::Share& DnsTracker::ShareOf(const std::string& workload) {
-  std::unique_ptr<Share>* share = shares_.Find(workload);
-  return share != nullptr ? **share : *shares_.Put(workload, std::make_unique<Share>(limits_));
+DnsTracker::Queries& DnsTracker::QueriesOf(const std::string& workload) {
+  std::unique_ptr<Queries>* queries = queries_.Find(workload);
+  return queries != nullptr ? **queries
+                            : *queries_.Put(workload, std::make_unique<Queries>(limits_.queries));
 }
 
-void DnsTracker::Observe(const std::string& workload, const DnsEvent& event, absl::Time time) {
+std::vector<IpAddress> DnsTracker::Observe(const std::string& workload, const DnsEvent& event,
+                                           absl::Time time) {
   if (!trusted_.Trusts(event.resolver)) {
     reasons_.Count("untrusted_resolver",
                    "a DNS message of a resolver that is neither in resolv.conf nor configured");
-    return;
+    return {};
   }
   const absl::StatusOr<DnsMessage> message = ParseDns(event.payload, event.truncated);
   if (!message.ok() || message->is_response != event.is_response) {
     reasons_.Count("malformed", "a message on the DNS port that is no DNS query or answer");
-    return;
+    return {};
   }
-  Share& share = ShareOf(workload);
+  Queries& queries = QueriesOf(workload);
   const QueryKey key{event.socket_cookie, event.resolver, message->id};
   if (!event.is_response) {
-    share.queries.Put(key, {message->question, event.local, time + kDnsQueryLifetime});
-    return;
+    queries.Put(key, {message->question, event.local, time + kDnsQueryLifetime});
+    return {};
   }
-  const Query* query = share.queries.Find(key);
+  const Query* query = queries.Find(key);
   if (query == nullptr || query->expires < time || !SameLocal(query->local, event.local)) {
     reasons_.Count("unsolicited", "a DNS answer to no query that is outstanding");
-    return;
+    return {};
   }
   if (query->question != message->question) {
     reasons_.Count("mismatch", "a DNS answer to another question than was asked");
-    return;
+    return {};
   }
-  share.queries.Erase(key);
+  queries.Erase(key);
   ++accepted_;
-  Answer(share, *message, time);
+  return Answer(workload, *message, time);
 }
 
-void DnsTracker::Answer(Share& share, const DnsMessage& message, absl::Time time) {
+std::vector<IpAddress> DnsTracker::Answer(const std::string& workload, const DnsMessage& message,
+                                          absl::Time time) {
+  std::vector<IpAddress> named;
   const absl::flat_hash_set<std::string> names = NamesOfQuestion(message);
   for (const DnsAnswer& answer : message.answers) {
     if (answer.type == kDnsTypeCname || !names.contains(answer.owner) ||
@@ -89,18 +96,11 @@ void DnsTracker::Answer(Share& share, const DnsMessage& message, absl::Time time
     }
     const absl::Duration ttl =
         std::clamp(absl::Duration(absl::Seconds(answer.ttl_s)), kMinDnsTtl, kMaxDnsTtl);
-    share.names.Put(answer.address, {message.question.name, time + ttl});
+    if (names_.Put({workload, answer.address, message.question.name, time + ttl}, time)) {
+      named.push_back(answer.address);
+    }
   }
-}
-
-std::string DnsTracker::NameOf(const std::string& workload, const IpAddress& address,
-                               absl::Time time) {
-  std::unique_ptr<Share>* share = shares_.Find(workload);
-  if (share == nullptr) {
-    return "";
-  }
-  const Answered* answered = (*share)->names.Find(address);
-  return answered == nullptr || answered->expires < time ? "" : answered->name;
+  return named;
 }
 
 }  // namespace vedette

@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "agent/enrich/dns_message.h"
+#include "agent/enrich/dns_names.h"
 #include "agent/enrich/lru_map.h"
 #include "agent/enrich/reasons.h"
 #include "agent/enrich/resolvers.h"
@@ -38,10 +39,15 @@ class DnsTracker {
   void SetResolvers(const std::vector<IpAddress>& addresses) { trusted_.Set(addresses); }
 
   // `workload` is the name of the workload that owns the socket.
-  void Observe(const std::string& workload, const DnsEvent& event, absl::Time time);
+  // Returns the addresses that got a name which they did not have for this workload.
+  std::vector<IpAddress> Observe(const std::string& workload, const DnsEvent& event,
+                                 absl::Time time);
 
   // The name this workload asked for; empty when there is none that still holds.
-  std::string NameOf(const std::string& workload, const IpAddress& address, absl::Time time);
+  std::string NameOf(const std::string& workload, const IpAddress& address, absl::Time time) {
+    return names_.Of(workload, address, time);
+  }
+  DnsNames& names() { return names_; }
 
   uint64_t accepted() const { return accepted_; }
   // Refusals: "untrusted_resolver", "malformed", "unsolicited", "mismatch".
@@ -63,22 +69,16 @@ class DnsTracker {
     Endpoint local;
     absl::Time expires;
   };
-  struct Answered {
-    std::string name;
-    absl::Time expires;
-  };
-  struct Share {
-    explicit Share(const Limits& limits) : queries(limits.queries), names(limits.addresses) {}
-    LruMap<QueryKey, Query> queries;
-    LruMap<IpAddress, Answered> names;
-  };
+  using Queries = LruMap<QueryKey, Query>;
 
-  Share& ShareOf(const std::string& workload);
-  void Answer(Share& share, const DnsMessage& message, absl::Time time);
+  Queries& QueriesOf(const std::string& workload);
+  std::vector<IpAddress> Answer(const std::string& workload, const DnsMessage& message,
+                                absl::Time time);
 
   const Limits limits_;
   TrustedResolvers trusted_;
-  LruMap<std::string, std::unique_ptr<Share>> shares_;
+  LruMap<std::string, std::unique_ptr<Queries>> queries_;
+  DnsNames names_;
   uint64_t accepted_ = 0;
   Reasons reasons_;
 };

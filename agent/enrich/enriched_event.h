@@ -61,6 +61,7 @@ struct EnrichedEvent {
   std::vector<ProcessInfo> ancestors;  // Nearest first.
   std::optional<Code> parent_code;     // For an exec: the image that called it.
   std::optional<PeerInfo> peer;        // For flows other than listeners.
+  std::vector<IpAddress> named;        // For DNS answers: new names that this workload asked for.
 };
 
 }  // namespace vedette

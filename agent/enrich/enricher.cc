@@ -10,6 +10,11 @@
 #include "fmt/format.h"
 
 namespace vedette {
+namespace {
+
+constexpr absl::Duration kExpiryInterval = absl::Minutes(10);
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Enricher>> Enricher::Create(Options options) {
   VEDETTE_RETURN_IF_ERROR(CheckTrustDomain(options.cluster));
@@ -66,6 +71,50 @@ void Enricher::RenewHashes(EnrichedEvent& event) {
       code->sha256 = known->sha256;
     }
   }
+}
+
+absl::Status Enricher::KeepNames(SqliteDatabase* db, absl::Time now) {
+  VEDETTE_ASSIGN_OR_RETURN(auto store, DnsNameStore::Open(db));
+  VEDETTE_RETURN_IF_ERROR(store->Load(dns_.names(), now, kMinDnsTtl));
+  name_store_ = std::move(store);
+  return absl::OkStatus();
+}
+
+absl::Status Enricher::Write(absl::Time now, bool all) {
+  if (name_store_ == nullptr) {
+    return absl::OkStatus();
+  }
+  if (all && now >= next_expiry_) {
+    next_expiry_ = now + kExpiryInterval;
+    dns_.names().Expire(now);
+  }
+  return all || dns_.names().has_changes() ? name_store_->Write(dns_.names(), now)
+                                           : absl::OkStatus();
+}
+
+void Enricher::Committed() {
+  if (name_store_ != nullptr) {
+    dns_.names().Saved();
+    name_store_->Committed();
+  }
+}
+
+bool Enricher::NeedsListeners(const Event& event) {
+  const auto* flow = std::get_if<FlowEvent>(&event.body);
+  return flow != nullptr && flow->stage != FlowStage::kClosed && ListenerTable::MayName(*flow) &&
+         (event.header.reason == Reason::kNews || event.header.reason == Reason::kSwept);
+}
+
+void Enricher::SeeListeners(const std::vector<Event>& listening, absl::Time now) {
+  std::vector<ListenerTable::Open> open;
+  for (const Event& event : listening) {
+    if (const auto* flow = std::get_if<FlowEvent>(&event.body); flow != nullptr) {
+      const WorkloadInfo* workload =
+          WorkloadOf(flow->process.home_cgroup_id, flow->process.workload_number);
+      open.push_back({workload == nullptr ? "" : workload->name, flow});
+    }
+  }
+  listeners_.Scan(open, now);
 }
 
 std::vector<Binding> Enricher::TakeBindings() { return std::exchange(bindings_, {}); }
@@ -139,9 +188,8 @@ void Enricher::Fill(const FlowEvent& body, EnrichedEvent& out) {
   FillProcess(body.process, out);
   const bool attributed = out.workload.name != kUnattributed;
   if (body.stage == FlowStage::kListening) {
-    if (attributed) {
-      listeners_.Listen(out.workload.name, body);
-    }
+    // Who is not known takes the port from its last owner, too.
+    listeners_.Listen(attributed ? out.workload.name : "", body, out.event.header.time);
     return;
   }
   if (body.stage == FlowStage::kClosed) {
@@ -154,7 +202,7 @@ void Enricher::Fill(const DnsEvent& body, EnrichedEvent& out) {
   FillProcess(body.process, out);
   // Workloads that are not told apart must not give each other names.
   if (out.workload.name != kUnattributed) {
-    dns_.Observe(out.workload.name, body, out.event.header.time);
+    out.named = dns_.Observe(out.workload.name, body, out.event.header.time);
   }
 }
 
@@ -190,13 +238,18 @@ void Enricher::FillWorkload(uint64_t cgroup_id, uint64_t number, EnrichedEvent& 
     return;
   }
   out.instance.cgroup_id = cgroup_id;
-  if (const WorkloadInfo* workload = workloads_.FindNumber(number); workload != nullptr) {
+  if (const WorkloadInfo* workload = WorkloadOf(cgroup_id, number); workload != nullptr) {
     out.workload = *workload;
     return;
   }
   out.workload = unattributed_;
   ++ledger_.unattributed;
   reasons_.Count("unattributed", "an event of a cgroup that is not known has no workload");
+}
+
+const WorkloadInfo* Enricher::WorkloadOf(uint64_t cgroup_id, uint64_t number) const {
+  const WorkloadTable::Entry* entry = workloads_.FindCgroup(cgroup_id);
+  return entry != nullptr ? workloads_.FindName(entry->workload) : workloads_.FindNumber(number);
 }
 
 PeerInfo Enricher::Peer(const FlowEvent& flow, const std::string& workload, absl::Time time) {
@@ -220,6 +273,11 @@ std::map<std::string, uint64_t> Enricher::Degradations() const {
   for (const auto& [table, reasons] : tables) {
     for (const auto& [reason, count] : reasons->counts()) {
       all[fmt::format("{}/{}", table, reason)] = count;
+    }
+  }
+  if (name_store_ != nullptr) {
+    for (const auto& [reason, count] : name_store_->reasons().counts()) {
+      all[fmt::format("dns/{}", reason)] = count;
     }
   }
   if (codes_.evictions() > 0) {

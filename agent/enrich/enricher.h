@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -9,7 +10,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/base/sqlite.h"
 #include "agent/enrich/code_table.h"
+#include "agent/enrich/dns_name_store.h"
 #include "agent/enrich/dns_tracker.h"
 #include "agent/enrich/enriched_event.h"
 #include "agent/enrich/lru_map.h"
@@ -24,7 +27,8 @@ inline constexpr char kUnattributed[] = "unattributed";
 
 // Event → EnrichedEvent: gives what the kernel numbers its stable name. Owned by the pipeline
 // thread. Every event that comes in goes out; a full table costs a name, never an event. It opens
-// no file, writes no map, and judges nothing.
+// keeps the names of peers in the store if it is told to, opens no file, writes no map, and judges
+// nothing.
 class Enricher {
  public:
   struct Options {
@@ -48,6 +52,25 @@ class Enricher {
   static absl::StatusOr<std::unique_ptr<Enricher>> Create(Options options);
 
   EnrichedEvent Enrich(Event&& event);
+
+  // From now on the names of peers are kept in `db`, which outlives the enricher; loads those that
+  // are there. Then, inside the caller's transaction, Write, and Committed once it is; if the
+  // commit failed, the next Write repeats what was lost. `all`: also for how long they were
+  // watched.
+  absl::Status KeepNames(SqliteDatabase* db, absl::Time now);
+  absl::Status Write(absl::Time now, bool all);
+  void Committed();
+
+  // Before a peer of such an event is named, the table of listeners must be as the kernel has it.
+  static bool NeedsListeners(const Event& event);
+  // All sockets of this node that listen now, as FlowEvents of stage kListening.
+  void SeeListeners(const std::vector<Event>& listening, absl::Time now);
+
+  // Has any address that `matches` a name for the workload?
+  bool HasNameAt(const std::string& workload, absl::Time now,
+                 const std::function<bool(const IpAddress&)>& matches) {
+    return dns_.names().HasAny(workload, matches, now);
+  }
 
   // What the kernel must be told since the last call, in order. To be applied before the next
   // batch.
@@ -91,6 +114,7 @@ class Enricher {
   uint32_t NeighbourOf(const ProcessContext& context);
   void FillProcess(const ProcessContext& context, EnrichedEvent& out);
   void FillWorkload(uint64_t cgroup_id, uint64_t number, EnrichedEvent& out);
+  const WorkloadInfo* WorkloadOf(uint64_t cgroup_id, uint64_t number) const;
   PeerInfo Peer(const FlowEvent& flow, const std::string& workload, absl::Time time);
 
   const WorkloadInfo unattributed_;
@@ -99,6 +123,8 @@ class Enricher {
   ProcessTable processes_;
   LruMap<uint64_t, uint32_t> neighbours_;  // Cgroup → the process seen there first.
   DnsTracker dns_;
+  std::unique_ptr<DnsNameStore> name_store_;  // None: names end with the agent.
+  absl::Time next_expiry_;
   ListenerTable listeners_;
   std::vector<Binding> bindings_;
   Ledger ledger_;

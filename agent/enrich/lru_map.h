@@ -33,6 +33,18 @@ class LruMap {
     return found == index_.end() ? nullptr : &found->second->second;
   }
 
+  Value* Peek(const Key& key) {
+    return const_cast<Value*>(static_cast<const LruMap*>(this)->Peek(key));
+  }
+
+  // Every entry, the most recently used first. `visit` changes nothing here.
+  template <typename Visit>
+  void ForEach(const Visit& visit) const {
+    for (const auto& [key, value] : entries_) {
+      visit(key, value);
+    }
+  }
+
   // Inserts or replaces. The entry that had to go, if any, is handed to `evicted`.
   Value& Put(const Key& key, Value value,
              const std::function<void(const Key&, Value&)>& evicted = nullptr) {

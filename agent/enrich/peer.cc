@@ -76,10 +76,61 @@ ListenerTable::Key ListenerTable::KeyOf(const FlowEvent& flow, const Endpoint& l
   return {flow.process.namespaces.net, flow.protocol, local};
 }
 
-void ListenerTable::Listen(const std::string& workload, const FlowEvent& flow) {
+void ListenerTable::Listen(const std::string& workload, const FlowEvent& flow, absl::Time at) {
+  if (flow.local.port == 0) {
+    return;  // The kernel has not chosen yet; a scan tells.
+  }
   const Key key = KeyOf(flow, flow.local);
+  Listener listener{workload, flow.socket_cookie};
+  if (at < last_scan_) {
+    auto found = listeners_.find(key);
+    if (found != listeners_.end()) {
+      return;  // The scan has seen this one or a later one.
+    }
+    listener.gone = last_scan_;
+  }
+  Put(key, std::move(listener));
+}
+
+void ListenerTable::Scan(const std::vector<Open>& open, absl::Time now) {
+  last_scan_ = now;
+  absl::flat_hash_map<Key, Listener> there;
+  for (const Open& socket : open) {
+    auto [found, is_first] =
+        there.try_emplace(KeyOf(*socket.flow, socket.flow->local),
+                          Listener{socket.workload, socket.flow->socket_cookie});
+    if (!is_first && found->second.workload != socket.workload) {
+      reasons_.Count("shared_port",
+                     "workloads listen on one port together, which has no name then");
+      found->second.workload.clear();
+    }
+  }
+  std::vector<Key> forgotten;
+  for (auto& [key, listener] : listeners_) {
+    if (there.contains(key)) {
+      continue;
+    }
+    listener.gone = std::min(listener.gone, now);
+    if (now - listener.gone >= kListenerGrace) {
+      forgotten.push_back(key);
+    }
+  }
+  for (const Key& key : forgotten) {
+    Forget(key);
+  }
+  for (auto& [key, listener] : there) {
+    auto found = listeners_.find(key);
+    if (found != listeners_.end() && found->second.workload == listener.workload) {
+      found->second = std::move(listener);
+    } else {
+      Put(key, std::move(listener));
+    }
+  }
+}
+
+void ListenerTable::Put(const Key& key, Listener listener) {
   Forget(key);
-  std::deque<Key>& own = by_workload_[workload];
+  std::deque<Key>& own = by_workload_[listener.workload];
   if (own.size() >= limits_.per_workload) {
     reasons_.Count("workload_full",
                    "a workload listens on too many ports, its oldest is forgotten");
@@ -88,12 +139,12 @@ void ListenerTable::Listen(const std::string& workload, const FlowEvent& flow) {
   } else if (listeners_.size() >= limits_.total) {
     reasons_.Count("table_full", "too many listening sockets, a new one is not remembered");
     if (own.empty()) {
-      by_workload_.erase(workload);
+      by_workload_.erase(listener.workload);
     }
     return;
   }
   own.push_back(key);
-  listeners_[key] = {workload, flow.socket_cookie};
+  listeners_[key] = std::move(listener);
 }
 
 void ListenerTable::Close(const FlowEvent& flow) {
@@ -117,24 +168,32 @@ void ListenerTable::Forget(const Key& key) {
   listeners_.erase(found);
 }
 
-std::string ListenerTable::PeerOf(const FlowEvent& flow) const {
-  if (flow.direction != FlowDirection::kOutbound) {
-    return "";
-  }
+bool ListenerTable::MayName(const FlowEvent& flow) {
   // A socket may listen on an address that this host does not have (IP_FREEBIND), so the far
   // address must be one of this host's own.
-  if (NetworkOf(flow.remote.address) != "loopback" && flow.remote.address != flow.local.address) {
+  return flow.direction == FlowDirection::kOutbound &&
+         (NetworkOf(flow.remote.address) == "loopback" ||
+          flow.remote.address == flow.local.address);
+}
+
+std::string ListenerTable::PeerOf(const FlowEvent& flow) const {
+  if (!MayName(flow)) {
     return "";
   }
-  // An IPv6 socket on :: takes IPv4 too.
+  // An IPv6 socket on :: takes IPv4 too. Who still listens comes before who did.
+  const Listener* gone = nullptr;
   for (const IpAddress& address :
        {flow.remote.address, Wildcard(flow.remote.address), IpAddress()}) {
     auto found = listeners_.find(KeyOf(flow, {address, flow.remote.port}));
-    if (found != listeners_.end()) {
+    if (found == listeners_.end()) {
+      continue;
+    }
+    if (found->second.gone == absl::InfiniteFuture()) {
       return found->second.workload;
     }
+    gone = gone == nullptr ? &found->second : gone;
   }
-  return "";
+  return gone == nullptr ? "" : gone->workload;
 }
 
 }  // namespace vedette

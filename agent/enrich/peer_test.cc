@@ -9,6 +9,7 @@ namespace vedette {
 namespace {
 
 constexpr uint8_t kTcp = 6;
+const absl::Time kNow = absl::FromUnixSeconds(1'000'000);
 
 IpAddress Ip(const char* text) { return ParseIpAddress(text).value(); }
 
@@ -62,9 +63,9 @@ TEST(PeerInfoTest, TheBestNameWins) {
 
 TEST(ListenerTableTest, FindsListenersOnLoopbackAndOnAllAddresses) {
   ListenerTable table;
-  table.Listen("db", Listener(1, "127.0.0.1", 5432));
-  table.Listen("web", Listener(1, "0.0.0.0", 80));
-  table.Listen("six", Listener(1, "::", 8080));
+  table.Listen("db", Listener(1, "127.0.0.1", 5432), kNow);
+  table.Listen("web", Listener(1, "0.0.0.0", 80), kNow);
+  table.Listen("six", Listener(1, "::", 8080), kNow);
   EXPECT_EQ(table.PeerOf(Connect(1, "127.0.0.1", "127.0.0.1", 5432)), "db");
   EXPECT_EQ(table.PeerOf(Connect(1, "127.0.0.1", "127.0.0.1", 80)), "web");
   EXPECT_EQ(table.PeerOf(Connect(1, "10.0.0.5", "10.0.0.5", 80)), "web");
@@ -76,16 +77,16 @@ TEST(ListenerTableTest, FindsListenersOnLoopbackAndOnAllAddresses) {
 
 TEST(ListenerTableTest, AForeignPeerCannotBorrowAListenersName) {
   ListenerTable table;
-  table.Listen("evil", Listener(1, "0.0.0.0", 443));
-  table.Listen("evil", Listener(1, "203.0.113.9", 443));  // IP_FREEBIND.
-  table.Listen("evil", Listener(2, "127.0.0.1", 5432));   // In a namespace of its own.
+  table.Listen("evil", Listener(1, "0.0.0.0", 443), kNow);
+  table.Listen("evil", Listener(1, "203.0.113.9", 443), kNow);  // IP_FREEBIND.
+  table.Listen("evil", Listener(2, "127.0.0.1", 5432), kNow);   // In a namespace of its own.
   EXPECT_EQ(table.PeerOf(Connect(1, "10.0.0.5", "203.0.113.9", 443)), "");
   EXPECT_EQ(table.PeerOf(Connect(1, "127.0.0.1", "127.0.0.1", 5432)), "");
 }
 
 TEST(ListenerTableTest, ProtocolAndDirectionCount) {
   ListenerTable table;
-  table.Listen("db", Listener(1, "127.0.0.1", 53));
+  table.Listen("db", Listener(1, "127.0.0.1", 53), kNow);
   FlowEvent flow = Connect(1, "127.0.0.1", "127.0.0.1", 53);
   flow.protocol = 17;
   EXPECT_EQ(table.PeerOf(flow), "");
@@ -96,8 +97,8 @@ TEST(ListenerTableTest, ProtocolAndDirectionCount) {
 
 TEST(ListenerTableTest, ANewListenerReplacesTheOldAndOnlyItsOwnCloseForgetsIt) {
   ListenerTable table;
-  table.Listen("old", Listener(1, "127.0.0.1", 80, 1));
-  table.Listen("new", Listener(1, "127.0.0.1", 80, 2));
+  table.Listen("old", Listener(1, "127.0.0.1", 80, 1), kNow);
+  table.Listen("new", Listener(1, "127.0.0.1", 80, 2), kNow);
   EXPECT_EQ(table.size(), 1u);
   table.Close(Listener(1, "127.0.0.1", 80, 1));
   EXPECT_EQ(table.PeerOf(Connect(1, "127.0.0.1", "127.0.0.1", 80)), "new");
@@ -107,19 +108,67 @@ TEST(ListenerTableTest, ANewListenerReplacesTheOldAndOnlyItsOwnCloseForgetsIt) {
 
 TEST(ListenerTableTest, AWorkloadWithManyPortsForgetsOnlyItsOwn) {
   ListenerTable table({.total = 6, .per_workload = 4});
-  table.Listen("quiet", Listener(1, "127.0.0.1", 5432));
+  table.Listen("quiet", Listener(1, "127.0.0.1", 5432), kNow);
   for (uint16_t port = 1000; port < 2000; ++port) {
-    table.Listen("loud", Listener(1, "127.0.0.1", port));
+    table.Listen("loud", Listener(1, "127.0.0.1", port), kNow);
   }
   EXPECT_EQ(table.size(), 5u);
   EXPECT_EQ(table.PeerOf(Connect(1, "127.0.0.1", "127.0.0.1", 5432)), "quiet");
   EXPECT_EQ(table.PeerOf(Connect(1, "127.0.0.1", "127.0.0.1", 1995)), "");
   EXPECT_EQ(table.PeerOf(Connect(1, "127.0.0.1", "127.0.0.1", 1996)), "loud");
   EXPECT_EQ(table.reasons().count("workload_full"), 996u);
-  table.Listen("third", Listener(1, "127.0.0.1", 1));
-  table.Listen("fourth", Listener(1, "127.0.0.1", 2));
+  table.Listen("third", Listener(1, "127.0.0.1", 1), kNow);
+  table.Listen("fourth", Listener(1, "127.0.0.1", 2), kNow);
   EXPECT_EQ(table.reasons().count("table_full"), 1u);
   EXPECT_EQ(table.size(), 6u);
+}
+
+TEST(ListenerTableTest, AScanKnowsWhoTookAPortWithoutARecord) {
+  ListenerTable table;
+  const FlowEvent to = Connect(1, "0.0.0.0", "127.0.0.1", 80);
+  table.Listen("old", Listener(1, "127.0.0.1", 80, 1), kNow);
+  const FlowEvent taken = Listener(1, "127.0.0.1", 80, 2);
+  table.Scan({{"new", &taken}}, kNow + absl::Seconds(1));
+  EXPECT_EQ(table.PeerOf(to), "new");
+  // A record of the old one that comes late does not bring it back.
+  table.Listen("old", Listener(1, "127.0.0.1", 80, 1), kNow);
+  EXPECT_EQ(table.PeerOf(to), "new");
+  // Whoever is not known takes the name away.
+  const FlowEvent unknown = Listener(1, "127.0.0.1", 80, 3);
+  table.Scan({{"", &unknown}}, kNow + absl::Seconds(2));
+  EXPECT_EQ(table.PeerOf(to), "");
+}
+
+TEST(ListenerTableTest, AListenerThatIsGoneKeepsItsNameForAMomentIfNobodyElseListens) {
+  ListenerTable table;
+  const FlowEvent to = Connect(1, "0.0.0.0", "127.0.0.1", 80);
+  table.Listen("old", Listener(1, "127.0.0.1", 80, 1), kNow);
+  table.Scan({}, kNow + absl::Seconds(1));
+  EXPECT_EQ(table.PeerOf(to), "old");
+  const FlowEvent everywhere = Listener(1, "0.0.0.0", 80, 2);
+  table.Scan({{"new", &everywhere}}, kNow + absl::Seconds(2));
+  EXPECT_EQ(table.PeerOf(to), "new");
+  table.Scan({}, kNow + absl::Seconds(1) + kListenerGrace);
+  EXPECT_EQ(table.PeerOf(to), "new");
+  table.Scan({}, kNow + absl::Hours(1));
+  EXPECT_EQ(table.PeerOf(to), "");
+  EXPECT_EQ(table.size(), 0u);
+  // Begun and ended between two scans: its record comes after the scan that did not see it.
+  table.Listen("brief", Listener(1, "127.0.0.1", 80, 3), kNow + absl::Minutes(59));
+  EXPECT_EQ(table.PeerOf(to), "brief");
+  table.Scan({}, kNow + absl::Hours(1) + kListenerGrace);
+  EXPECT_EQ(table.PeerOf(to), "");
+}
+
+TEST(ListenerTableTest, APortThatWorkloadsShareHasNoName) {
+  ListenerTable table;
+  const FlowEvent one = Listener(1, "127.0.0.1", 80, 1);
+  const FlowEvent other = Listener(1, "127.0.0.1", 80, 2);
+  table.Scan({{"web", &one}, {"web", &other}}, kNow);
+  EXPECT_EQ(table.PeerOf(Connect(1, "0.0.0.0", "127.0.0.1", 80)), "web");
+  table.Scan({{"web", &one}, {"evil", &other}}, kNow + absl::Seconds(1));
+  EXPECT_EQ(table.PeerOf(Connect(1, "0.0.0.0", "127.0.0.1", 80)), "");
+  EXPECT_EQ(table.reasons().count("shared_port"), 1u);
 }
 
 }  // namespace

@@ -70,6 +70,7 @@ const WorkloadInfo& WorkloadTable::Acquire(const std::string& name, uint64_t off
       names_by_number_[entry.info.number] = name;
     }
   }
+  ++entry.live;
   if (entry.cgroups++ == 0) {
     idle_.Erase(name);
   }
@@ -95,6 +96,7 @@ void WorkloadTable::Remove(uint64_t cgroup_id) {
     return;
   }
   entry.removed = true;
+  --names_.at(entry.workload).live;
   --live_;
   removed_.Put(cgroup_id, 0, [this](const uint64_t& oldest, char&) {
     auto found = cgroups_.find(oldest);
@@ -123,6 +125,11 @@ const WorkloadTable::Entry* WorkloadTable::FindCgroup(uint64_t cgroup_id) const 
 const WorkloadInfo* WorkloadTable::FindName(const std::string& name) const {
   auto found = names_.find(name);
   return found == names_.end() ? nullptr : &found->second.info;
+}
+
+bool WorkloadTable::IsRunning(const std::string& name) const {
+  auto found = names_.find(name);
+  return found != names_.end() && found->second.live > 0;
 }
 
 const WorkloadInfo* WorkloadTable::FindNumber(uint64_t number) const {

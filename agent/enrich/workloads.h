@@ -54,6 +54,7 @@ class WorkloadTable {
   const Entry* FindCgroup(uint64_t cgroup_id) const;
   const WorkloadInfo* FindName(const std::string& name) const;
   const WorkloadInfo* FindNumber(uint64_t number) const;
+  bool IsRunning(const std::string& name) const;  // A cgroup of the workload is there.
 
   size_t cgroup_count() const { return live_; }
   size_t name_count() const { return names_.size(); }
@@ -62,7 +63,8 @@ class WorkloadTable {
  private:
   struct Name {
     WorkloadInfo info;
-    size_t cgroups = 0;
+    size_t cgroups = 0;  // Those kept for late events included.
+    size_t live = 0;
   };
 
   std::optional<Binding> BindingFor(const CgroupEvent& event, const std::string& name,

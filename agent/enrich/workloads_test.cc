@@ -132,6 +132,20 @@ TEST(WorkloadTableTest, ChurnStaysBounded) {
   EXPECT_EQ(table.reasons().counts().size(), 0u);
 }
 
+TEST(WorkloadTableTest, AWorkloadRunsWhileAnyOfItsCgroupsIsThere) {
+  WorkloadTable table("c", From(1000));
+  EXPECT_FALSE(table.IsRunning("host/app"));
+  table.Apply(Cgroup(Change::kRemoved, 49, "/app", 6));  // Seen for the first time when it goes.
+  EXPECT_FALSE(table.IsRunning("host/app"));
+  table.Apply(Cgroup(Change::kCreated, 50, "/app", 7));
+  table.Apply(Cgroup(Change::kCreated, 51, "/app", 7));
+  table.Apply(Cgroup(Change::kRemoved, 50, "", 7));
+  table.Apply(Cgroup(Change::kRemoved, 50, "", 7));
+  EXPECT_TRUE(table.IsRunning("host/app"));
+  table.Apply(Cgroup(Change::kRemoved, 51, "", 7));
+  EXPECT_FALSE(table.IsRunning("host/app"));
+}
+
 TEST(WorkloadTableTest, ANewBootGivesTheSameNamesAndIdentities) {
   const std::string path = "/system.slice/system-pg.slice/pg@main.service";
   WorkloadTable before("c", From(1000));

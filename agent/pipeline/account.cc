@@ -76,6 +76,11 @@ void Account::RefreshStages() {
       .Set(enrich.received, enrich.emitted - pipeline_->waiting().size(), Dropped{});
   const StageLedger& profile = parts.profiles->ledger();
   ledger_.Account("profile", "events").Set(profile.received, profile.emitted, profile.dropped);
+  const ProfilesCounters& profiles = parts.profiles->counters();
+  ledger_.Account("profile", "profiles")
+      .Set(profiles.profiles_made, parts.profiles->size(),
+           Dropped{{"evicted", profiles.profiles_evicted},
+                   {"frozen-evicted", profiles.frozen_evicted}});
   const StageLedger& correlate = parts.correlator->ledger();
   ledger_.Account("correlate", "events")
       .Set(correlate.received, correlate.emitted, correlate.dropped);

@@ -144,8 +144,12 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
   enrich.hasher = hasher.get();
   enrich.new_number = [this] { return cache->TakeNumber().value_or(0); };
   VEDETTE_ASSIGN_OR_RETURN(enricher, Enricher::Create(std::move(enrich)));
+  VEDETTE_RETURN_IF_ERROR(enricher->KeepNames(db.get(), clock.Now()));
   ProfilesOptions profile_options;
   profile_options.min_time = config.learning.min_time;
+  profile_options.is_running = [this](const std::string& workload) {
+    return enricher->workloads().IsRunning(workload);
+  };
   VEDETTE_ASSIGN_OR_RETURN(profiles, Profiles::Load(db.get(), &clock, profile_options));
   VEDETTE_ASSIGN_OR_RETURN(correlator,
                            Correlator::Load(db.get(), &clock,
@@ -168,6 +172,7 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
       PipelineParts{.db = db.get(),
                     .clock = &clock,
                     .probes = probes.get(),
+                    .decoder = decoder.get(),
                     .cache = cache.get(),
                     .hasher = hasher.get(),
                     .enricher = enricher.get(),

@@ -73,14 +73,40 @@ void CacheKeeper::Remember(const ScoredEvent& scored) {
   }
 }
 
+// Does the workload know a peer of the same network by name? That one is judged by its name.
+bool CacheKeeper::HasNamesBeside(const EnrichedEvent& flow) {
+  const EventHeader& header = flow.event.header;
+  return parts_.enricher->HasNameAt(flow.workload.name, header.time,
+                                    [&header](const IpAddress& address) {
+                                      return VerdictCache::ClassHolds(header.cache_key, address);
+                                    });
+}
+
+void CacheKeeper::TakeBackNetworks(const EnrichedEvent& answer) {
+  const uint64_t number = answer.workload.number;
+  for (const IpAddress& address : answer.named) {
+    CountError(parts_.cache->ForgetClasses(number, address));
+    // Nor does one come into force that was to be told with the next commit.
+    for (Judged& judged : judged_) {
+      if (judged.network && judged.slot.workload_number == number &&
+          VerdictCache::ClassHolds(judged.key, address)) {
+        judged.network.reset();
+      }
+    }
+  }
+}
+
 void CacheKeeper::RememberNetwork(const ScoredEvent& scored) {
   const EventHeader& header = scored.enriched.event.header;
   const std::optional<PeerInfo>& peer = scored.enriched.peer;
   if (!peer || !peer->dns_name.empty() || !peer->workload.empty()) {
     return;
   }
-  if (peer->network.find('/') == std::string::npos && peer->network != "loopback") {
-    return;  // Link-local and the like: next to a metadata service there may be something else.
+  if (!peer->network.ends_with("/24") && !peer->network.ends_with("/64")) {
+    return;  // Next to a metadata service there may be something else, and on this host a workload.
+  }
+  if (HasNamesBeside(scored.enriched)) {
+    return;
   }
   // The peer has no better name than its network. What the network's entry stands for is committed
   // before the entry counts anything, or a kill in between loses the counts.

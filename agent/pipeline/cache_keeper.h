@@ -43,6 +43,8 @@ class CacheKeeper {
   void Recognise(Event& event);
   // Tells the kernel which workload a cgroup is, as soon as its path says so.
   void BindCgroups(const Event& event);
+  // After an answer: peers that have a name of their own now are no longer judged by their network.
+  void TakeBackNetworks(const EnrichedEvent& answer);
   // After an event was judged: its entry, and its class's, will be told to the kernel.
   void Remember(const ScoredEvent& scored);
   // After a commit: what was remembered is known from now on.
@@ -76,6 +78,7 @@ class CacheKeeper {
   };
 
   void RememberNetwork(const ScoredEvent& scored);
+  bool HasNamesBeside(const EnrichedEvent& flow);
   void CountError(const absl::Status& status);
 
   const CacheKeeperParts parts_;

@@ -23,6 +23,9 @@ constexpr absl::Duration kLookAtWaiting = absl::Milliseconds(20);
 // A batch waits so long for the hashes of its programs; nearly all are there by then.
 constexpr absl::Duration kBatchPatience = absl::Milliseconds(200);
 constexpr absl::Duration kStopPatience = absl::Seconds(1);
+// Those that have storage, and those that are kept by name.
+constexpr std::pair<std::string_view, std::string_view> kListenerScans[] = {
+    {"scan_listeners", "vd_sockets"}, {"scan_named", "vd_listeners"}};
 constexpr uint64_t kLoggedErrors = 10;
 constexpr uint64_t kHashBytesWhenIdle = 32u << 20;
 
@@ -80,6 +83,9 @@ void Pipeline::Process(std::vector<Event> events, Entrance entrance) {
                    [](const Event& a, const Event& b) { return a.header.time < b.header.time; });
   // Where some wait already, a filesystem is slow, and the others must not wait for it as well.
   const bool may_wait = waiting_.empty();
+  if (std::any_of(events.begin(), events.end(), Enricher::NeedsListeners)) {
+    CountError(SeeListeners());
+  }
   for (Event& event : events) {
     ++counts_.events[static_cast<size_t>(entrance)];
     ProcessOne(std::move(event));
@@ -95,6 +101,19 @@ void Pipeline::Process(std::vector<Event> events, Entrance entrance) {
   }
 }
 
+// Known listeners send no record, so the kernel is asked when it matters who listens.
+absl::Status Pipeline::SeeListeners() {
+  std::vector<Event> listening;
+  for (const auto& [program, map] : kListenerScans) {
+    VEDETTE_ASSIGN_OR_RETURN(
+        const std::string bytes,
+        parts_.probes->RunIterator(program, {.map_fd = parts_.probes->MapFd(map)}));
+    VEDETTE_RETURN_IF_ERROR(parts_.decoder->DecodeAll(bytes, listening));
+  }
+  parts_.enricher->SeeListeners(listening, parts_.clock->Now());
+  return absl::OkStatus();
+}
+
 void Pipeline::ProcessOne(Event event) {
   if (auto* overflow = std::get_if<OverflowEvent>(&event.body)) {
     overflow->limit = parts_.cache->limit(overflow->cache);
@@ -102,6 +121,7 @@ void Pipeline::ProcessOne(Event event) {
   parts_.keeper->Recognise(event);
   EnrichedEvent enriched = parts_.enricher->Enrich(std::move(event));
   parts_.keeper->BindCgroups(enriched.event);
+  parts_.keeper->TakeBackNetworks(enriched);
   if (records_.size() < kMaxWorkloads || records_.contains(enriched.workload.name)) {
     ++records_[enriched.workload.name];
   }
@@ -165,6 +185,7 @@ absl::Status Pipeline::Commit() {
     }
     VEDETTE_RETURN_IF_ERROR(flush_due_ ? parts_.profiles->Flush() : parts_.profiles->Write());
     VEDETTE_RETURN_IF_ERROR(parts_.correlator->Write());
+    VEDETTE_RETURN_IF_ERROR(parts_.enricher->Write(parts_.clock->Now(), flush_due_));
     if (acknowledges) {
       parts_.bindings->SetRingPositions(unacknowledged_);
     }
@@ -189,6 +210,7 @@ absl::Status Pipeline::Commit() {
   }
   parts_.profiles->Committed();
   parts_.correlator->Committed();
+  parts_.enricher->Committed();
   parts_.bindings->Committed();
   if (!unspooled_.empty()) {
     unspooled_.clear();

@@ -26,6 +26,7 @@
 #include "agent/pipeline/cache_keeper.h"
 #include "agent/pipeline/inbox.h"
 #include "agent/pipeline/waiting_events.h"
+#include "agent/probes/decode.h"
 #include "agent/probes/probe_set.h"
 #include "agent/profile/profiles.h"
 #include "agent/redact/redactor.h"
@@ -38,6 +39,7 @@ struct PipelineParts {
   SqliteDatabase* db = nullptr;
   const Clock* clock = nullptr;
   ProbeSet* probes = nullptr;
+  const Decoder* decoder = nullptr;
   VerdictCache* cache = nullptr;
   const HashThread* hasher = nullptr;  // For its health; nullptr where nothing is hashed.
   Enricher* enricher = nullptr;
@@ -117,6 +119,7 @@ class Pipeline {
   // Those that waited for a hash and need no longer; waits for hashes at most `patience`.
   void JudgeReady(absl::Duration patience);
   bool HoldsRings() const;
+  absl::Status SeeListeners();
   void Periodic();
   void CountError(const absl::Status& status);
 

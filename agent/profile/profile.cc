@@ -92,6 +92,7 @@ bool Profile::KnowsCode(const std::string& path, const std::string& sha256) cons
 ProfileEntry* Profile::Add(BehaviourRecord record, bool deviation) {
   auto& entry = entries_.emplace_back(std::make_unique<ProfileEntry>());
   entry->record = std::move(record);
+  SeenAt(entry->record.last_seen);
   entry->profile = this;
   entry->deviation = deviation;
   Index& index = deviation ? deviations_ : learned_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -74,6 +75,9 @@ class Profile {
   bool& cut(Channel channel) { return cut_[static_cast<size_t>(channel)]; }
   bool cut(Channel channel) const { return cut_[static_cast<size_t>(channel)]; }
 
+  void SeenAt(absl::Time time) { last_seen_ = std::max(last_seen_, time); }
+  absl::Time last_seen() const { return std::max(first_seen, last_seen_); }  // The last act.
+
   const std::string name;
   std::string identity;
   const absl::Time first_seen;
@@ -83,7 +87,8 @@ class Profile {
   absl::Time frozen_at = absl::InfiniteFuture();
   int64_t row = 0;
   Dirty dirty = Dirty::kNo;
-  bool written = false;  // In a transaction that is not committed yet.
+  bool written = false;    // In a transaction that is not committed yet.
+  size_t bound_slots = 0;  // Entries of the kernel's cache that count for it.
 
  private:
   // Hash and equality over everything but the content hashes.
@@ -113,6 +118,7 @@ class Profile {
   std::array<std::array<size_t, 2>, kChannels.size()> sizes_ = {};
   std::array<Activity, kChannels.size()> activity_;
   std::array<bool, kChannels.size()> cut_ = {};
+  absl::Time last_seen_ = absl::InfinitePast();
 };
 
 }  // namespace vedette

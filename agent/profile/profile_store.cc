@@ -42,8 +42,19 @@ constexpr const char* kSaves[] = {
     "INSERT OR REPLACE INTO activity VALUES(?, ?, ?, ?, ?, ?)",
     "INSERT OR REPLACE INTO behaviour VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
     "?, ?)",
+    "DELETE FROM behaviour WHERE id = ?",
+    "DELETE FROM activity WHERE workload_id = ?",
+    "DELETE FROM workload WHERE id = ?",
 };
-enum Save { kUptime, kWorkload, kActivity, kBehaviour };
+enum Save {
+  kUptime,
+  kWorkload,
+  kActivity,
+  kBehaviour,
+  kRemoveBehaviour,
+  kRemoveActivity,
+  kRemoveWorkload
+};
 
 // Times that are not there are the largest number; ToUnixNanos saturates InfiniteFuture to it.
 int64_t Nanos(absl::Time time) { return absl::ToUnixNanos(time); }
@@ -230,6 +241,15 @@ absl::Status ProfileStore::SaveWorkload(const Profile& p) {
                                 .Run());
   }
   return absl::OkStatus();
+}
+
+absl::Status ProfileStore::Remove(const ProfileRows& rows) {
+  // Row by row: there is no index on a behaviour's workload.
+  for (const int64_t row : rows.behaviours) {
+    VEDETTE_RETURN_IF_ERROR(statements_[kRemoveBehaviour].Bind(1, row).Run());
+  }
+  VEDETTE_RETURN_IF_ERROR(statements_[kRemoveActivity].Bind(1, rows.workload).Run());
+  return statements_[kRemoveWorkload].Bind(1, rows.workload).Run();
 }
 
 absl::Status ProfileStore::SaveEntry(const ProfileEntry& entry) {

@@ -14,6 +14,12 @@
 
 namespace vedette {
 
+// Where a profile is in the store.
+struct ProfileRows {
+  int64_t workload = 0;
+  std::vector<int64_t> behaviours;
+};
+
 // Profiles as rows: tables workload, activity, behaviour (deviations included) and profile_meta.
 // Rows are written whole and by key, so that writing one twice does no harm. Owned by Profiles,
 // pipeline thread. Opens no transaction: the caller does.
@@ -35,6 +41,7 @@ class ProfileStore {
   absl::Status SaveUptime(absl::Duration uptime);
   absl::Status SaveWorkload(const Profile& profile);  // With its activity.
   absl::Status SaveEntry(const ProfileEntry& entry);
+  absl::Status Remove(const ProfileRows& rows);  // Those that are there.
 
  private:
   ProfileStore(SqliteDatabase* db, std::vector<SqliteStatement> statements)
@@ -45,7 +52,7 @@ class ProfileStore {
   absl::Status Damaged(std::string_view what) const;
 
   SqliteDatabase* const db_;
-  std::vector<SqliteStatement> statements_;  // Uptime, workload, activity, behaviour.
+  std::vector<SqliteStatement> statements_;  // In the order of kSaves.
 };
 
 }  // namespace vedette

@@ -27,6 +27,7 @@ absl::StatusOr<std::unique_ptr<Profiles>> Profiles::Load(SqliteDatabase* db, con
   for (const auto& profile : profiles->profiles_) {
     profiles->by_name_.emplace(profile->name, profile.get());
   }
+  profiles->counters_.profiles_made = profiles->profiles_.size();
   return profiles;
 }
 
@@ -86,11 +87,11 @@ Profile* Profiles::ProfileFor(const WorkloadInfo& workload) {
     }
     return it->second;
   }
-  if (profiles_.size() >= options_.max_workloads) {
+  if (profiles_.size() >= options_.max_workloads && !MakeRoom()) {
     if (!said_workloads_full_) {
       spdlog::warn(
-          "{} workloads have profiles, which is the bound: {} and later ones are neither "
-          "learned nor judged",
+          "{} workloads have profiles, which is the bound, and none of them is gone: {} and later "
+          "ones are neither learned nor judged",
           profiles_.size(), PrintableUtf8(workload.name));
       said_workloads_full_ = true;
     }
@@ -98,6 +99,7 @@ Profile* Profiles::ProfileFor(const WorkloadInfo& workload) {
   }
   auto& profile = profiles_.emplace_back(
       std::make_unique<Profile>(workload.name, workload.identity, clock_->Now()));
+  ++counters_.profiles_made;
   profile->row = ++last_workload_row_;
   profile->first_uptime = Uptime();
   by_name_.emplace(workload.name, profile.get());
@@ -203,6 +205,7 @@ void Profiles::CountAct(ProfileEntry* entry, const EnrichedEvent& event) {
   }
   record.first_seen = std::min(record.first_seen, time);
   record.last_seen = std::max(record.last_seen, time);
+  entry->profile->SeenAt(time);
   const InstanceInfo& instance = event.instance;
   const std::string& source =
       instance.container_id.empty() ? instance.cgroup_path : instance.container_id;
@@ -224,12 +227,15 @@ void Profiles::Bind(const CacheSlot& slot, ProfileEntry* entry) {
   }
   const auto it = slots_.find(slot);
   if (it != slots_.end()) {
+    --it->second->profile->bound_slots;
     it->second = entry;
   } else if (slots_.size() < options_.max_slots) {
     slots_.emplace(slot, entry);
   } else {
     ++counters_.slots_full;
+    return;
   }
+  ++entry->profile->bound_slots;
 }
 
 bool Profiles::BindSlot(const CacheSlot& slot, std::string_view workload,
@@ -256,6 +262,7 @@ void Profiles::ForgetSlots(uint64_t workload_number, uint64_t generation) {
   for (auto it = slots_.begin(); it != slots_.end();) {
     const CacheSlot& slot = it->first;
     if (slot.workload_number == workload_number && slot.generation < generation) {
+      --it->second->profile->bound_slots;
       slots_.erase(it++);
     } else {
       ++it;
@@ -281,6 +288,7 @@ std::optional<DeviationGrowth> Profiles::AddCounts(const CacheSlot& slot, const 
     return std::nullopt;
   }
   record.last_seen = std::max(record.last_seen, at);
+  entry->profile->SeenAt(at);
   if (entry->profile->activity(record.behaviour.channel).Mark(at)) {
     MarkDirty(entry->profile, Dirty::kCounts);
   }
@@ -360,7 +368,12 @@ absl::Status Profiles::Write() { return Save(Dirty::kRow); }
 absl::Status Profiles::Flush() { return Save(Dirty::kCounts); }
 
 absl::Status Profiles::Save(Dirty least) {
-  bool any = least == Dirty::kCounts;
+  bool any = least == Dirty::kCounts || !evicted_.empty();
+  // What made room first: a workload that came back has the same name.
+  for (const ProfileRows& rows : evicted_) {
+    VEDETTE_RETURN_IF_ERROR(store_->Remove(rows));
+  }
+  evicted_written_ = evicted_.size();
   // Profiles first: behaviours refer to them.
   for (Profile* profile : dirty_profiles_) {
     profile->written = profile->dirty >= least;
@@ -380,6 +393,8 @@ absl::Status Profiles::Save(Dirty least) {
 }
 
 void Profiles::Committed() {
+  evicted_.erase(evicted_.begin(), evicted_.begin() + static_cast<ptrdiff_t>(evicted_written_));
+  evicted_written_ = 0;
   const auto done = [](auto* item) {
     if (item->written) {
       item->written = false;

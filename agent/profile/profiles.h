@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,8 @@ inline constexpr size_t kMaxBehavioursPerChannel = 1024;
 inline constexpr size_t kMaxDeviationsPerChannel = 256;
 inline constexpr size_t kMaxBoundSlots = 1 << 20;
 inline constexpr size_t kMaxSources = 16;  // Of one behaviour.
+// Profiles that made room and are not out of the store yet.
+inline constexpr size_t kMaxUnsavedEvictions = 256;
 
 // Reasons in the ledger of the stage: an event whose judgement could not be made.
 inline constexpr std::string_view kDropWorkloadsFull = "workloads-full";
@@ -38,6 +41,9 @@ struct ProfilesOptions {
   size_t max_behaviours = kMaxBehavioursPerChannel;
   size_t max_deviations = kMaxDeviationsPerChannel;
   size_t max_slots = kMaxBoundSlots;
+  // Is any cgroup of the workload there? Without it no workload is known to be gone, and no profile
+  // ever makes room for another.
+  std::function<bool(const std::string& workload)> is_running;
 };
 
 // What else happened that no event tells.
@@ -45,6 +51,9 @@ struct ProfilesCounters {
   uint64_t deviations_folded = 0;  // Counted under "more than N deviations" of their channel.
   uint64_t slots_full = 0;         // Slots that could not be bound; their counts are lost.
   uint64_t unbound_hits = 0;       // Kernel counts for slots that nothing is bound to.
+  uint64_t profiles_made = 0;      // Those loaded from the store included.
+  uint64_t profiles_evicted = 0;   // Of workloads that are gone; never frozen.
+  uint64_t frozen_evicted = 0;
 };
 
 // Kernel counts that belong to a known deviation: its finding grows.
@@ -91,6 +100,7 @@ class Profiles {
 
   std::vector<ProfileSummary> List() const;  // By name.
   absl::StatusOr<ProfileDetail> Show(std::string_view workload) const;
+  size_t size() const { return profiles_.size(); }
 
   const StageLedger& ledger() const { return ledger_; }
   const ProfilesCounters& counters() const { return counters_; }
@@ -100,6 +110,9 @@ class Profiles {
       : store_(std::move(store)), clock_(clock), options_(options), started_(clock->Now()) {}
 
   Profile* ProfileFor(const WorkloadInfo& workload);
+  bool MakeRoom();
+  bool MayEvict(const Profile& profile) const;
+  void Evict(const Profile& profile);
   ProfileEntry* Learn(Profile* profile, const ScoredEvent& scored, Profile::Found found);
   ProfileEntry* Deviate(Profile* profile, ScoredEvent& scored, Profile::Found found);
   ProfileEntry* NewDeviation(Profile* profile, const ScoredEvent& scored, Profile::Found found);
@@ -132,6 +145,8 @@ class Profiles {
   absl::flat_hash_map<CacheSlot, ProfileEntry*> slots_;
   std::vector<ProfileEntry*> dirty_entries_;
   std::vector<Profile*> dirty_profiles_;
+  std::vector<ProfileRows> evicted_;  // To be taken out of the store.
+  size_t evicted_written_ = 0;        // Of them, in a transaction that is not committed yet.
   StageLedger ledger_;
   ProfilesCounters counters_;
   bool said_workloads_full_ = false;

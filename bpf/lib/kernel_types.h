@@ -38,6 +38,10 @@ struct net {
   struct ns_common ns;
 };
 
+typedef struct {
+  struct net* net;
+} possible_net_t;
+
 struct user_namespace {
   struct ns_common ns;
 };
@@ -215,20 +219,16 @@ typedef struct {
   long long counter;
 } atomic64_t;
 
-typedef struct {
-  struct net* net;
-} possible_net_t;
-
 struct sock_common {
   unsigned short skc_family;
   volatile unsigned char skc_state;
   unsigned long skc_flags;
+  possible_net_t skc_net;
   __be32 skc_daddr;
   __be32 skc_rcv_saddr;
   __be16 skc_dport;
   __u16 skc_num;
   int skc_bound_dev_if;
-  possible_net_t skc_net;
   atomic64_t skc_cookie;
   struct in6_addr skc_v6_daddr;
   struct in6_addr skc_v6_rcv_saddr;
@@ -278,6 +278,17 @@ struct bpf_iter__task_file {
   struct task_struct* task;
   __u32 fd;
   struct file* file;
+};
+
+struct bpf_iter__bpf_map_elem {
+  struct bpf_iter_meta* meta;
+  struct bpf_map* map;
+  union {
+    void* key;
+  };
+  union {
+    void* value;
+  };
 };
 
 struct bpf_iter__bpf_sk_storage_map {

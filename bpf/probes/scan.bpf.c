@@ -23,6 +23,13 @@ struct {
   __type(value, struct scan_strings);
 } scratch_scan SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct wire_flow);
+} scratch_flow SEC(".maps");
+
 /* Stores the context of a process that has none. Parents come before their children when the agent
  * walks twice; who died earlier stays unknown. */
 static __always_inline struct process_context* seen_process(struct task_struct* task) {
@@ -169,6 +176,67 @@ int scan_sockets(struct bpf_iter__task_file* ctx) {
     o->flags = SOCKET_LISTENER;
     o->listening_port = sk->__sk_common.skc_num;
   }
+  return 0;
+}
+
+/* Does the socket listen on a port that somebody may know? A UDP socket with a peer hears only that
+ * one. */
+static __always_inline bool is_listening(struct sock* sk) {
+  if (sk->sk_protocol == IPPROTO_TCP) return sk->__sk_common.skc_state == TCP_LISTEN;
+  return sk->sk_protocol == IPPROTO_UDP && !sk->__sk_common.skc_dport &&
+         (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK);
+}
+
+/* The socket's own network: its owner may have gone to another one, or be dead. */
+static __always_inline void tell_listener(struct seq_file* seq, struct socket_owner* o,
+                                          struct flow_report* f, __u32 net, __u8 protocol) {
+  struct wire_flow* r;
+  struct governed g;
+  __u32 zero = 0;
+
+  r = bpf_map_lookup_elem(&scratch_flow, &zero);
+  if (!r) {
+    count_error(WIRE_ERROR_SCRATCH);
+    return;
+  }
+  governed_by(o->home_cgroup_id, &g);
+  fill_flow(r, o, &o->key, f);
+  r->header.reason = WIRE_REASON_CONTEXT;
+  r->header.lane = WIRE_LANE_FLOW;
+  r->process.workload = g.key.workload;
+  r->process.ns_net = net;
+  r->protocol = protocol;
+  r->inbound = 1;
+  bpf_seq_write(seq, r, sizeof(*r));
+}
+
+/* Sockets that listen and have storage, with their owner: a known listener sends no record. */
+SEC("iter/bpf_sk_storage_map")
+int scan_listeners(struct bpf_iter__bpf_sk_storage_map* ctx) {
+  struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
+  struct socket_owner* o = ctx->value;
+  struct sock* sk = ctx->sk;
+
+  if (!o || !sk || !is_listening(sk)) return 0;
+  read_endpoints(sk, &f);
+  f.cookie = bpf_get_socket_cookie(sk);
+  tell_listener(ctx->meta->seq, o, &f, BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum),
+                sk->sk_protocol);
+  return 0;
+}
+
+/* The TCP listeners that are kept by name. */
+SEC("iter/bpf_map_elem")
+int scan_named(struct bpf_iter__bpf_map_elem* ctx) {
+  struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
+  struct socket_owner* o = ctx->value;
+  struct listener_key* name = ctx->key;
+
+  if (!o || !name || !(o->flags & SOCKET_LISTENER)) return 0;
+  __builtin_memcpy(f.local.address, name->address, sizeof(f.local.address));
+  f.local.port = name->port;
+  f.cookie = o->cookie;
+  tell_listener(ctx->meta->seq, o, &f, name->net, IPPROTO_TCP);
   return 0;
 }
 

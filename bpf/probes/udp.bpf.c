@@ -12,26 +12,33 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
 
-struct dns_pending_key {
-  __u64 cookie;
-  __u32 id;
-  __u32 pad;
-};
-
 struct dns_pending {
   struct wire_endpoint resolver;
   __u32 bytes;
-  __u32 pad;
+  __u32 number; /* among its workload's queries */
   __u8 query[WIRE_DNS_QUERY_BYTES];
 };
 
-/* Queries that wait for their answer. */
+/* Queries that wait for their answer. No LRU: nobody may push out the query of another workload.
+ * Room for 256 workloads that wait for all that they may. */
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 1024);
-  __type(key, struct dns_pending_key);
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 256 * WIRE_DNS_SHARE);
+  __type(key, struct wire_dns_query_key);
   __type(value, struct dns_pending);
 } vd_dns_pending SEC(".maps");
+
+/* Which of them are whose. The agent removes those of a workload that is gone. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 8192);
+  __type(key, __u64); /* workload number */
+  __type(value, struct wire_dns_share);
+} vd_dns_shares SEC(".maps");
+
+static const struct wire_dns_share blank_share;
 
 struct dns_told_key {
   __u64 workload;
@@ -163,7 +170,7 @@ int udp_send_v6(struct bpf_sock_addr* ctx) {
   return 1;
 }
 
-static __always_inline void bind_act(struct bpf_sock_addr* ctx) {
+static __always_inline void bind_act(struct bpf_sock_addr* ctx, const __u8* address) {
   struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
   struct socket_owner* o;
   struct wire_flow_key key;
@@ -175,6 +182,7 @@ static __always_inline void bind_act(struct bpf_sock_addr* ctx) {
   o->listening_port = bpf_ntohs(ctx->user_port);
   make_key(&key, o, any, o->listening_port, WIRE_VERB_LISTEN);
   start_flow(o, any, 0, SOCKET_LISTENER | SOCKET_INBOUND);
+  __builtin_memcpy(f.local.address, address, sizeof(f.local.address));
   f.local.port = o->listening_port;
   f.cookie = bpf_get_socket_cookie(ctx);
   flow_act(o, &key, &f);
@@ -184,14 +192,23 @@ static __always_inline void bind_act(struct bpf_sock_addr* ctx) {
  * the kernel binds. Port 0: the kernel picks one. */
 SEC("cgroup/bind4")
 int udp_bind_v4(struct bpf_sock_addr* ctx) {
-  bind_act(ctx);
+  __u8 address[16];
+
+  set_v4(address, ctx->user_ip4);
+  bind_act(ctx, address);
   return 1;
 }
 
 /* The same for IPv6 sockets. */
 SEC("cgroup/bind6")
 int udp_bind_v6(struct bpf_sock_addr* ctx) {
-  bind_act(ctx);
+  __u32 address[4];
+
+  address[0] = ctx->user_ip6[0];
+  address[1] = ctx->user_ip6[1];
+  address[2] = ctx->user_ip6[2];
+  address[3] = ctx->user_ip6[3];
+  bind_act(ctx, (const __u8*)address);
   return 1;
 }
 
@@ -227,9 +244,39 @@ static __always_inline bool read_datagram(struct __sk_buff* skb, struct datagram
   return true;
 }
 
-static __always_inline void note_query(struct __sk_buff* skb, struct datagram* d) {
+/* Gives the query a place in its workload's share; who was there makes room. False: no memory. */
+static __noinline bool take_share(struct socket_owner* o, struct wire_dns_query_key* key,
+                                  __u32* number) {
+  struct wire_dns_query_key old;
+  struct wire_dns_share* share;
+  struct dns_pending* pending;
+  struct governed g;
+  __u32 at;
+
+  governed_by(o->home_cgroup_id, &g);
+  share = bpf_map_lookup_elem(&vd_dns_shares, &g.key.workload);
+  if (!share) {
+    bpf_map_update_elem(&vd_dns_shares, &g.key.workload, &blank_share, BPF_NOEXIST);
+    share = bpf_map_lookup_elem(&vd_dns_shares, &g.key.workload);
+    if (!share) return false;
+  }
+  *number = __sync_fetch_and_add(&share->next, 1);
+  at = *number & (WIRE_DNS_SHARE - 1);
+  old = share->keys[at];
+  share->keys[at] = *key;
+  if (!old.cookie) return true;
+  pending = bpf_map_lookup_elem(&vd_dns_pending, &old);
+  /* The same socket may have asked with the same id again; that query has a later number. */
+  if (pending && pending->number == *number - WIRE_DNS_SHARE &&
+      !bpf_map_delete_elem(&vd_dns_pending, &old))
+    count_error(WIRE_ERROR_DNS_QUERY);
+  return true;
+}
+
+static __always_inline void note_query(struct __sk_buff* skb, struct datagram* d,
+                                       struct socket_owner* o) {
   struct dns_pending pending = {};
-  struct dns_pending_key key = {.cookie = bpf_get_socket_cookie(skb)};
+  struct wire_dns_query_key key = {.cookie = bpf_get_socket_cookie(skb)};
   __u32 bytes = d->payload_bytes;
   __u16 id;
 
@@ -241,7 +288,9 @@ static __always_inline void note_query(struct __sk_buff* skb, struct datagram* d
   __builtin_memcpy(pending.resolver.address, d->destination, 16);
   pending.resolver.port = d->destination_port;
   pending.bytes = bytes;
-  bpf_map_update_elem(&vd_dns_pending, &key, &pending, BPF_ANY);
+  if (!take_share(o, &key, &pending.number) ||
+      bpf_map_update_elem(&vd_dns_pending, &key, &pending, BPF_ANY))
+    count_error(WIRE_ERROR_DNS_QUERY);
 }
 
 /* True once in half a minute for the same answer to the same workload. */
@@ -267,7 +316,7 @@ static __always_inline bool is_answer_new(struct __sk_buff* skb, struct datagram
 
 static __noinline void tell_answer(struct __sk_buff* skb, struct datagram* d,
                                    struct socket_owner* o) {
-  struct dns_pending_key key = {.cookie = bpf_get_socket_cookie(skb)};
+  struct wire_dns_query_key key = {.cookie = bpf_get_socket_cookie(skb)};
   struct dns_pending* pending;
   struct governed g;
   struct wire_dns* r;
@@ -289,6 +338,7 @@ static __noinline void tell_answer(struct __sk_buff* skb, struct datagram* d,
   }
   if (!is_answer_new(skb, d, g.key.workload)) {
     bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+    bpf_map_delete_elem(&vd_dns_pending, &key);
     return;
   }
   FILL_HEADER(r, DNS);
@@ -311,6 +361,7 @@ static __noinline void tell_answer(struct __sk_buff* skb, struct datagram* d,
   r->answer_bytes = bytes;
   if (bpf_skb_load_bytes(skb, d->payload_at, r->answer, bytes)) r->answer_bytes = 0;
   lane_submit(WIRE_LANE_FLOW, &r->header, false);
+  bpf_map_delete_elem(&vd_dns_pending, &key);
 }
 
 /* The socket of a UDP packet; NULL for TCP, which leaves here, and for packets without a socket. */
@@ -337,7 +388,7 @@ int udp_egress(struct __sk_buff* skb) {
   __sync_fetch_and_add(&o->sent_packets, 1);
   c = flow_count(o);
   if (c) __sync_fetch_and_add(&c->sent_bytes, d.payload_bytes);
-  if (d.destination_port == DNS_PORT) note_query(skb, &d);
+  if (d.destination_port == DNS_PORT) note_query(skb, &d, o);
   return 1;
 }
 

@@ -25,6 +25,7 @@ struct wire_exec_large abi_exec_large;
 struct wire_file_key abi_file_key;
 struct wire_cache_key abi_cache_key;
 struct wire_script abi_script;
+struct wire_dns_share abi_dns_share;
 struct wire_verdict abi_verdict;
 struct wire_count abi_count;
 struct wire_instance abi_instance;

@@ -23,3 +23,22 @@ struct wire_dns {
   __u8 answer[WIRE_DNS_ANSWER_BYTES];
 };
 WIRE_LAYOUT(struct wire_dns, 2400);
+
+/* Names a query while it waits for its answer. */
+struct wire_dns_query_key {
+  __u64 cookie;
+  __u32 id;
+  __u32 pad;
+};
+WIRE_LAYOUT(struct wire_dns_query_key, 16);
+
+#define WIRE_DNS_SHARE 64
+
+/* The latest queries of one workload. Query number n is at n % WIRE_DNS_SHARE, and the one that was
+ * there waits no longer. */
+struct wire_dns_share {
+  __u32 next;
+  __u32 pad;
+  struct wire_dns_query_key keys[WIRE_DNS_SHARE];
+};
+WIRE_LAYOUT(struct wire_dns_share, 1032);

@@ -68,5 +68,6 @@ enum wire_error {
   WIRE_ERROR_PROCESS_SHARE = 15,   /* the workload has used up its share of the process table */
   WIRE_ERROR_SCRIPT_TABLE = 16,    /* the name of a script that was not told could not be kept */
   WIRE_ERROR_NO_PLACE = 17,        /* a connection has storage, which is dear: the table is full */
-  WIRE_ERRORS = 18,
+  WIRE_ERROR_DNS_QUERY = 18,       /* a DNS query does not wait for its answer: no room */
+  WIRE_ERRORS = 19,
 };

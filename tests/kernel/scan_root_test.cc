@@ -7,11 +7,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "agent/probes/file_key.h"
 #include "bpf/lib/socket_owner.h"
 #include "tests/kernel/probe_fixture.h"
+#include "tests/support/scoped_netns.h"
 
 namespace vedette::testing {
 namespace {
@@ -179,6 +181,52 @@ TEST_F(ScanTest, AConnectionFromBeforeHasItsTotalsAtItsEnd) {
   ASSERT_TRUE(closed);
   EXPECT_EQ(closed->body.received_bytes, 7u);
   EXPECT_EQ(closed->body.process.tgid, static_cast<uint32_t>(server->pid()));
+}
+
+TEST_F(ScanTest, ListenersAreFoundWhetherTheyAreNewsOrNot) {
+  Attach();
+  ScopedCgroup cgroup = WatchedCgroup();
+  absl::StatusOr<Child> server = cgroup.Spawn({Actor(), "serve:1"});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const long port = NumberIn(server->ReadLine().value_or(""), "port");
+  absl::StatusOr<ScopedNetns> netns = ScopedNetns::Create();
+  ASSERT_TRUE(netns.ok()) << netns.status();
+  auto resolver = Child::Spawn({{Actor(), "dns:later"}, {}, cgroup.fd(), netns->fd()});
+  ASSERT_TRUE(resolver.ok()) << resolver.status();
+  ASSERT_TRUE(resolver->ReadLine().ok());
+
+  const auto listeners = [&] {
+    std::vector<FlowEvent> found;
+    std::vector<Event> told = RunIterator("scan_listeners", probes().MapFd("vd_sockets"));
+    for (Event& event : RunIterator("scan_named", probes().MapFd("vd_listeners"))) {
+      told.push_back(std::move(event));
+    }
+    for (const Event& event : told) {
+      const auto& flow = std::get<FlowEvent>(event.body);
+      EXPECT_EQ(event.header.reason, Reason::kContext);
+      EXPECT_EQ(flow.stage, FlowStage::kListening);
+      if (flow.process.home_cgroup_id == cgroup.id()) {
+        EXPECT_EQ(flow.process.workload_number, WorkloadOf(cgroup.id()));
+        found.push_back(flow);
+      }
+    }
+    std::sort(found.begin(), found.end(),
+              [](const auto& a, const auto& b) { return a.protocol < b.protocol; });
+    return found;
+  };
+  const std::vector<FlowEvent> found = listeners();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].protocol, IPPROTO_TCP);
+  EXPECT_EQ(found[0].local.port, port);
+  EXPECT_EQ(found[0].process.namespaces.net, NamespaceId(server->pid(), "net"));
+  EXPECT_EQ(found[1].protocol, IPPROTO_UDP);
+  EXPECT_EQ(found[1].local, (Endpoint{Ip("127.0.0.2"), 53}));
+  EXPECT_EQ(found[1].process.namespaces.net, NamespaceId(resolver->pid(), "net"));
+  EXPECT_NE(found[1].process.namespaces.net, found[0].process.namespaces.net);
+
+  server->Kill();
+  resolver->Kill();
+  EXPECT_TRUE(WaitFor([&] { return listeners().empty(); }));
 }
 
 TEST_F(ScanTest, ALongFlowIsToldWhileItLasts) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 
+#include "bpf/wire/dns.h"
 #include "tests/kernel/probe_fixture.h"
 #include "tests/support/scoped_netns.h"
 
@@ -23,6 +26,18 @@ class UdpTest : public KernelTest {
     absl::StatusOr<Child> child = Child::Spawn({std::move(argv), {}, cgroup.fd(), netns->fd()});
     EXPECT_TRUE(child.ok()) << child.status();
     return child->Wait().value_or(ChildResult());
+  }
+
+  size_t Entries(const char* map) {
+    std::vector<char> key(16), next(16);
+    size_t count = 0;
+    const int fd = probes().MapFd(map);
+    for (bool first = true;
+         bpf_map_get_next_key(fd, first ? nullptr : key.data(), next.data()) == 0; first = false) {
+      key = next;
+      ++count;
+    }
+    return count;
   }
 
   // A DNS answer is an event with the address that the answer holds.
@@ -153,6 +168,61 @@ TEST_F(UdpTest, TheSameAnswerIsToldOnce) {
       [&](const ExitEvent& exit) { return exit.process.home_cgroup_id == cgroup.id(); }));
   ReadRings();
   EXPECT_EQ(Count<DnsEvent>(IsAnswer), 1u);
+}
+
+TEST_F(UdpTest, AFloodOfOneWorkloadDoesNotPushOutTheQueryOfAnother) {
+  constexpr long kFlood = 5000;
+  ScopedCgroup asking = WatchedCgroup("-asking");
+  ScopedCgroup flooding = WatchedCgroup("-flooding");
+  absl::StatusOr<ScopedNetns> netns = ScopedNetns::Create();
+  ASSERT_TRUE(netns.ok()) << netns.status();
+  auto child = Child::Spawn({{Actor(), "dns:later"}, {}, asking.fd(), netns->fd()});
+  ASSERT_TRUE(child.ok()) << child.status();
+  ASSERT_TRUE(child->ReadLine().ok());
+  const uint64_t before = ErrorCount("dns_query");
+  ASSERT_EQ(RunAlone(flooding, {Actor(), fmt::format("dns-flood:{}", kFlood)}).exit_code, 0);
+  // What one workload has too many of is forgotten and counted.
+  EXPECT_EQ(ErrorCount("dns_query") - before, static_cast<uint64_t>(kFlood - WIRE_DNS_SHARE));
+  ASSERT_TRUE(child->Write("\n"));
+  ASSERT_EQ(child->Wait()->exit_code, 0);
+  auto answer = Await<DnsEvent>(IsAnswer);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body.process.home_cgroup_id, asking.id());
+}
+
+TEST_F(UdpTest, AFloodForgetsTheOldQueriesOfItsOwnWorkload) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  absl::StatusOr<ScopedNetns> netns = ScopedNetns::Create();
+  ASSERT_TRUE(netns.ok()) << netns.status();
+  auto child = Child::Spawn({{Actor(), "dns:later", "dns"}, {}, cgroup.fd(), netns->fd()});
+  ASSERT_TRUE(child.ok()) << child.status();
+  ASSERT_TRUE(child->ReadLine().ok());
+  const std::string flood = fmt::format("dns-flood:{}", WIRE_DNS_SHARE);
+  ASSERT_EQ(RunAlone(cgroup, {Actor(), flood}).exit_code, 0);
+  ASSERT_TRUE(child->Write("\n"));
+  const ChildResult result = child->Wait().value_or(ChildResult());
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  // The answer to the old query does not come, that to the next one does.
+  auto answer = Await<DnsEvent>(IsAnswer);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(Count<DnsEvent>(IsAnswer), 1u);
+  const std::string out = result.out;
+  EXPECT_EQ(answer->body.local.port, NumberIn(out.substr(out.rfind("dns ")), "client"));
+}
+
+TEST_F(UdpTest, WhatAWorkloadWaitedForGoesWithIt) {
+  uint64_t number = 0;
+  {
+    ScopedCgroup cgroup = WatchedCgroup();
+    number = WorkloadOf(cgroup.id());
+    ASSERT_EQ(RunAlone(cgroup, {Actor(), "dns-flood:10"}).exit_code, 0);
+    EXPECT_EQ(Entries("vd_dns_pending"), 10u);
+    EXPECT_EQ(Entries("vd_dns_shares"), 1u);
+    cache().ForgetCgroup(cgroup.id());
+  }
+  EXPECT_TRUE(cache().DropUnused(number));
+  EXPECT_EQ(Entries("vd_dns_pending"), 0u);
+  EXPECT_EQ(Entries("vd_dns_shares"), 0u);
 }
 
 TEST_F(UdpTest, AnAnswerInAContainerIsItsWorkloads) {

@@ -330,14 +330,33 @@ static void act_exit_together(char** fields, int count) {
   printf("exit-together done=%ld\n", times);
 }
 
+// A TCP connection to any address, whatever becomes of it.
+static void act_reach(char** fields, int count) {
+  struct sockaddr_in to = {.sin_family = AF_INET};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) fail("socket");
+  to.sin_port = htons((uint16_t)number(fields, count, 2, 80));
+  if (count < 2 || inet_pton(AF_INET, fields[1], &to.sin_addr) != 1) {
+    errno = EINVAL;
+    fail("reach");
+  }
+  connect(fd, (struct sockaddr*)&to, sizeof(to));
+  close(fd);
+  printf("reach done=1\n");
+}
+
 // Until a line or the end of stdin: the test says when to go on.
-static void act_wait(char** fields, int count) {
-  (void)fields;
-  (void)count;
-  printf("wait pid=%d\n", getpid());
+void wait_for_line(const char* what) {
+  printf("%s pid=%d\n", what, getpid());
   fflush(stdout);
   for (char c = 0; c != '\n' && read(STDIN_FILENO, &c, 1) == 1;) {
   }
+}
+
+static void act_wait(char** fields, int count) {
+  (void)fields;
+  (void)count;
+  wait_for_line("wait");
 }
 
 // Until a signal ends it, whatever stdin is: the first process of a container.
@@ -370,13 +389,16 @@ static const struct act kActs[] = {
     {"connect", "connect:PORT[:TIMES]       TCP to 127.0.0.1", act_connect},
     {"connect-reset", "connect-reset:PORT[:TIMES] the same, ended by a reset", act_connect_reset},
     {"connect6", "connect6:PORT[:TIMES[:mapped]]  TCP to ::1 or ::ffff:127.0.0.1", act_connect6},
+    {"reach", "reach:ADDRESS[:PORT]       TCP to any IPv4 address, without an outcome", act_reach},
     {"udp", "udp[:DESTINATIONS[:PORT]]  one datagram to each of 127.0.0.1, 127.0.0.2, ...",
      act_udp},
     {"udp-connect", "udp-connect[:PORT]         a byte over a connected socket", act_udp_connect},
     {"udp-open", "udp-open[:PORT]            the same, and the socket stays open", act_udp_open},
     {"udp-server", "udp-server                 hear two clients, then answer both", act_udp_server},
     {"udp-pair", "udp-pair[:BYTES[:BYTES]]   a datagram to itself and one back", act_udp_pair},
-    {"dns", "dns[:spoof]                asks 127.0.0.2:53, which it plays itself", act_dns},
+    {"dns", "dns[:spoof|:later]         asks 127.0.0.2:53, which it plays itself", act_dns},
+    {"dns-flood", "dns-flood[:TIMES]          queries to 127.0.0.2:53 without an answer",
+     act_dns_flood},
     {"listen", "listen                     TCP without bind, stays open", act_listen},
     {"bind", "bind[:PORT]                TCP bind and listen, stays open", act_bind},
     {"serve", "serve[:TIMES[:PORT[:shared]]]  accept connections, read each to its end", act_serve},

@@ -11,6 +11,7 @@ long number(char** fields, int count, int index, long fallback);
 struct sockaddr_in loopback(unsigned host, long port);  // 127.0.0.<host>
 unsigned bound_port(int fd);
 void reap(pid_t pid, const char* what);
+void wait_for_line(const char* what);
 
 // actor_datagrams.c
 void act_udp(char** fields, int count);
@@ -19,6 +20,7 @@ void act_udp_open(char** fields, int count);
 void act_udp_server(char** fields, int count);
 void act_udp_pair(char** fields, int count);
 void act_dns(char** fields, int count);
+void act_dns_flood(char** fields, int count);
 
 // actor_code.c
 void act_memfd_exec(char** fields, int count);

@@ -111,8 +111,24 @@ void act_udp_pair(char** fields, int count) {
   close(server);
 }
 
+// Queries that nobody answers, from one socket, each with an id of its own.
+void act_dns_flood(char** fields, int count) {
+  long times = number(fields, count, 1, 1000);
+  unsigned char query[sizeof(kQuery)];
+  struct sockaddr_in to = loopback(2, DNS_PORT);
+  int fd = udp_socket();
+  memcpy(query, kQuery, sizeof(query));
+  for (long i = 0; i < times; i++) {
+    query[0] = (unsigned char)(i >> 8);
+    query[1] = (unsigned char)i;
+    send_to(fd, query, sizeof(query), &to);
+  }
+  close(fd);
+  printf("dns-flood sent=%ld\n", times);
+}
+
 // Asks a resolver at 127.0.0.2:53 that this act plays itself. With "spoof", answers with another id
-// and from another address come first.
+// and from another address come first; with "later", the answer comes after a line of stdin.
 void act_dns(char** fields, int count) {
   unsigned char message[sizeof(kQuery) + sizeof(kRecord)];
   int resolver = bound_socket(2, DNS_PORT);
@@ -124,6 +140,7 @@ void act_dns(char** fields, int count) {
   if (recvfrom(resolver, message, sizeof(kQuery), 0, (struct sockaddr*)&from, &size) < 0) {
     fail("recvfrom");
   }
+  if (count > 1 && strcmp(fields[1], "later") == 0) wait_for_line("asked");
   memcpy(message + sizeof(kQuery), kRecord, sizeof(kRecord));
   message[2] |= 0x80;
   message[7] = 1;
