@@ -102,7 +102,10 @@ TEST_F(AgentHashingTest, WhatAProcessServesIsNotTouchedAtAll) {
     const Child running = Run(program);
     EXPECT_TRUE(WaitFor([&] { return !Execs(program).empty(); }))
         << agent_.Profile(workload_).dump();
-    EXPECT_EQ(Execs("untrusted-fs:").empty(), through_overlay);
+    for (const Json& exec : Execs(program)) {
+      EXPECT_EQ(exec["object"].get<std::string>().starts_with("untrusted-fs:"), !through_overlay);
+      EXPECT_FALSE(exec.contains("object_sha256"));
+    }
     EXPECT_TRUE(WaitFor([this] {
       return agent_.Doctor()["degradations"].value("code/untrusted_fs", uint64_t{0}) >= 1;
     }));
