@@ -22,6 +22,8 @@ constexpr absl::Duration kIdleLook = absl::Seconds(1);
 constexpr absl::Duration kLookAtWaiting = absl::Milliseconds(20);
 // A batch waits so long for the hashes of its programs; nearly all are there by then.
 constexpr absl::Duration kBatchPatience = absl::Milliseconds(200);
+// Held longer, a small ring would run full of what others do.
+constexpr absl::Duration kHoldRings = absl::Seconds(2);
 constexpr absl::Duration kStopPatience = absl::Seconds(1);
 // Those that have storage, and those that are kept by name.
 constexpr std::pair<std::string_view, std::string_view> kListenerScans[] = {
@@ -168,7 +170,7 @@ void Pipeline::Settle(absl::Duration patience) {
 
 // A kill while events wait must not lose them: their records stay in the rings.
 bool Pipeline::HoldsRings() const {
-  return !waiting_.empty() && parts_.clock->Now() < waiting_.since() + WaitingEvents::kPatience;
+  return !waiting_.empty() && parts_.clock->Now() < waiting_.since() + kHoldRings;
 }
 
 uint64_t Pipeline::RecordsOf(const std::string& workload) const {

@@ -182,7 +182,7 @@ std::unique_ptr<StallingFilesystem> StallingFilesystem::Start(const Options& opt
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(ready[0]);
     const int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-    const std::string options =
+    const std::string data =
         "fd=" + std::to_string(device) + ",rootmode=40000,user_id=0,group_id=0,allow_other";
     if (device < 0 || unshare(CLONE_NEWNS) != 0 ||
         mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
