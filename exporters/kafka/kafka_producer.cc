@@ -148,7 +148,7 @@ KafkaProducer::~KafkaProducer() {
   if (server_.joinable()) {
     Drain(absl::Now());
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       closing_ = true;
     }
     server_.join();
@@ -166,8 +166,8 @@ KafkaProducer::~KafkaProducer() {
 void KafkaProducer::Serve() {
   for (;;) {
     {
-      absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(this, &KafkaProducer::MustServe));
+      MutexLock lock(&mutex_);
+      mutex_.Await([this] { return MustServe(); });
       if (closing_) {
         return;
       }
@@ -180,13 +180,13 @@ void KafkaProducer::Send(const std::vector<pb::Event>& batch, Exporter::Done don
   auto* waiting = new Batch{std::move(done), 1, RD_KAFKA_RESP_ERR_NO_ERROR, ""};
   for (const pb::Event& event : batch) {
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       ++messages_;
       ++waiting->waiting;
     }
     const int error = Produce(event, waiting);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       --messages_;
       --waiting->waiting;
       waiting->error = error;
@@ -207,9 +207,9 @@ int KafkaProducer::Produce(const pb::Event& event, Batch* batch) {
       return error;
     }
     // Smaller than a batch, by the user's choice: wait for reports of what is in it.
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     const auto fewer = [this, before = messages_] { return messages_ < before; };
-    mutex_.AwaitWithTimeout(absl::Condition(&fewer), absl::Milliseconds(kPollMs));
+    mutex_.AwaitWithTimeout(fewer, absl::Milliseconds(kPollMs));
   }
 }
 
@@ -240,7 +240,7 @@ int KafkaProducer::ProduceOnce(const pb::Event& event, const std::string& value,
 void KafkaProducer::OnReport(const rd_kafka_message_s& message) {
   auto* batch = static_cast<Batch*>(message._private);
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     --messages_;
     if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR && batch->topic.empty()) {
       batch->topic = rd_kafka_topic_name(message.rkt);
@@ -251,7 +251,7 @@ void KafkaProducer::OnReport(const rd_kafka_message_s& message) {
 }
 
 void KafkaProducer::OnError(int error, const char* reason) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   stale_ = stale_ || error == RD_KAFKA_RESP_ERR__FATAL;
   if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || broker_error_.empty()) {
     broker_error_ = OneLine(reason);
@@ -261,7 +261,7 @@ void KafkaProducer::OnError(int error, const char* reason) {
 void KafkaProducer::Answer(Batch* batch, int error) {
   absl::Status status;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     // A fault of the connection outweighs one of the event: the batch has to come again anyway.
     if (batch->error == RD_KAFKA_RESP_ERR_NO_ERROR || IsTheEventsFault(batch->error)) {
       batch->error = error == RD_KAFKA_RESP_ERR_NO_ERROR ? batch->error : error;
@@ -304,25 +304,25 @@ absl::Status KafkaProducer::StatusOf(int error, const std::string& topic) const 
 
 bool KafkaProducer::Drain(absl::Time deadline) {
   {
-    absl::MutexLock lock(&mutex_);
-    const absl::Condition nothing(this, &KafkaProducer::NothingUnderWay);
+    MutexLock lock(&mutex_);
+    const auto nothing = [this] { return NothingUnderWay(); };
     if (mutex_.AwaitWithDeadline(nothing, deadline)) {
       return true;
     }
   }
   rd_kafka_purge(kafka_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-  absl::MutexLock lock(&mutex_);
-  mutex_.AwaitWithTimeout(absl::Condition(this, &KafkaProducer::NothingUnderWay), kPurgeWait);
+  MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout([this] { return NothingUnderWay(); }, kPurgeWait);
   return false;
 }
 
 bool KafkaProducer::stale() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return stale_;
 }
 
 bool KafkaProducer::idle() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return messages_ == 0;
 }
 
