@@ -114,9 +114,11 @@ bool ExporterThread::Step() {
     Pass(*rows, kDropUnreadable);
     return true;
   }
+  const absl::Time taken = absl::Now();
   const absl::Status status = ExportAndWait(*rows);
   if (status.ok()) {
     OnDelivered();
+    LogDelays(*rows, taken);
     Pass(*rows, "");
     single_ -= std::min(single_, rows->size());
     return true;
@@ -230,6 +232,20 @@ void ExporterThread::OnDelivered() {
   }
   stats_.available = true;
   stats_.trouble.clear();
+}
+
+// From the act, as the kernel timed it, until the spool gave it to us and until the sink had it.
+void ExporterThread::LogDelays(const std::vector<SpoolRow>& rows, absl::Time taken) const {
+  if (!spdlog::should_log(spdlog::level::debug)) {
+    return;
+  }
+  const absl::Time now = absl::Now();
+  for (const SpoolRow& row : rows) {
+    const absl::Time act = absl::FromUnixNanos(row.event.time_unix_ns());
+    spdlog::debug("sink {}: {}: in the spool {:.3f} ms after the act, delivered {:.3f} ms after it",
+                  options_.sink, row.event.uid(), absl::ToDoubleMilliseconds(taken - act),
+                  absl::ToDoubleMilliseconds(now - act));
+  }
 }
 
 // A sink that refuses everything must not fill the log: the 1st, 2nd, 4th, 8th … is said.

@@ -67,6 +67,7 @@ class ExporterThread {
   void RefreshAccount();
   void OnUnavailable(const absl::Status& status);
   void OnDelivered();
+  void LogDelays(const std::vector<SpoolRow>& rows, absl::Time taken) const;
   void OnRejected(const absl::Status& status);
   void OnStoreError(const absl::Status& status);
 

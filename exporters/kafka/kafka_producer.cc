@@ -17,6 +17,7 @@ namespace vedette {
 namespace {
 
 constexpr int kPollMs = 100;
+constexpr int kEncodingMs = 1;
 constexpr absl::Duration kQueueFullWait = absl::Seconds(10);
 constexpr absl::Duration kPurgeWait = absl::Seconds(2);
 constexpr size_t kErrorSize = 512;
@@ -30,6 +31,7 @@ constexpr std::pair<const char*, const char*> kDefaults[] = {
     {"compression.codec", "zstd"},
     {"partitioner", "murmur2_random"},
     {"linger.ms", "0"},
+    {"socket.nagle.disable", "true"},
     {"message.timeout.ms", "10000"},
     {"topic.metadata.propagation.max.ms", "3000"},
     {"reconnect.backoff.max.ms", "1000"},
@@ -172,7 +174,11 @@ void KafkaProducer::Serve() {
         return;
       }
     }
-    rd_kafka_poll(kafka_, kPollMs);
+    // A batch is whole when it is sent, so lingering for more of it would only delay it. Flush
+    // serves reports like a poll, but comes back at once while the first event is being encoded.
+    if (rd_kafka_flush(kafka_, kPollMs) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      rd_kafka_poll(kafka_, kEncodingMs);
+    }
   }
 }
 
