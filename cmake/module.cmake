@@ -17,7 +17,7 @@ set(VEDETTE_TEST_SOURCES "")
 set(VEDETTE_TEST_LAUNCHER "")
 if(VEDETTE_SANITIZE STREQUAL "thread")
   # Debian's libraries are compiled without it: their headers must lay out their classes as the
-  # libraries do, while the standard library's own still adapts (docs/adr/0007).
+  # libraries do, while the standard library's own still adapts (docs/adr/0008).
   target_compile_options(vedette_options INTERFACE -U__SANITIZE_THREAD__ -D_GLIBCXX_TSAN=1)
   set(VEDETTE_TEST_SOURCES ${PROJECT_SOURCE_DIR}/tests/tsan/c11_threads.cc)
   # GCC's runtime wants a fixed place in the address space, which the kernel may not leave it.

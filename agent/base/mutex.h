@@ -14,7 +14,7 @@ namespace vedette {
 
 // A mutex on which one can wait for a condition over what it guards; whoever unlocks wakes those
 // who wait, so nobody has to signal. Made of the standard library's, which ThreadSanitizer sees
-// into: Debian's absl::Mutex is compiled without it (docs/adr/0007). For rare waits by few threads:
+// into: Debian's absl::Mutex is compiled without it (docs/adr/0008). For rare waits by few threads:
 // every unlock wakes every waiter.
 class ABSL_LOCKABLE Mutex {
  public:
