@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <iostream>
@@ -41,6 +44,26 @@ void Tell(std::string_view state) {
   if (absl::Status told = TellServiceManager(state); !told.ok()) {
     spdlog::warn("{}", Message(told));
   }
+}
+
+// Code and constants that only the start needed, of this program and of all libraries: linking,
+// loading BPF programs, which are among the constants. What is used again comes back from the page
+// cache. Only segments that are never written: in others a page may differ from its file.
+void GiveBackPagesOfTheStart() {
+  dl_iterate_phdr(
+      [](dl_phdr_info* object, size_t, void*) {
+        const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+        for (int i = 0; i < object->dlpi_phnum; ++i) {
+          const auto& segment = object->dlpi_phdr[i];
+          if (segment.p_type == PT_LOAD && (segment.p_flags & PF_W) == 0) {
+            const uintptr_t start = object->dlpi_addr + segment.p_vaddr;
+            const uintptr_t begin = start & ~(page - 1);
+            madvise(reinterpret_cast<void*>(begin), start + segment.p_memsz - begin, MADV_DONTNEED);
+          }
+        }
+        return 0;
+      },
+      nullptr);
 }
 
 // Waits for the end of `duration` or a signal that ends the agent.
@@ -95,6 +118,7 @@ int Run(const RunOptions& options) {
     return absl::IsInvalidArgument(agent.status()) ? kExitNo : kExitFailed;
   }
   malloc_trim(0);  // What only the start needed.
+  GiveBackPagesOfTheStart();
   Tell("READY=1");
   WaitForEnd(**agent, signals, options.duration);
   Tell("STOPPING=1");

@@ -9,16 +9,16 @@ namespace vedette {
 
 // What hub and streams have in common; a stream may be destroyed after the hub.
 struct EventHub::Shared {
-  absl::Mutex mutex;
+  Mutex mutex;
   std::vector<Stream*> streams ABSL_GUARDED_BY(mutex);
   bool closed ABSL_GUARDED_BY(mutex) = false;
   std::atomic<size_t> watchers{0};
   // Guards the call, so that the hub's owner is not called once the hub is gone.
-  absl::Mutex change_mutex;
+  Mutex change_mutex;
   std::function<void()> on_change ABSL_GUARDED_BY(change_mutex);
 
   void Changed() {
-    absl::MutexLock lock(&change_mutex);
+    MutexLock lock(&change_mutex);
     if (on_change) {
       on_change();
     }
@@ -30,7 +30,7 @@ class EventHub::Stream final : public EventStream {
   Stream(std::shared_ptr<Shared> shared, EventFilter filter)
       : shared_(std::move(shared)), filter_(std::move(filter)) {
     {
-      absl::MutexLock lock(&shared_->mutex);
+      MutexLock lock(&shared_->mutex);
       shared_->streams.push_back(this);
       ++shared_->watchers;
     }
@@ -39,7 +39,7 @@ class EventHub::Stream final : public EventStream {
 
   ~Stream() override {
     {
-      absl::MutexLock lock(&shared_->mutex);
+      MutexLock lock(&shared_->mutex);
       std::erase(shared_->streams, this);
       --shared_->watchers;
     }
@@ -47,12 +47,12 @@ class EventHub::Stream final : public EventStream {
   }
 
   std::optional<std::string> Next(absl::Duration timeout) override {
-    absl::MutexLock lock(&shared_->mutex);
+    MutexLock lock(&shared_->mutex);
     auto ready = [this] {
       shared_->mutex.AssertHeld();
       return !lines_.empty() || shared_->closed;
     };
-    shared_->mutex.AwaitWithTimeout(absl::Condition(&ready), timeout);
+    shared_->mutex.AwaitWithTimeout(ready, timeout);
     if (lines_.empty()) {
       return std::nullopt;
     }
@@ -64,7 +64,7 @@ class EventHub::Stream final : public EventStream {
   uint64_t dropped() const override { return dropped_.load(); }
 
   bool closed() const override {
-    absl::MutexLock lock(&shared_->mutex);
+    MutexLock lock(&shared_->mutex);
     return shared_->closed && lines_.empty();
   }
 
@@ -102,13 +102,13 @@ bool NamesWorkload(std::string_view asked, std::string_view workload) {
 
 EventHub::EventHub(std::function<void()> on_change)
     : shared_(std::make_shared<Shared>()), watchers_(shared_->watchers) {
-  absl::MutexLock lock(&shared_->change_mutex);
+  MutexLock lock(&shared_->change_mutex);
   shared_->on_change = std::move(on_change);
 }
 
 EventHub::~EventHub() {
   Close();
-  absl::MutexLock lock(&shared_->change_mutex);
+  MutexLock lock(&shared_->change_mutex);
   shared_->on_change = nullptr;
 }
 
@@ -117,7 +117,7 @@ std::unique_ptr<EventStream> EventHub::Subscribe(const EventFilter& filter) {
 }
 
 std::vector<EventFilter> EventHub::filters() const {
-  absl::MutexLock lock(&shared_->mutex);
+  MutexLock lock(&shared_->mutex);
   std::vector<EventFilter> filters;
   for (const Stream* stream : shared_->streams) {
     filters.push_back(stream->filter());
@@ -130,7 +130,7 @@ void EventHub::Publish(std::string_view workload, std::string_view kind,
   if (!watched()) {
     return;
   }
-  absl::MutexLock lock(&shared_->mutex);
+  MutexLock lock(&shared_->mutex);
   std::optional<std::string> line;
   for (Stream* stream : shared_->streams) {
     if (stream->Wants(workload, kind)) {
@@ -143,7 +143,7 @@ void EventHub::Publish(std::string_view workload, std::string_view kind,
 }
 
 void EventHub::Close() {
-  absl::MutexLock lock(&shared_->mutex);
+  MutexLock lock(&shared_->mutex);
   shared_->closed = true;
 }
 

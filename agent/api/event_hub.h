@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "agent/api/backend.h"
+#include "agent/base/mutex.h"
 
 namespace vedette {
 

@@ -110,13 +110,13 @@ bool Collector::Drain() {
     if (hand_on_(pending_)) {
       handed_on_ = std::move(positions);
       pending_ = Batch();
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       counts_.delivered += pending_records_;
       counts_.events += events;
       pending_records_ = 0;
     }
   }
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   counts_.bytes_held = held;
   return anything;
 }
@@ -124,7 +124,7 @@ bool Collector::Drain() {
 void Collector::DecodeOne(std::string_view record) {
   const absl::Status status = reading_.decode(record, pending_.events);
   const absl::StatusOr<EventHeader> header = reading_.header(record);
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   ++counts_.received;
   if (header.ok()) {
     account_.Received(*header);
@@ -145,12 +145,12 @@ void Collector::Acknowledge(const std::vector<uint64_t>& positions) {
 }
 
 CollectCounts Collector::counts() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return counts_;
 }
 
 SequenceAccount Collector::account() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return account_;
 }
 

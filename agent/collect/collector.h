@@ -11,8 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "agent/base/mutex.h"
 #include "agent/base/unique_fd.h"
 #include "agent/collect/ring_reader.h"
 #include "agent/collect/sequence_account.h"
@@ -77,7 +77,7 @@ class Collector {
   Batch pending_;  // Read, not handed on; its positions are empty while nothing waits.
   std::vector<uint64_t> handed_on_;
   size_t pending_records_ = 0;
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   CollectCounts counts_ ABSL_GUARDED_BY(mutex_);
   SequenceAccount account_ ABSL_GUARDED_BY(mutex_);
 };

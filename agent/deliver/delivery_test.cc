@@ -11,6 +11,7 @@
 #include <set>
 
 #include "absl/time/clock.h"
+#include "agent/base/mutex.h"
 #include "exporters/jsonl/jsonl_exporter.h"
 
 namespace vedette {
@@ -26,7 +27,7 @@ constexpr absl::Duration kBound = absl::Seconds(20);
 class FarSide {
  public:
   absl::Status Take(const std::vector<pb::Event>& batch) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     ++tries_;
     if (!status_.ok()) {
       return status_;
@@ -42,17 +43,17 @@ class FarSide {
     return absl::OkStatus();
   }
   void Answer(absl::Status status) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     status_ = std::move(status);
   }
   void Poison(const std::string& uid) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     poison_.insert(uid);
   }
   bool WaitFor(const std::function<bool(const FarSide&)>& condition) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     const auto met = [this, &condition] { return condition(*this); };
-    return mutex_.AwaitWithTimeout(absl::Condition(&met), kBound);
+    return mutex_.AwaitWithTimeout(met, kBound);
   }
   bool WaitForTaken(size_t count) {
     return WaitFor([count](const FarSide& far) { return far.taken_.size() >= count; });
@@ -61,12 +62,12 @@ class FarSide {
     return WaitFor([count](const FarSide& far) { return far.tries_ >= count; });
   }
   std::vector<std::string> taken() const {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return taken_;
   }
 
  private:
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   absl::Status status_;
   std::set<std::string> poison_;
   std::vector<std::string> taken_;

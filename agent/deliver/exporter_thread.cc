@@ -46,12 +46,12 @@ ExporterThread::~ExporterThread() {
 }
 
 void ExporterThread::Wake() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   woken_ = true;
 }
 
 void ExporterThread::BeginStop(absl::Time deadline) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   stopping_ = true;
   deadline_ = std::min(deadline_, deadline);
 }
@@ -63,27 +63,27 @@ void ExporterThread::Join() {
 }
 
 SinkStats ExporterThread::stats() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return stats_;
 }
 
 void ExporterThread::Run() {
   for (;;) {
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       woken_ = false;
     }
     while (!PastDeadline() && Step()) {
     }
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (stopping_) {
       break;
     }
-    mutex_.Await(absl::Condition(this, &ExporterThread::HasWork));
+    mutex_.Await([this] { return HasWork(); });
   }
   absl::Time deadline;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     deadline = deadline_;
   }
   const absl::Status status = exporter_->Shutdown(deadline);
@@ -93,7 +93,7 @@ void ExporterThread::Run() {
 }
 
 bool ExporterThread::PastDeadline() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return stopping_ && absl::Now() >= deadline_;
 }
 
@@ -102,7 +102,7 @@ bool ExporterThread::Step() {
   auto rows = spool_->Read(limit, options_.max_batch_bytes);
   if (!rows.ok()) {
     OnStoreError(rows.status());
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return !stopping_;
   }
   if (rows->empty()) {
@@ -114,16 +114,18 @@ bool ExporterThread::Step() {
     Pass(*rows, kDropUnreadable);
     return true;
   }
+  const absl::Time taken = absl::Now();
   const absl::Status status = ExportAndWait(*rows);
   if (status.ok()) {
     OnDelivered();
+    LogDelays(*rows, taken);
     Pass(*rows, "");
     single_ -= std::min(single_, rows->size());
     return true;
   }
   if (absl::IsUnavailable(status)) {
     OnUnavailable(status);
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return !stopping_;
   }
   if (rows->size() > 1) {
@@ -143,30 +145,29 @@ absl::Status ExporterThread::ExportAndWait(const std::vector<SpoolRow>& rows) {
     batch.push_back(row.event);
   }
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     answered_ = false;
   }
   exporter_->Export(std::move(batch), [this](absl::Status status) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     answer_ = std::move(status);
     answered_ = true;
   });
   bool answered = false;
   absl::Time deadline;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     const auto over = [this] { return answered_ || stopping_; };
-    mutex_.Await(absl::Condition(&over));
-    answered =
-        mutex_.AwaitWithDeadline(absl::Condition(this, &ExporterThread::IsAnswered), deadline_);
+    mutex_.Await(over);
+    answered = mutex_.AwaitWithDeadline([this] { return IsAnswered(); }, deadline_);
     deadline = deadline_;
   }
   if (!answered) {
     // Its contract: what is under way is answered by the shutdown.
     exporter_->Shutdown(deadline).IgnoreError();
   }
-  absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(this, &ExporterThread::IsAnswered));
+  MutexLock lock(&mutex_);
+  mutex_.Await([this] { return IsAnswered(); });
   return answer_;
 }
 
@@ -180,7 +181,7 @@ void ExporterThread::Pass(const std::vector<SpoolRow>& rows, const std::string& 
       return;
     }
     OnStoreError(status);
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (stopping_) {
       return;
     }
@@ -189,14 +190,14 @@ void ExporterThread::Pass(const std::vector<SpoolRow>& rows, const std::string& 
 
 void ExporterThread::Backoff() {
   const double jitter = std::uniform_real_distribution<double>(0.5, 1.0)(random_);
-  absl::MutexLock lock(&mutex_);
-  mutex_.AwaitWithTimeout(absl::Condition(this, &ExporterThread::IsStopping), backoff_ * jitter);
+  MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout([this] { return IsStopping(); }, backoff_ * jitter);
   backoff_ = std::min(backoff_ * 2, options_.max_backoff);
 }
 
 void ExporterThread::RefreshAccount() {
   auto account = spool_->Account();
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (account.ok()) {
     stats_.account = *std::move(account);
   } else {
@@ -210,7 +211,7 @@ void ExporterThread::OnUnavailable(const absl::Status& status) {
   bool news = false;
   uint64_t lag = 0;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     ++stats_.retries;
     news = stats_.available || Gist(stats_.trouble) != Gist(message);
     stats_.available = false;
@@ -225,7 +226,7 @@ void ExporterThread::OnUnavailable(const absl::Status& status) {
 
 void ExporterThread::OnDelivered() {
   backoff_ = options_.initial_backoff;
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (!stats_.available) {
     spdlog::info("sink {}: delivers again", options_.sink);
   }
@@ -233,11 +234,25 @@ void ExporterThread::OnDelivered() {
   stats_.trouble.clear();
 }
 
+// From the act, as the kernel timed it, until the spool gave it to us and until the sink had it.
+void ExporterThread::LogDelays(const std::vector<SpoolRow>& rows, absl::Time taken) const {
+  if (!spdlog::should_log(spdlog::level::debug)) {
+    return;
+  }
+  const absl::Time now = absl::Now();
+  for (const SpoolRow& row : rows) {
+    const absl::Time act = absl::FromUnixNanos(row.event.time_unix_ns());
+    spdlog::debug("sink {}: {}: in the spool {:.3f} ms after the act, delivered {:.3f} ms after it",
+                  options_.sink, row.event.uid(), absl::ToDoubleMilliseconds(taken - act),
+                  absl::ToDoubleMilliseconds(now - act));
+  }
+}
+
 // A sink that refuses everything must not fill the log: the 1st, 2nd, 4th, 8th … is said.
 void ExporterThread::OnRejected(const absl::Status& status) {
   uint64_t dropped = 1;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     for (const char* reason : {kDropRejected, kDropUnreadable}) {
       const auto found = stats_.account.dropped.find(reason);
       dropped += found == stats_.account.dropped.end() ? 0 : found->second;
@@ -252,7 +267,7 @@ void ExporterThread::OnRejected(const absl::Status& status) {
 void ExporterThread::OnStoreError(const absl::Status& status) {
   uint64_t errors = 0;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     errors = ++stats_.store_errors;
   }
   if (IsPowerOfTwo(errors)) {

@@ -10,8 +10,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "agent/base/mutex.h"
 #include "agent/deliver/spool.h"
 #include "exporters/api/exporter.h"
 
@@ -67,6 +67,7 @@ class ExporterThread {
   void RefreshAccount();
   void OnUnavailable(const absl::Status& status);
   void OnDelivered();
+  void LogDelays(const std::vector<SpoolRow>& rows, absl::Time taken) const;
   void OnRejected(const absl::Status& status);
   void OnStoreError(const absl::Status& status);
 
@@ -82,7 +83,7 @@ class ExporterThread {
   absl::Duration backoff_;
   size_t single_ = 0;  // How many rows are still to be sent one by one.
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   // Guarded by mutex_.
   bool woken_ = false;
   bool stopping_ = false;

@@ -39,7 +39,7 @@ HashThread::HashThread(std::unique_ptr<HashSpawner> spawner, KeyReader* keys, Li
 
 HashThread::~HashThread() {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     stopping_ = true;
   }
   eventfd_write(stop_.get(), 1);
@@ -47,7 +47,7 @@ HashThread::~HashThread() {
 }
 
 bool HashThread::Submit(HashRequest request) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (requests_.size() >= limits_.waiting) {
     return false;
   }
@@ -56,14 +56,14 @@ bool HashThread::Submit(HashRequest request) {
 }
 
 std::vector<HashResult> HashThread::Take(absl::Duration patience) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   auto has_results = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !results_.empty(); };
-  mutex_.AwaitWithTimeout(absl::Condition(&has_results), patience);
+  mutex_.AwaitWithTimeout(has_results, patience);
   return std::exchange(results_, {});
 }
 
 HashThread::Health HashThread::health() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return health_;
 }
 
@@ -71,11 +71,11 @@ void HashThread::Run() {
   for (;;) {
     std::optional<HashRequest> request;
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
         return stopping_ || !requests_.empty();
       };
-      mutex_.AwaitWithTimeout(absl::Condition(&has_work),
+      mutex_.AwaitWithTimeout(has_work,
                               hanging_.empty() ? absl::InfiniteDuration() : kLookAtHanging);
       if (stopping_) {
         return;
@@ -88,7 +88,7 @@ void HashThread::Run() {
     LookAfterHanging();
     if (request) {
       HashResult result = Hash(*request);
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       results_.push_back(std::move(result));
     }
   }
@@ -157,7 +157,7 @@ bool HashThread::EnsureWorker() {
     return worker_.has_value();
   }
   absl::StatusOr<HashWorker> worker = spawner_->Spawn();
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (worker.ok()) {
     worker_ = *std::move(worker);
     health_.worker = worker_->pid;
@@ -225,7 +225,7 @@ void HashThread::LeaveBehind(const HashRequest& request, HashOrder::Kind kind) {
     syscall(SYS_pidfd_send_signal, worker_->pidfd.get(), SIGKILL, nullptr, 0);
   }
   hanging_.push_back({*std::exchange(worker_, std::nullopt), now});
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   ++health_.stalls;
   health_.hanging = hanging_.size();
   health_.trouble = fmt::format(
@@ -243,7 +243,7 @@ void HashThread::LookAfterHanging() {
   if (hanging_.size() == before) {
     return;
   }
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   health_.hanging = hanging_.size();
   if (hanging_.empty()) {
     health_.trouble.clear();

@@ -11,8 +11,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "agent/base/mutex.h"
 #include "agent/base/unique_fd.h"
 #include "agent/enrich/hash_request.h"
 #include "agent/enrich/hash_worker.h"
@@ -72,7 +72,7 @@ class HashThread final : public CodeHasher {
   const Limits limits_;
   UniqueFd stop_;  // Readable once the thread is to end.
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   std::deque<HashRequest> requests_ ABSL_GUARDED_BY(mutex_);
   std::vector<HashResult> results_ ABSL_GUARDED_BY(mutex_);
   Health health_ ABSL_GUARDED_BY(mutex_);

@@ -16,7 +16,7 @@ int64_t LedgerEntry::Balance() const {
 }
 
 void LedgerAccount::Dropped(std::string_view reason, uint64_t n) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   auto found = dropped_.find(reason);
   if (found == dropped_.end()) {
     found = dropped_.emplace(std::string(reason), 0).first;
@@ -28,7 +28,7 @@ void LedgerAccount::Set(uint64_t received, uint64_t delivered,
                         const std::map<std::string, uint64_t, std::less<>>& dropped) {
   received_.store(received);
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     dropped_ = dropped;
   }
   delivered_.store(delivered);
@@ -40,7 +40,7 @@ LedgerEntry LedgerAccount::Read() const {
   // surplus.
   entry.delivered = delivered_.load();
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     entry.dropped.insert(dropped_.begin(), dropped_.end());
   }
   entry.received = received_.load();
@@ -48,7 +48,7 @@ LedgerEntry LedgerAccount::Read() const {
 }
 
 LedgerAccount& Ledger::Account(std::string_view stage, std::string_view counter) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   std::unique_ptr<LedgerAccount>& account =
       accounts_[std::pair(std::string(stage), std::string(counter))];
   if (account == nullptr) {
@@ -58,7 +58,7 @@ LedgerAccount& Ledger::Account(std::string_view stage, std::string_view counter)
 }
 
 std::vector<LedgerEntry> Ledger::Snapshot() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   std::vector<LedgerEntry> entries;
   entries.reserve(accounts_.size());
   for (const auto& [name, account] : accounts_) {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "agent/base/mutex.h"
 
 namespace vedette {
 
@@ -51,7 +51,7 @@ class LedgerAccount {
 
   std::atomic<uint64_t> received_{0};
   std::atomic<uint64_t> delivered_{0};
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   std::map<std::string, uint64_t, std::less<>> dropped_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -67,7 +67,7 @@ class Ledger {
   std::vector<LedgerEntry> Snapshot() const;
 
  private:
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<LedgerAccount>> accounts_
       ABSL_GUARDED_BY(mutex_);
 };

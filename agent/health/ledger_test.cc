@@ -7,6 +7,8 @@
 #include <deque>
 #include <thread>
 
+#include "agent/base/mutex.h"
+
 namespace vedette {
 namespace {
 
@@ -48,13 +50,13 @@ TEST(LedgerTest, FullQueueBalancesUnderConcurrency) {
   constexpr size_t kQueue = 64;
   Ledger ledger;
   LedgerAccount& account = ledger.Account("pipeline", "events");
-  absl::Mutex mutex;
+  Mutex mutex;
   std::deque<int> queue;
   std::atomic<int> writers{2};
   auto write = [&] {
     for (int i = 0; i < kRecords; ++i) {
       account.Received();
-      absl::MutexLock lock(&mutex);
+      MutexLock lock(&mutex);
       if (queue.size() >= kQueue) {
         account.Dropped("queue-full");
       } else {
@@ -67,7 +69,7 @@ TEST(LedgerTest, FullQueueBalancesUnderConcurrency) {
   std::thread reader([&] {
     for (bool last = false; !last;) {
       last = writers == 0;
-      absl::MutexLock lock(&mutex);
+      MutexLock lock(&mutex);
       account.Delivered(queue.size());
       queue.clear();
     }

@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include "absl/synchronization/notification.h"
-
 namespace vedette {
 namespace {
 
@@ -14,14 +12,15 @@ constexpr size_t kMaxBatches = 4;
 
 struct Inbox::Task {
   std::function<absl::Status()> run;
+  // Guarded by mutex_, all of them.
   absl::Status answer;
-  absl::Notification answered;
-  bool dropped = false;  // Guarded by mutex_, as is begun.
+  bool answered = false;
+  bool dropped = false;
   bool begun = false;
 };
 
 bool Inbox::Offer(Batch& batch) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (batches_.size() >= kMaxBatches || closed_) {
     return false;
   }
@@ -33,39 +32,35 @@ bool Inbox::Offer(Batch& batch) {
 absl::Status Inbox::Ask(const std::function<absl::Status()>& run, absl::Duration timeout) {
   auto task = std::make_shared<Task>();
   task->run = run;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (closed_) {
-      return absl::UnavailableError("the agent is stopping");
-    }
-    tasks_.push_back(task);
+  const auto answered = [&task] { return task->answered; };
+  MutexLock lock(&mutex_);
+  if (closed_) {
+    return absl::UnavailableError("the agent is stopping");
   }
-  if (task->answered.WaitForNotificationWithTimeout(timeout)) {
+  tasks_.push_back(task);
+  if (mutex_.AwaitWithTimeout(answered, timeout)) {
     return task->answer;
   }
-  {
-    absl::MutexLock lock(&mutex_);
+  if (!task->begun) {
     task->dropped = true;
-    if (!task->begun) {
-      return absl::UnavailableError("the agent is busy and did not answer in time; try again");
-    }
+    return absl::UnavailableError("the agent is busy and did not answer in time; try again");
   }
   // It has begun: what it captured must live until it ends.
-  task->answered.WaitForNotification();
+  mutex_.Await(answered);
   return task->answer;
 }
 
 void Inbox::Close() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   closed_ = true;
 }
 
 Inbox::Work Inbox::Next(bool take_batches, absl::Duration patience) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   auto has_work = [this, take_batches]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return closed_ || !tasks_.empty() || (take_batches && !batches_.empty());
   };
-  mutex_.AwaitWithTimeout(absl::Condition(&has_work), patience);
+  mutex_.AwaitWithTimeout(has_work, patience);
   const bool can_batch = take_batches && !batches_.empty();
   Work work;
   if (!tasks_.empty() && !(gave_task_last_ && can_batch)) {
@@ -89,8 +84,10 @@ Inbox::Work Inbox::Next(bool take_batches, absl::Duration patience) {
 }
 
 void Inbox::Run(Task& task) {
-  task.answer = task.run();
-  task.answered.Notify();
+  absl::Status answer = task.run();
+  MutexLock lock(&mutex_);
+  task.answer = std::move(answer);
+  task.answered = true;
 }
 
 }  // namespace vedette

@@ -8,8 +8,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "agent/base/mutex.h"
 #include "agent/collect/collector.h"
 
 namespace vedette {
@@ -36,10 +36,10 @@ class Inbox {
   // Waits for work, at most `patience`. Without `take_batches` only tasks are given out. Batches
   // and tasks come in turns: whoever asks without end must not keep what happens from being judged.
   Work Next(bool take_batches, absl::Duration patience);
-  static void Run(Task& task);
+  void Run(Task& task);
 
  private:
-  absl::Mutex mutex_;
+  Mutex mutex_;
   std::deque<Batch> batches_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<Task>> tasks_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

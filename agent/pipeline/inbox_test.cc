@@ -41,7 +41,7 @@ TEST(InboxTest, BatchesComeEvenWhileSomebodyAsksWithoutEnd) {
     Inbox::Work work = inbox.Next(true, kSoon);
     ASSERT_TRUE(work.task || work.batch);
     if (work.task) {
-      Inbox::Run(*work.task);
+      inbox.Run(*work.task);
       ++tasks;
       before_batch += had_batch ? 0 : 1;
     }

@@ -63,7 +63,7 @@ void Pipeline::Run() {
       break;
     }
     if (work.task) {
-      Inbox::Run(*work.task);
+      inbox_.Run(*work.task);
     }
     if (work.batch) {
       ++counts_.batches;

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "agent/base/mutex.h"
 #include "exporters/api/exporter.h"
 
 // The shared contract of every exporter. A transport's test writes an ExporterHarness and says
@@ -39,19 +39,19 @@ class ContractAnswers {
 
   Exporter::Done Slot(size_t batch) {
     return [this, batch](absl::Status status) {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       answers_[batch].push_back(std::move(status));
     };
   }
 
   // True when every batch has an answer.
   bool WaitForAll(absl::Duration bound) {
-    absl::MutexLock lock(&mutex_);
-    return mutex_.AwaitWithTimeout(absl::Condition(this, &ContractAnswers::AllAnswered), bound);
+    MutexLock lock(&mutex_);
+    return mutex_.AwaitWithTimeout([this] { return AllAnswered(); }, bound);
   }
 
   std::vector<absl::Status> Of(size_t batch) const {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return answers_[batch];
   }
 
@@ -65,7 +65,7 @@ class ContractAnswers {
     return true;
   }
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   std::vector<std::vector<absl::Status>> answers_;
 };
 

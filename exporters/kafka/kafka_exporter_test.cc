@@ -92,6 +92,26 @@ TEST(KafkaExporterTest, ABrokerThatIsNotThereIsUnavailableInOneSentence) {
   EXPECT_EQ(answers.Of(0).size(), 1u);
 }
 
+TEST(KafkaExporterTest, ABatchDoesNotLingerForEventsThatCannotCome) {
+  KafkaOptions options = Nowhere();
+  options.options = {{"test.mock.num.brokers", "1"}, {"linger.ms", "20000"}};
+  options.options["message.timeout.ms"] = "60000";
+  auto exporter = KafkaExporter::Create(options);
+  ASSERT_TRUE(exporter.ok()) << exporter.status();
+  pb::Event event;
+  event.set_key("host/a");
+  event.mutable_finding();
+  ContractAnswers answers(3);
+  for (size_t batch = 0; batch < 3; ++batch) {
+    (*exporter)->Export({event, event}, answers.Slot(batch));
+  }
+  ASSERT_TRUE(answers.WaitForAll(absl::Seconds(10)));
+  for (size_t batch = 0; batch < 3; ++batch) {
+    EXPECT_EQ(answers.Of(batch), std::vector<absl::Status>{absl::OkStatus()});
+  }
+  EXPECT_TRUE((*exporter)->Shutdown(absl::Now() + absl::Seconds(5)).ok());
+}
+
 TEST(KafkaExporterTest, ShutdownAnswersWhatIsUnderWayAtItsDeadline) {
   KafkaOptions options = Nowhere();
   options.options["message.timeout.ms"] = "60000";

@@ -17,6 +17,7 @@ namespace vedette {
 namespace {
 
 constexpr int kPollMs = 100;
+constexpr int kEncodingMs = 1;
 constexpr absl::Duration kQueueFullWait = absl::Seconds(10);
 constexpr absl::Duration kPurgeWait = absl::Seconds(2);
 constexpr size_t kErrorSize = 512;
@@ -30,6 +31,7 @@ constexpr std::pair<const char*, const char*> kDefaults[] = {
     {"compression.codec", "zstd"},
     {"partitioner", "murmur2_random"},
     {"linger.ms", "0"},
+    {"socket.nagle.disable", "true"},
     {"message.timeout.ms", "10000"},
     {"topic.metadata.propagation.max.ms", "3000"},
     {"reconnect.backoff.max.ms", "1000"},
@@ -148,7 +150,7 @@ KafkaProducer::~KafkaProducer() {
   if (server_.joinable()) {
     Drain(absl::Now());
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       closing_ = true;
     }
     server_.join();
@@ -166,13 +168,17 @@ KafkaProducer::~KafkaProducer() {
 void KafkaProducer::Serve() {
   for (;;) {
     {
-      absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(this, &KafkaProducer::MustServe));
+      MutexLock lock(&mutex_);
+      mutex_.Await([this] { return MustServe(); });
       if (closing_) {
         return;
       }
     }
-    rd_kafka_poll(kafka_, kPollMs);
+    // A batch is whole when it is sent, so lingering for more of it would only delay it. Flush
+    // serves reports like a poll, but comes back at once while the first event is being encoded.
+    if (rd_kafka_flush(kafka_, kPollMs) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      rd_kafka_poll(kafka_, kEncodingMs);
+    }
   }
 }
 
@@ -180,13 +186,13 @@ void KafkaProducer::Send(const std::vector<pb::Event>& batch, Exporter::Done don
   auto* waiting = new Batch{std::move(done), 1, RD_KAFKA_RESP_ERR_NO_ERROR, ""};
   for (const pb::Event& event : batch) {
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       ++messages_;
       ++waiting->waiting;
     }
     const int error = Produce(event, waiting);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       --messages_;
       --waiting->waiting;
       waiting->error = error;
@@ -207,9 +213,9 @@ int KafkaProducer::Produce(const pb::Event& event, Batch* batch) {
       return error;
     }
     // Smaller than a batch, by the user's choice: wait for reports of what is in it.
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     const auto fewer = [this, before = messages_] { return messages_ < before; };
-    mutex_.AwaitWithTimeout(absl::Condition(&fewer), absl::Milliseconds(kPollMs));
+    mutex_.AwaitWithTimeout(fewer, absl::Milliseconds(kPollMs));
   }
 }
 
@@ -240,7 +246,7 @@ int KafkaProducer::ProduceOnce(const pb::Event& event, const std::string& value,
 void KafkaProducer::OnReport(const rd_kafka_message_s& message) {
   auto* batch = static_cast<Batch*>(message._private);
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     --messages_;
     if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR && batch->topic.empty()) {
       batch->topic = rd_kafka_topic_name(message.rkt);
@@ -251,7 +257,7 @@ void KafkaProducer::OnReport(const rd_kafka_message_s& message) {
 }
 
 void KafkaProducer::OnError(int error, const char* reason) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   stale_ = stale_ || error == RD_KAFKA_RESP_ERR__FATAL;
   if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || broker_error_.empty()) {
     broker_error_ = OneLine(reason);
@@ -261,7 +267,7 @@ void KafkaProducer::OnError(int error, const char* reason) {
 void KafkaProducer::Answer(Batch* batch, int error) {
   absl::Status status;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     // A fault of the connection outweighs one of the event: the batch has to come again anyway.
     if (batch->error == RD_KAFKA_RESP_ERR_NO_ERROR || IsTheEventsFault(batch->error)) {
       batch->error = error == RD_KAFKA_RESP_ERR_NO_ERROR ? batch->error : error;
@@ -304,25 +310,25 @@ absl::Status KafkaProducer::StatusOf(int error, const std::string& topic) const 
 
 bool KafkaProducer::Drain(absl::Time deadline) {
   {
-    absl::MutexLock lock(&mutex_);
-    const absl::Condition nothing(this, &KafkaProducer::NothingUnderWay);
+    MutexLock lock(&mutex_);
+    const auto nothing = [this] { return NothingUnderWay(); };
     if (mutex_.AwaitWithDeadline(nothing, deadline)) {
       return true;
     }
   }
   rd_kafka_purge(kafka_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-  absl::MutexLock lock(&mutex_);
-  mutex_.AwaitWithTimeout(absl::Condition(this, &KafkaProducer::NothingUnderWay), kPurgeWait);
+  MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout([this] { return NothingUnderWay(); }, kPurgeWait);
   return false;
 }
 
 bool KafkaProducer::stale() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return stale_;
 }
 
 bool KafkaProducer::idle() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return messages_ == 0;
 }
 

@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "agent/base/mutex.h"
 #include "exporters/api/exporter.h"
 #include "exporters/kafka/kafka_options.h"
 
@@ -63,7 +63,7 @@ class KafkaProducer {
   rd_kafka_topic_s* findings_ = nullptr;
   rd_kafka_topic_s* ledger_ = nullptr;
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   uint64_t messages_ = 0;  // Handed to librdkafka and not reported yet. Guarded by mutex_.
   bool closing_ = false;   // Guarded by mutex_.
   bool stale_ = false;     // Guarded by mutex_.

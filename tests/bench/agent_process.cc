@@ -26,7 +26,7 @@ namespace {
 
 constexpr absl::Duration kStartBound = absl::Seconds(20);
 constexpr absl::Duration kStopBound = absl::Seconds(10);
-constexpr double kKibPerMib = 1024;
+constexpr double kKibPerMb = 1000 / 1.024;
 
 std::string SocketOf(const AgentPlace& place) { return place.dir + "/agent.sock"; }
 
@@ -133,11 +133,11 @@ absl::StatusOr<Resident> AgentProcess::ReadResident() const {
     if (word != "Rss:") {
       continue;
     }
-    const double mib = kib / kKibPerMib;
-    resident.total_mib += mib;
-    (is_ring ? resident.rings_mib : is_file ? resident.file_mib : resident.anonymous_mib) += mib;
+    const double mb = kib / kKibPerMb;
+    resident.total_mb += mb;
+    (is_ring ? resident.rings_mb : is_file ? resident.file_mb : resident.anonymous_mb) += mb;
   }
-  if (resident.total_mib == 0) {
+  if (resident.total_mb == 0) {
     return absl::UnavailableError("the agent has ended");
   }
   return resident;

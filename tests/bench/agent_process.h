@@ -20,10 +20,10 @@ struct AgentPlace {
 };
 
 struct Resident {
-  double total_mib = 0;
-  double anonymous_mib = 0;
-  double file_mib = 0;   // Program, libraries, files that are mapped.
-  double rings_mib = 0;  // Both mappings of every ring.
+  double total_mb = 0;
+  double anonymous_mb = 0;
+  double file_mb = 0;   // Program, libraries, files that are mapped.
+  double rings_mb = 0;  // Both mappings of every ring.
 };
 
 // The real agent as a child. Stopped with SIGTERM at the end, and its pins are removed whatever

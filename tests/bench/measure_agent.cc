@@ -54,15 +54,14 @@ absl::StatusOr<std::vector<Figure>> MeasureAgent(const BenchNode& node, const Ex
   VEDETTE_ASSIGN_OR_RETURN(const double percent, SteadyShare(node, agent, extent.steady));
   share.samples.Add(percent);
   VEDETTE_ASSIGN_OR_RETURN(const Resident full, agent.ReadResident());
-  Figure memory = {"agent, resident with 100 workloads", "MiB", Target::kAtMost, kMemoryTarget, {}};
-  memory.samples.Add(full.total_mib);
-  return std::vector<Figure>{
-      share,
-      memory,
-      One("    of it anonymous", "MiB", full.anonymous_mib),
-      One("    of it files (program, libraries, store)", "MiB", full.file_mib),
-      One("    of it rings", "MiB", full.rings_mib),
-      One("    right after the start", "MiB", fresh.total_mib)};
+  Figure memory = {"agent, resident with 100 workloads", "MB", Target::kAtMost, kMemoryTarget, {}};
+  memory.samples.Add(full.total_mb);
+  return std::vector<Figure>{share,
+                             memory,
+                             One("    of it anonymous", "MB", full.anonymous_mb),
+                             One("    of it files (program, libraries, store)", "MB", full.file_mb),
+                             One("    of it rings", "MB", full.rings_mb),
+                             One("    right after the start", "MB", fresh.total_mb)};
 }
 
 }  // namespace vedette::bench

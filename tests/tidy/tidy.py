@@ -26,6 +26,7 @@ GENERIC_FOLDERS = {"/", "/tmp", "/root", "/home", "/opt", "/srv", "/usr", "/var"
 CONTROL = re.compile(r"^(if|else|for|while|switch|do|try|catch|return|namespace|extern)\b")
 MARKERS = re.compile(r"\b(?:TO" r"DO|FIX" r"ME)\b")
 SLEEP = re.compile(r"\b(?:u|nano)?sleep\s*\(|\bSleepFor\b|\bsleep_(?:for|until)\b")
+UNSEEN_LOCK = re.compile(r"\babsl::(?:Mutex|MutexLock|CondVar|Condition|Notification)\b")
 SHELL_SLEEP = re.compile(r"(?:^|[;&|]|\bdo|\bthen)\s*sleep\s")
 
 
@@ -288,6 +289,15 @@ def no_sleep_in_tests(tree):
             yield source.path, number, "no sleep in a test: wait for the condition, bounded"
 
 
+def own_mutex(tree):
+    """ThreadSanitizer does not see into Debian's absl (docs/adr/0008)."""
+    for source in tree.sources:
+        if source.is_c:
+            for number, line in enumerate(source.code.splitlines(), 1):
+                if UNSEEN_LOCK.search(line):
+                    yield source.path, number, "lock with Mutex of agent/base/mutex.h"
+
+
 def folder_names(tree):
     for source in tree.sources:
         for folder in source.path.split("/")[:-1]:
@@ -327,6 +337,7 @@ RULES = [
     wire_types,
     licences,
     no_sleep_in_tests,
+    own_mutex,
     folder_names,
     machine_paths,
     unfinished,

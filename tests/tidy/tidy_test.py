@@ -160,6 +160,11 @@ class TidyTest(unittest.TestCase):
         in_words = APACHE + '// No sleep (ever).\nconst char* kText = "sleep(1)";\n'
         self.assertEqual(self.check({"agent/event/a_test.cc": in_words}), [])
 
+    def test_own_mutex(self):
+        self.assert_caught("own_mutex", {"agent/event/a.h": APACHE + "absl::Mutex mutex;\n"})
+        in_words = APACHE + "// Not absl::Mutex.\n"
+        self.assertEqual(self.check({"agent/event/a.cc": in_words}), [])
+
     def test_folder_names(self):
         self.assert_caught("folder_names", {"exporters/utils/a.h": APACHE})
 

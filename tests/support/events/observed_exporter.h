@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "agent/base/mutex.h"
 #include "exporters/api/exporter.h"
 
 namespace vedette {
@@ -17,11 +17,11 @@ namespace vedette {
 class ExporterLog {
  public:
   void Exported() {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     ++batches_;
   }
   void Answered(const absl::Status& status, size_t events) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (status.ok()) {
       delivered_ += events;
     } else {
@@ -37,18 +37,18 @@ class ExporterLog {
     return Wait(failures_, count, bound);
   }
   absl::Status last_failure() const {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return last_failure_;
   }
 
  private:
   bool Wait(const uint64_t& counter, uint64_t count, absl::Duration bound) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     const auto reached = [&counter, count] { return counter >= count; };
-    return mutex_.AwaitWithTimeout(absl::Condition(&reached), bound);
+    return mutex_.AwaitWithTimeout(reached, bound);
   }
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   uint64_t batches_ = 0, delivered_ = 0, failures_ = 0;
   absl::Status last_failure_;
 };
