@@ -17,11 +17,14 @@ constexpr size_t kErrorSize = 512;
 constexpr std::string_view kRedacted = "[redacted]";
 
 // What the user did not set. Batches come ready-made from the spool, so librdkafka need not linger.
+// With more than one request under way, a broker that has no memory of this producer (a new topic,
+// a new leader) takes the second where it refuses the first, whose records then count as copies.
 // Ten seconds are long enough for a broker to restart and short enough to tell that it is away.
 constexpr std::pair<const char*, const char*> kDefaults[] = {
     {"client.id", "vedette"},
     {"enable.idempotence", "true"},
     {"acks", "all"},
+    {"max.in.flight", "1"},
     {"compression.codec", "zstd"},
     {"partitioner", "murmur2_random"},
     {"linger.ms", "0"},

@@ -56,6 +56,11 @@ TEST(KafkaExporterTest, OptionsThatAreOursAreRefused) {
   options = Nowhere();
   options.options["transactional.id"] = "a";
   EXPECT_THAT(Refusal(options), HasSubstr("sinks.kafka.librdkafka.transactional.id"));
+  for (const char* name : {"max.in.flight", "max.in.flight.requests.per.connection"}) {
+    options = Nowhere();
+    options.options[name] = "5";
+    EXPECT_THAT(Refusal(options), HasSubstr("more than one request under way"));
+  }
   options = Nowhere();
   options.options["message.timeout.ms"] = "0";
   EXPECT_THAT(Refusal(options), HasSubstr("would wait forever"));

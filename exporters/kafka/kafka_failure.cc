@@ -92,10 +92,12 @@ std::string UnreachableSentence(const KafkaPlace& place, const KafkaTrouble& tro
         "the ssl.* options in {}, or the broker's certificates",
         place.brokers, Essence(trouble.reason), kOptions);
   }
+  // A listener that wants TLS hangs up without a word on who comes without.
+  const bool silent = trouble.error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
   return fmt::format(
-      "Kafka at {} cannot be reached: {}; start the broker or correct "
-      "sinks.kafka.brokers",
-      place.brokers, trouble.reason.empty() ? "no answer in time" : trouble.reason);
+      "Kafka at {} cannot be reached: {}; start the broker or correct sinks.kafka.brokers{}",
+      place.brokers, trouble.reason.empty() ? "no answer in time" : trouble.reason,
+      silent ? " or security.protocol in sinks.kafka.librdkafka" : "");
 }
 
 std::string UnknownTopicSentence(const KafkaPlace& place, const KafkaFailure& failure) {
@@ -152,7 +154,10 @@ absl::Status KafkaStatus(const KafkaPlace& place, const KafkaFailure& failure,
         "and message.max.bytes in {}",
         failure.topic, place.brokers, failure.size_bytes, kOptions));
   }
-  if (IsUnknownTopic(error)) {
+  // A message may time out before librdkafka is sure that a topic is not there.
+  const bool uncreated = error == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT && trouble.reason.empty() &&
+                         !failure.create_error.empty();
+  if (IsUnknownTopic(error) || uncreated) {
     return absl::UnavailableError(UnknownTopicSentence(place, failure));
   }
   if (IsNotAllowed(error)) {

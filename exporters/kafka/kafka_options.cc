@@ -29,9 +29,13 @@ absl::Status CheckTopic(std::string_view key, const std::string& topic) {
 absl::Status CheckNotOurs(const KafkaOptions& options) {
   static constexpr struct {
     std::string_view name, instead;
-  } kOwn[] = {{"bootstrap.servers", "set sinks.kafka.brokers"},
-              {"metadata.broker.list", "set sinks.kafka.brokers"},
-              {"transactional.id", "remove it: findings are not sent in transactions"}};
+  } kOwn[] = {
+      {"bootstrap.servers", "set sinks.kafka.brokers"},
+      {"metadata.broker.list", "set sinks.kafka.brokers"},
+      {"max.in.flight", "remove it: with more than one request under way records can be lost"},
+      {"max.in.flight.requests.per.connection",
+       "remove it: with more than one request under way records can be lost"},
+      {"transactional.id", "remove it: findings are not sent in transactions"}};
   for (const auto& own : kOwn) {
     const std::string name(own.name);
     if (options.options.count(name) > 0 || options.secrets.count(name) > 0) {

@@ -23,7 +23,7 @@ namespace {
 constexpr int kPollMs = 100;
 constexpr absl::Duration kQueueFullWait = absl::Seconds(10);
 constexpr absl::Duration kPurgeWait = absl::Seconds(2);
-constexpr absl::Duration kCreateBound = absl::Seconds(3);
+constexpr absl::Duration kCreateBound = absl::Seconds(5);
 constexpr size_t kErrorSize = 512;
 
 bool IsPowerOfTwo(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }

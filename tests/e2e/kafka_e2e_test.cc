@@ -324,13 +324,6 @@ TEST_F(KafkaE2eTest, WhileTheBrokerIsAwayMemoryStaysAndAllArrivesInOrderAfterwar
                                 << std::find(seen.begin(), seen.end(), false) - seen.begin();
 }
 
-TEST_F(KafkaE2eTest, AnOptionThatLibrdkafkaRefusesStopsTheStart) {
-  KafkaOptions options = OptionsFor(*SharedBroker(), "any");
-  options.options["max.in.flight"] = "6";  // Idempotence allows 5.
-  EXPECT_THAT(std::string(KafkaExporter::Create(options).status().message()),
-              AllOf(HasSubstr("sinks.kafka.librdkafka: "), HasSubstr("max.in.flight")));
-}
-
 [[maybe_unused]] const auto* const kEnvironment =
     ::testing::AddGlobalTestEnvironment(new BrokerEnvironment);
 

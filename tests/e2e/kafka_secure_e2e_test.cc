@@ -103,6 +103,7 @@ class KafkaSecureTest : public KafkaDeliveryTest {
                        {"sasl.username", kUser},
                        {"ssl.ca.location", ca_file()},
                        {"debug", "security,broker"},
+                       {"topic.metadata.propagation.max.ms", "500"},
                        {"message.timeout.ms", "2000"}};
     options.secrets = {{"sasl.password", {SecretSource::From::kFile, password_file()}}};
     return options;
@@ -263,11 +264,13 @@ TEST_F(KafkaSecureTest, TopicsAreCreatedWhereThatIsAskedForAndAllowed) {
   options.replication = 1;
   StartDelivery(options);
   Append(Findings(0, kCount));
+  const std::string refused =
+      fmt::format("Kafka topic {} does not exist at {} and cannot be created: ", topic_, address());
+  EXPECT_TRUE(testing::WaitFor(
+      [&] { return std::string(log_.last_failure().message()).starts_with(refused); }, kBound))
+      << log_.last_failure();
   EXPECT_THAT(Failure(),
-              AllOf(StartsWith(fmt::format("Kafka topic {} does not exist at {} and cannot be "
-                                           "created: ",
-                                           topic_, address())),
-                    HasSubstr("; create it, or let the user \"vedette\" create it with an ACL")));
+              HasSubstr("; create it, or let the user \"vedette\" create it with an ACL"));
   Grant(KafkaGrant::What::kCreate);
   ExpectAllDelivered();
   int last = 0;
