@@ -226,7 +226,8 @@ void ApplySet(const std::string& assignment, Reader& reader, std::vector<std::st
                                    : fmt::format("unknown key; did you mean \"{}\"?", nearest));
     }
   } catch (const YAML::Exception& e) {
-    reader.Error(e.mark, fmt::format("\"{}\" is not YAML: {}; correct the value", text, e.msg));
+    // The value is not repeated: it may hold a password.
+    reader.Error(e.mark, fmt::format("the value is not YAML: {}; correct it", e.msg));
   }
 }
 

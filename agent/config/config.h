@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "agent/base/secret.h"
 #include "agent/redact/argv_capture.h"
 
 namespace vedette {
@@ -28,6 +29,10 @@ struct KafkaSinkConfig {
   std::string topic = "vedette.findings";
   std::string ledger_topic = "vedette.ledger";
   std::map<std::string, std::string> librdkafka;  // Handed on as written.
+  std::map<std::string, SecretSource> librdkafka_secrets;
+  bool create_topics = false;
+  uint32_t partitions = 0;   // Of topics that are created; 0: as the broker has it.
+  uint32_t replication = 0;  // The same.
 };
 
 // `origin` is where the sink was written, for errors found later: "vedette.yaml:7:5".

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/config/config.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -195,6 +196,41 @@ TEST_F(ConfigTest, WrongSinks) {
           ":2:76: sinks[].kafka.librdkafka: option \"y\" is written twice; keep one"));
   EXPECT_THAT(Errors("sinks:\n- jsonl: { path: /a }\n- jsonl: { path: /a }\n"),
               ElementsAre(":3:3: a second sink writes to /a; keep one"));
+}
+
+TEST_F(ConfigTest, SecretsAreNamedByWhereTheyAre) {
+  absl::StatusOr<Config> config = Load(
+      "sinks:\n- kafka: { brokers: [a:1], create_topics: on, partitions: 6, librdkafka: {\n"
+      "  sasl.username: u, sasl.password: { file: /run/p }, ssl.key.password: { env: KEY } } }\n");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const auto& kafka = std::get<KafkaSinkConfig>(config->sinks[0].sink);
+  EXPECT_THAT(kafka.librdkafka, ElementsAre(Pair("sasl.username", "u")));
+  EXPECT_THAT(kafka.librdkafka_secrets,
+              ElementsAre(Pair("sasl.password", SecretSource{SecretSource::From::kFile, "/run/p"}),
+                          Pair("ssl.key.password", SecretSource{SecretSource::From::kEnv, "KEY"})));
+  EXPECT_TRUE(kafka.create_topics);
+  EXPECT_EQ(kafka.partitions, 6u);
+  EXPECT_EQ(kafka.replication, 0u);
+}
+
+// Whatever is wrong with a value that may be a secret, it is not repeated.
+TEST_F(ConfigTest, MistakesAroundSecretsDoNotRepeatThem) {
+  for (const char* option :
+       {"sasl.password: { fil: hunter2 }", "sasl.password: { file: hunter2 }",
+        "sasl.password: { file: [hunter2] }", "sasl.password: [hunter2]",
+        "sasl.password: { file: /a, env: hunter2 }", "sasl.password: { env: '' }, x: [hunter2]",
+        "a: hunter2, a: hunter2", "[hunter2]: b", "sasl.password: { ? [hunter2] : hunter2 }"}) {
+    const std::string sink =
+        fmt::format("{{ kafka: {{ brokers: [a:1], librdkafka: {{ {} }} }} }}", option);
+    const std::string said = fmt::format("{}{}", fmt::join(Errors("sinks: [" + sink + "]\n"), "\n"),
+                                         fmt::join(Errors("", {"sinks=[" + sink + "]"}), "\n"));
+    EXPECT_THAT(said,
+                ::testing::AllOf(HasSubstr("librdkafka: "), ::testing::Not(HasSubstr("hunter"))))
+        << option;
+  }
+  EXPECT_THAT(
+      Errors("", {"sinks=[{kafka: {librdkafka: {sasl.password: hunter2"}),
+      ElementsAre(::testing::AllOf(HasSubstr("not YAML"), ::testing::Not(HasSubstr("hunter2")))));
 }
 
 TEST_F(ConfigTest, NotYamlAndUnreadable) {

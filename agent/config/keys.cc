@@ -243,7 +243,50 @@ KafkaSinkConfig& Kafka(Config& config) {
   return std::get<KafkaSinkConfig>(config.sinks.back().sink);
 }
 
-// Options of librdkafka are dotted names with scalars. Whether it knows them, it says itself.
+// "{ file: PATH }" or "{ env: NAME }". The node is never quoted: it may hold the secret itself.
+Errors ReadSecretSource(const YAML::Node& node, SecretSource& out) {
+  constexpr char kExpected[] = "{ file: /path } or { env: NAME }";
+  const std::string from =
+      node.size() == 1 && node.begin()->first.IsScalar() ? node.begin()->first.Scalar() : "";
+  if (from != "file" && from != "env") {
+    return Wrong(node, fmt::format("is a map; write a value, or for a secret {}", kExpected));
+  }
+  const YAML::Node value = node.begin()->second;
+  if (!value.IsScalar() || value.Scalar().empty() ||
+      value.Scalar().find('\0') != std::string::npos ||
+      (from == "file" && value.Scalar().front() != '/')) {
+    return Wrong(value, fmt::format("has no usable {}; write {}", from, kExpected));
+  }
+  out = {from == "file" ? SecretSource::From::kFile : SecretSource::From::kEnv, value.Scalar()};
+  return {};
+}
+
+Errors ReadKafkaOption(const YAML::Node& key, const YAML::Node& node, KafkaSinkConfig& sink) {
+  const std::string& name = key.Scalar();
+  const bool written_before =
+      sink.librdkafka.count(name) > 0 || sink.librdkafka_secrets.count(name) > 0;
+  Errors errors;
+  std::string text;
+  SecretSource source;
+  if (node.IsMap()) {
+    errors = ReadSecretSource(node, source);
+  } else {
+    errors = ReadString(node, "the option's value", CheckNothing, text);
+  }
+  if (!errors.empty()) {
+    errors[0].what = fmt::format("option \"{}\" {}", name, errors[0].what);
+  } else if (written_before) {
+    return Wrong(key, fmt::format("option \"{}\" is written twice; keep one", name));
+  } else if (node.IsMap()) {
+    sink.librdkafka_secrets.emplace(name, std::move(source));
+  } else {
+    sink.librdkafka.emplace(name, std::move(text));
+  }
+  return errors;
+}
+
+// Options of librdkafka are dotted names with scalars. Whether it knows them, it says itself; which
+// of them must be secrets, the sink says.
 ConfigKey KafkaOptions() {
   auto set = [](const YAML::Node& node, Config& config) -> Errors {
     if (!node.IsMap()) {
@@ -251,14 +294,10 @@ ConfigKey KafkaOptions() {
     }
     Errors errors;
     for (const auto& entry : node) {
-      std::string text;
-      Errors found = ReadString(entry.second, "the option's value", CheckNothing, text);
-      if (!found.empty()) {
-        found[0].what = fmt::format("option \"{}\" {}", entry.first.Scalar(), found[0].what);
-      } else if (!Kafka(config).librdkafka.emplace(entry.first.Scalar(), text).second) {
-        found = Wrong(entry.first, fmt::format("option \"{}\" is written twice; keep one",
-                                               entry.first.Scalar()));
-      }
+      const Errors found =
+          entry.first.IsScalar()
+              ? ReadKafkaOption(entry.first, entry.second, Kafka(config))
+              : Wrong(entry.first, "an option's name is not a word; write it as librdkafka does");
       errors.insert(errors.end(), found.begin(), found.end());
     }
     return errors;
@@ -268,6 +307,9 @@ ConfigKey KafkaOptions() {
     std::vector<std::string> pairs;
     for (const auto& [name, value] : Kafka(copy).librdkafka) {
       pairs.push_back(fmt::format("{}: {}", name, value));
+    }
+    for (const auto& [name, source] : Kafka(copy).librdkafka_secrets) {
+      pairs.push_back(fmt::format("{}: {}", name, SecretSourceText(source)));
     }
     return pairs.empty() ? "{}" : fmt::format("{{ {} }}", fmt::join(pairs, ", "));
   };
@@ -294,6 +336,18 @@ void AppendSinkKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(String(
       "sinks[].kafka.ledger_topic", "Kafka topic",
       [](Config& c) -> std::string& { return Kafka(c).ledger_topic; }, CheckTopic));
+  keys.push_back(Word(
+      "sinks[].kafka.create_topics", {"on", "off"},
+      [](Config& c, size_t i) { Kafka(c).create_topics = i == 0; },
+      [](const Config& c) -> size_t {
+        return std::get<KafkaSinkConfig>(c.sinks.back().sink).create_topics ? 0 : 1;
+      }));
+  keys.push_back(Count(
+      "sinks[].kafka.partitions", [](Config& c) -> uint32_t& { return Kafka(c).partitions; }, 0,
+      1000));
+  keys.push_back(Count(
+      "sinks[].kafka.replication", [](Config& c) -> uint32_t& { return Kafka(c).replication; }, 0,
+      100));
   keys.push_back(KafkaOptions());
 }
 

@@ -239,6 +239,7 @@ absl::StatusOr<std::vector<SpoolRow>> SpoolReader::Read(size_t max_events, size_
     const std::string blob = select.Bytes(1);
     bytes += blob.size();
     row.readable = row.event.ParseFromString(blob);
+    row.event.set_sequence(static_cast<uint64_t>(row.sequence));
     if (!row.readable && !rows.empty()) {
       return rows;
     }

@@ -26,6 +26,9 @@ Account::Account(const Pipeline* pipeline, const Collector* collector)
   for (const LaneCount& lane : pipeline_->parts().cache->ReadLanes()) {
     dropped_before_[KeyOf(lane)] = lane.dropped;
   }
+  // The accounts of the sinks outlive the agent: what an earlier run did is not told again.
+  RefreshSinks();
+  told_ = ledger_.Snapshot();
 }
 
 void Account::Refresh() {
@@ -84,7 +87,11 @@ void Account::RefreshStages() {
   const StageLedger& correlate = parts.correlator->ledger();
   ledger_.Account("correlate", "events")
       .Set(correlate.received, correlate.emitted, correlate.dropped);
-  for (const SinkStats& sink : parts.delivery->Stats()) {
+  RefreshSinks();
+}
+
+void Account::RefreshSinks() {
+  for (const SinkStats& sink : pipeline_->parts().delivery->Stats()) {
     ledger_.Account("export", sink.account.sink)
         .Set(sink.account.received, sink.account.delivered,
              Dropped(sink.account.dropped.begin(), sink.account.dropped.end()));

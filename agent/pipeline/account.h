@@ -28,6 +28,7 @@ class Account {
  private:
   void RefreshKernel();
   void RefreshStages();
+  void RefreshSinks();
 
   const Pipeline* const pipeline_;
   const Collector* const collector_;

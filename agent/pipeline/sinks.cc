@@ -20,6 +20,10 @@ absl::StatusOr<std::unique_ptr<Exporter>> MakeKafka(const KafkaSinkConfig& confi
   options.topic = config.topic;
   options.ledger_topic = config.ledger_topic;
   options.options = config.librdkafka;
+  options.secrets = config.librdkafka_secrets;
+  options.create_topics = config.create_topics;
+  options.partitions = static_cast<int>(config.partitions);
+  options.replication = static_cast<int>(config.replication);
   absl::Status status = CheckKafkaOptions(options);
   if (status.ok()) {
     absl::StatusOr<std::unique_ptr<KafkaExporter>> exporter =

@@ -11,6 +11,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 KafkaOptions Nowhere() {
   KafkaOptions options;
@@ -55,9 +56,46 @@ TEST(KafkaExporterTest, OptionsThatAreOursAreRefused) {
   options = Nowhere();
   options.options["transactional.id"] = "a";
   EXPECT_THAT(Refusal(options), HasSubstr("sinks.kafka.librdkafka.transactional.id"));
+  for (const char* name : {"max.in.flight", "max.in.flight.requests.per.connection"}) {
+    options = Nowhere();
+    options.options[name] = "5";
+    EXPECT_THAT(Refusal(options), HasSubstr("more than one request under way"));
+  }
   options = Nowhere();
   options.options["message.timeout.ms"] = "0";
   EXPECT_THAT(Refusal(options), HasSubstr("would wait forever"));
+}
+
+TEST(KafkaExporterTest, SecretsAsPlainTextAreRefusedWithoutSayingThem) {
+  for (const char* name : {"sasl.password", "ssl.key.password", "ssl.keystore.password",
+                           "ssl.key.pem", "sasl.oauthbearer.client.secret"}) {
+    KafkaOptions options = Nowhere();
+    options.options[name] = "planted-secret";
+    EXPECT_THAT(
+        Refusal(options),
+        AllOf(HasSubstr(std::string("sinks.kafka.librdkafka.") + name + ": is a secret"),
+              HasSubstr("{ file: /path } or { env: NAME }"), Not(HasSubstr("planted-secret"))));
+  }
+}
+
+TEST(KafkaExporterTest, ASecretThatIsRefusedIsNotSaid) {
+  setenv("VEDETTE_TEST_SECRET", "planted-secret", 1);
+  KafkaOptions options = Nowhere();
+  for (const char* name : {"compression.codec", "linger.ms", "planted-secret", "ssl.key.pem"}) {
+    options.secrets = {{name, {SecretSource::From::kEnv, "VEDETTE_TEST_SECRET"}},
+                       {"security.protocol", {SecretSource::From::kEnv, "VEDETTE_TEST_PROTOCOL"}}};
+    setenv("VEDETTE_TEST_PROTOCOL", "ssl", 1);
+    EXPECT_THAT(Refusal(options),
+                AllOf(HasSubstr("sinks.kafka.librdkafka"), Not(HasSubstr("planted-secret"))));
+  }
+  options.secrets = {{"sasl.password", {SecretSource::From::kFile, "/nonexistent/password"}}};
+  EXPECT_THAT(Refusal(options),
+              HasSubstr("sinks.kafka.librdkafka.sasl.password: /nonexistent/password: cannot be "
+                        "read: No such file or directory"));
+  options.secrets = {{"bootstrap.servers", {SecretSource::From::kEnv, "VEDETTE_TEST_SECRET"}}};
+  EXPECT_THAT(Refusal(options), HasSubstr("set sinks.kafka.brokers"));
+  unsetenv("VEDETTE_TEST_SECRET");
+  unsetenv("VEDETTE_TEST_PROTOCOL");
 }
 
 TEST(KafkaExporterTest, BrokersAndTopicsAreChecked) {

@@ -25,7 +25,46 @@ absl::Status CheckTopic(std::string_view key, const std::string& topic) {
   return absl::OkStatus();
 }
 
+// These would take away what the agent promises, so they are not the user's to set.
+absl::Status CheckNotOurs(const KafkaOptions& options) {
+  static constexpr struct {
+    std::string_view name, instead;
+  } kOwn[] = {
+      {"bootstrap.servers", "set sinks.kafka.brokers"},
+      {"metadata.broker.list", "set sinks.kafka.brokers"},
+      {"max.in.flight", "remove it: with more than one request under way records can be lost"},
+      {"max.in.flight.requests.per.connection",
+       "remove it: with more than one request under way records can be lost"},
+      {"transactional.id", "remove it: findings are not sent in transactions"}};
+  for (const auto& own : kOwn) {
+    const std::string name(own.name);
+    if (options.options.count(name) > 0 || options.secrets.count(name) > 0) {
+      return absl::InvalidArgumentError(
+          fmt::format("sinks.kafka.librdkafka.{}: cannot be set here; {}", own.name, own.instead));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+bool IsSecretKafkaOption(std::string_view name) {
+  return name.find("password") != std::string_view::npos ||
+         name.find("secret") != std::string_view::npos || name == "ssl.key.pem";
+}
+
+absl::StatusOr<std::map<std::string, std::string>> ReadKafkaSecrets(const KafkaOptions& options) {
+  std::map<std::string, std::string> values;
+  for (const auto& [name, source] : options.secrets) {
+    absl::StatusOr<std::string> value = ReadSecret(source);
+    if (!value.ok()) {
+      return absl::InvalidArgumentError(
+          fmt::format("sinks.kafka.librdkafka.{}: {}", name, Message(value.status())));
+    }
+    values[name] = *std::move(value);
+  }
+  return values;
+}
 
 absl::Status CheckKafkaOptions(const KafkaOptions& options) {
   if (options.brokers.empty()) {
@@ -40,16 +79,13 @@ absl::Status CheckKafkaOptions(const KafkaOptions& options) {
   }
   VEDETTE_RETURN_IF_ERROR(CheckTopic("topic", options.topic));
   VEDETTE_RETURN_IF_ERROR(CheckTopic("ledger_topic", options.ledger_topic));
-  // These would take away what the agent promises, so they are not the user's to set.
-  static constexpr struct {
-    std::string_view name, instead;
-  } kOwn[] = {{"bootstrap.servers", "set sinks.kafka.brokers"},
-              {"metadata.broker.list", "set sinks.kafka.brokers"},
-              {"transactional.id", "remove it: findings are not sent in transactions"}};
-  for (const auto& own : kOwn) {
-    if (options.options.count(std::string(own.name)) > 0) {
+  VEDETTE_RETURN_IF_ERROR(CheckNotOurs(options));
+  for (const auto& [name, value] : options.options) {
+    if (IsSecretKafkaOption(name)) {
       return absl::InvalidArgumentError(
-          fmt::format("sinks.kafka.librdkafka.{}: cannot be set here; {}", own.name, own.instead));
+          fmt::format("sinks.kafka.librdkafka.{}: is a secret and cannot stand in the "
+                      "configuration; write {{ file: /path }} or {{ env: NAME }}",
+                      name));
     }
   }
   for (const char* name : {"message.timeout.ms", "delivery.timeout.ms"}) {

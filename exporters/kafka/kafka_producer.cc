@@ -6,11 +6,15 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/time/clock.h"
 #include "agent/base/status.h"
+#include "exporters/kafka/kafka_conf.h"
+#include "exporters/kafka/kafka_topics.h"
+#include "exporters/kafka/shorten.h"
 #include "exporters/schema/encode.h"
 
 namespace vedette {
@@ -20,68 +24,14 @@ constexpr int kPollMs = 100;
 constexpr int kEncodingMs = 1;
 constexpr absl::Duration kQueueFullWait = absl::Seconds(10);
 constexpr absl::Duration kPurgeWait = absl::Seconds(2);
+constexpr absl::Duration kCreateBound = absl::Seconds(5);
 constexpr size_t kErrorSize = 512;
 
-// What the user did not set. Batches come ready-made from the spool, so librdkafka need not linger.
-// Ten seconds are long enough for a broker to restart and short enough to tell that it is away.
-constexpr std::pair<const char*, const char*> kDefaults[] = {
-    {"client.id", "vedette"},
-    {"enable.idempotence", "true"},
-    {"acks", "all"},
-    {"compression.codec", "zstd"},
-    {"partitioner", "murmur2_random"},
-    {"linger.ms", "0"},
-    {"socket.nagle.disable", "true"},
-    {"message.timeout.ms", "10000"},
-    {"topic.metadata.propagation.max.ms", "3000"},
-    {"reconnect.backoff.max.ms", "1000"},
-    {"log.connection.close", "false"},
-};
+bool IsPowerOfTwo(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
-std::string Join(const std::vector<std::string>& brokers) {
-  std::string joined;
-  for (const std::string& broker : brokers) {
-    joined += joined.empty() ? "" : ",";
-    joined += broker;
-  }
-  return joined;
-}
-
-// librdkafka ends some of its messages with a newline.
-std::string OneLine(std::string text) {
-  while (!text.empty() && text.back() == '\n') {
-    text.pop_back();
-  }
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
-
-absl::Status SetOption(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
-  char error[kErrorSize] = "";
-  if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), error, sizeof(error)) !=
-      RD_KAFKA_CONF_OK) {
-    return absl::InvalidArgumentError(
-        fmt::format("sinks.kafka.librdkafka.{}: librdkafka refuses it: {}; its file "
-                    "CONFIGURATION.md lists what it takes",
-                    name, OneLine(error)));
-  }
-  return absl::OkStatus();
-}
-
-// librdkafka repeats itself while a broker is away; the exporter's status says it once.
-void OnLog(const rd_kafka_t*, int, const char* facility, const char* text) {
-  spdlog::debug("librdkafka: {}: {}", facility, text);
-}
-
-bool IsUnknownTopic(int error) {
-  return error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-         error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-}
-
-bool IsTheEventsFault(int error) {
-  return error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
-         error == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE ||
-         error == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE || error == RD_KAFKA_RESP_ERR_INVALID_RECORD;
+KafkaPlace PlaceOf(const KafkaOptions& options) {
+  const auto user = options.options.find("sasl.username");
+  return {JoinBrokers(options), user == options.options.end() ? "" : user->second};
 }
 
 }  // namespace
@@ -90,9 +40,10 @@ bool IsTheEventsFault(int error) {
 // that the last report of a part cannot answer for the whole.
 struct KafkaProducer::Batch {
   Exporter::Done done;
+  std::optional<pb::Event> alone;  // The event of a batch of one, until it was shortened.
   uint64_t waiting = 1;
-  int error = RD_KAFKA_RESP_ERR_NO_ERROR;
-  std::string topic;  // Of the message that failed.
+  size_t shortened_from = 0;
+  KafkaFailure failure;
 };
 
 struct KafkaProducer::Callbacks {
@@ -102,10 +53,28 @@ struct KafkaProducer::Callbacks {
   static void Error(rd_kafka_t*, int error, const char* reason, void* self) {
     static_cast<KafkaProducer*>(self)->OnError(error, reason);
   }
+  static void Log(const rd_kafka_t* kafka, int, const char* facility, const char* text) {
+    if (kafka != nullptr) {
+      static_cast<KafkaProducer*>(rd_kafka_opaque(kafka))->OnLog(facility, text);
+    }
+  }
+  // Judges nothing by itself: what OpenSSL found wrong stays wrong.
+  static int Certificate(rd_kafka_t*, const char*, int32_t, int* error, int, const char* der,
+                         size_t size, char*, size_t, void* self) {
+    if (*error != 0) {
+      static_cast<KafkaProducer*>(self)->OnCertificate(*error, std::string_view(der, size));
+    }
+    return *error == 0 ? 1 : 0;
+  }
 };
 
 KafkaProducer::KafkaProducer(const KafkaOptions& options)
-    : brokers_(Join(options.brokers)), topic_(options.topic), ledger_topic_(options.ledger_topic) {}
+    : place_(PlaceOf(options)),
+      topic_(options.topic),
+      ledger_topic_(options.ledger_topic),
+      create_topics_(options.create_topics),
+      partitions_(options.partitions),
+      replication_(options.replication) {}
 
 absl::StatusOr<std::unique_ptr<KafkaProducer>> KafkaProducer::Create(const KafkaOptions& options) {
   VEDETTE_RETURN_IF_ERROR(CheckKafkaOptions(options));
@@ -117,24 +86,29 @@ absl::StatusOr<std::unique_ptr<KafkaProducer>> KafkaProducer::Create(const Kafka
 absl::Status KafkaProducer::Open(const KafkaOptions& options) {
   std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> conf(rd_kafka_conf_new(),
                                                                           &rd_kafka_conf_destroy);
-  for (const auto& [name, value] : kDefaults) {
-    VEDETTE_RETURN_IF_ERROR(SetOption(conf.get(), name, value));
-  }
-  VEDETTE_RETURN_IF_ERROR(SetOption(conf.get(), "bootstrap.servers", brokers_));
-  for (const auto& [name, value] : options.options) {
-    VEDETTE_RETURN_IF_ERROR(SetOption(conf.get(), name, value));
-  }
+  VEDETTE_ASSIGN_OR_RETURN(secrets_, SetKafkaConf(options, conf.get()));
   rd_kafka_conf_set_opaque(conf.get(), this);
-  rd_kafka_conf_set_log_cb(conf.get(), &OnLog);
+  rd_kafka_conf_set_log_cb(conf.get(), &Callbacks::Log);
   rd_kafka_conf_set_error_cb(conf.get(), &Callbacks::Error);
   rd_kafka_conf_set_dr_msg_cb(conf.get(), &Callbacks::Report);
+  rd_kafka_conf_set_ssl_cert_verify_cb(conf.get(), &Callbacks::Certificate);
   char error[kErrorSize] = "";
   kafka_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), error, sizeof(error));
   if (kafka_ == nullptr) {
-    return absl::InvalidArgumentError(fmt::format(
-        "sinks.kafka.librdkafka: librdkafka refuses these options together: {}", OneLine(error)));
+    return absl::InvalidArgumentError(
+        fmt::format("sinks.kafka.librdkafka: librdkafka refuses these options together: {}",
+                    CleanKafkaText(error, secrets_)));
   }
   conf.release();  // The producer owns it now.
+  // A topic that is looked for may be created by the broker, in the broker's own way.
+  if (!create_topics_) {
+    VEDETTE_RETURN_IF_ERROR(OpenTopics());
+  }
+  server_ = std::thread([this] { Serve(); });
+  return absl::OkStatus();
+}
+
+absl::Status KafkaProducer::OpenTopics() {
   findings_ = rd_kafka_topic_new(kafka_, topic_.c_str(), nullptr);
   ledger_ = rd_kafka_topic_new(kafka_, ledger_topic_.c_str(), nullptr);
   if (findings_ == nullptr || ledger_ == nullptr) {
@@ -142,8 +116,31 @@ absl::Status KafkaProducer::Open(const KafkaOptions& options) {
         fmt::format("sinks.kafka.librdkafka: librdkafka refuses the options of the topics: {}",
                     rd_kafka_err2str(rd_kafka_last_error())));
   }
-  server_ = std::thread([this] { Serve(); });
   return absl::OkStatus();
+}
+
+absl::Status KafkaProducer::EnsureTopics() {
+  if (findings_ != nullptr) {
+    return absl::OkStatus();
+  }
+  std::vector<std::string> topics = {topic_};
+  if (ledger_topic_ != topic_) {
+    topics.push_back(ledger_topic_);
+  }
+  auto refused =
+      CreateKafkaTopics(kafka_, {std::move(topics), partitions_, replication_}, kCreateBound);
+  if (!refused.has_value()) {
+    rd_kafka_poll(kafka_, 0);  // What the connections complained of.
+    MutexLock lock(&mutex_);
+    stale_ = stale_ || IsRefusedConnection(trouble_.error);
+    return KafkaStatus(place_, {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, topic_, 0, ""}, trouble_);
+  }
+  {
+    // Not an error yet: the topic may be there for those who may not create it.
+    MutexLock lock(&mutex_);
+    create_errors_ = *std::move(refused);
+  }
+  return OpenTopics();
 }
 
 KafkaProducer::~KafkaProducer() {
@@ -183,7 +180,14 @@ void KafkaProducer::Serve() {
 }
 
 void KafkaProducer::Send(const std::vector<pb::Event>& batch, Exporter::Done done) {
-  auto* waiting = new Batch{std::move(done), 1, RD_KAFKA_RESP_ERR_NO_ERROR, ""};
+  if (const absl::Status status = EnsureTopics(); !status.ok()) {
+    done(status);
+    return;
+  }
+  auto* waiting = new Batch{std::move(done), std::nullopt, 1, 0, {}};
+  if (batch.size() == 1) {
+    waiting->alone = batch[0];
+  }
   for (const pb::Event& event : batch) {
     {
       MutexLock lock(&mutex_);
@@ -192,16 +196,17 @@ void KafkaProducer::Send(const std::vector<pb::Event>& batch, Exporter::Done don
     }
     const int error = Produce(event, waiting);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      MutexLock lock(&mutex_);
-      --messages_;
-      --waiting->waiting;
-      waiting->error = error;
-      waiting->topic = event.has_ledger() ? ledger_topic_ : topic_;
-      stale_ = stale_ || IsUnknownTopic(error) || error == RD_KAFKA_RESP_ERR__FATAL;
+      {
+        MutexLock lock(&mutex_);
+        --messages_;
+        --waiting->waiting;
+      }
+      Note(waiting,
+           {error, event.has_ledger() ? ledger_topic_ : topic_, EncodeJson(event).size(), ""});
       break;  // What follows must not overtake it.
     }
   }
-  Answer(waiting, RD_KAFKA_RESP_ERR_NO_ERROR);
+  Answer(waiting);
 }
 
 int KafkaProducer::Produce(const pb::Event& event, Batch* batch) {
@@ -224,12 +229,16 @@ int KafkaProducer::ProduceOnce(const pb::Event& event, const std::string& value,
   const auto header = [](rd_kafka_headers_t* headers, const char* name, std::string_view text) {
     rd_kafka_header_add(headers, name, -1, text.data(), static_cast<ssize_t>(text.size()));
   };
-  rd_kafka_headers_t* headers = rd_kafka_headers_new(5);
+  rd_kafka_headers_t* headers = rd_kafka_headers_new(7);
   header(headers, "content-type", "application/json");
   header(headers, "schema", schema);
   header(headers, "event-uid", event.uid());
   header(headers, "node", event.node());
   header(headers, "boot-id", event.boot_id());
+  header(headers, "sequence", std::to_string(event.sequence()));
+  if (batch->shortened_from > 0) {
+    header(headers, "shortened-from", std::to_string(batch->shortened_from));
+  }
   const rd_kafka_resp_err_t error = rd_kafka_producev(
       kafka_, RD_KAFKA_V_RKT(event.has_ledger() ? ledger_ : findings_),
       RD_KAFKA_V_PARTITION(RD_KAFKA_PARTITION_UA), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
@@ -248,64 +257,113 @@ void KafkaProducer::OnReport(const rd_kafka_message_s& message) {
   {
     MutexLock lock(&mutex_);
     --messages_;
-    if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR && batch->topic.empty()) {
-      batch->topic = rd_kafka_topic_name(message.rkt);
-    }
-    stale_ = stale_ || IsUnknownTopic(message.err) || message.err == RD_KAFKA_RESP_ERR__FATAL;
   }
-  Answer(batch, message.err);
+  Note(batch, {message.err, rd_kafka_topic_name(message.rkt), message.len, ""});
+  Answer(batch);
 }
 
 void KafkaProducer::OnError(int error, const char* reason) {
   MutexLock lock(&mutex_);
   stale_ = stale_ || error == RD_KAFKA_RESP_ERR__FATAL;
-  if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || broker_error_.empty()) {
-    broker_error_ = OneLine(reason);
+  // That all are down says less than why.
+  if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || trouble_.reason.empty()) {
+    trouble_.error = error;
+    trouble_.reason = CleanKafkaText(reason, secrets_);
+    if (!IsRefusedConnection(error)) {
+      trouble_.certificate = 0;
+    }
   }
 }
 
-void KafkaProducer::Answer(Batch* batch, int error) {
-  absl::Status status;
+void KafkaProducer::OnCertificate(int error, std::string_view der) {
+  MutexLock lock(&mutex_);
+  trouble_.certificate = error;
+  DescribeCertificate(der, &trouble_);
+}
+
+// librdkafka repeats itself while a broker is away; the exporter's status says it once.
+void KafkaProducer::OnLog(const char* facility, const char* text) const {
+  spdlog::debug("librdkafka: {}: {}", facility, CleanKafkaText(text, secrets_));
+}
+
+// Takes over why a message failed. A fault of the connection outweighs one of the event: the batch
+// has to come again anyway.
+void KafkaProducer::Note(Batch* batch, KafkaFailure failure) {
+  if (failure.error == RD_KAFKA_RESP_ERR__FATAL) {
+    char text[kErrorSize] = "";
+    const int fatal = rd_kafka_fatal_error(kafka_, text, sizeof(text));
+    failure.error = fatal == RD_KAFKA_RESP_ERR_NO_ERROR ? failure.error : fatal;
+    MutexLock lock(&mutex_);
+    stale_ = true;
+  }
+  if (failure.error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return;
+  }
+  MutexLock lock(&mutex_);
+  stale_ = stale_ || !IsTheEventsFault(failure.error);
+  if (batch->failure.error == RD_KAFKA_RESP_ERR_NO_ERROR ||
+      IsTheEventsFault(batch->failure.error)) {
+    const auto created = create_errors_.find(failure.topic);
+    failure.create_error = created == create_errors_.end() ? "" : created->second;
+    batch->failure = std::move(failure);
+  }
+}
+
+void KafkaProducer::Answer(Batch* batch) {
   {
     MutexLock lock(&mutex_);
-    // A fault of the connection outweighs one of the event: the batch has to come again anyway.
-    if (batch->error == RD_KAFKA_RESP_ERR_NO_ERROR || IsTheEventsFault(batch->error)) {
-      batch->error = error == RD_KAFKA_RESP_ERR_NO_ERROR ? batch->error : error;
-    }
     if (--batch->waiting > 0) {
       return;
     }
-    status = StatusOf(batch->error, batch->topic);
+  }
+  if (SendShortened(batch)) {
+    return;
+  }
+  absl::Status status;
+  {
+    MutexLock lock(&mutex_);
+    status = KafkaStatus(place_, batch->failure, trouble_);
     if (status.ok()) {
-      broker_error_.clear();
+      trouble_ = KafkaTrouble();
     }
   }
   const std::unique_ptr<Batch> owned(batch);
   owned->done(std::move(status));
 }
 
-absl::Status KafkaProducer::StatusOf(int error, const std::string& topic) const {
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return absl::OkStatus();
+// A record that came alone and is too large goes once more, in short. True: its report answers.
+bool KafkaProducer::SendShortened(Batch* batch) {
+  if (!batch->alone.has_value() || !IsTheEventsFault(batch->failure.error)) {
+    return false;
   }
-  const char* text = rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error));
-  if (IsTheEventsFault(error)) {
-    return absl::InvalidArgumentError(
-        fmt::format("Kafka topic {} at {} does not take this finding: {}", topic, brokers_, text));
+  const std::optional<pb::Event> shortened = Shorten(*batch->alone, batch->failure.size_bytes);
+  batch->alone.reset();
+  if (!shortened.has_value()) {
+    return false;
   }
-  if (IsUnknownTopic(error)) {
-    return absl::UnavailableError(
-        fmt::format("Kafka topic {} does not exist at {}; create it, or let the broker create "
-                    "topics (auto.create.topics.enable)",
-                    topic, brokers_));
+  const KafkaFailure whole = std::exchange(batch->failure, {});
+  batch->shortened_from = whole.size_bytes;
+  batch->waiting = 1;
+  uint64_t count = 0;
+  {
+    MutexLock lock(&mutex_);
+    ++messages_;
+    count = ++shortened_;
   }
-  if (error == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) {
-    return absl::UnavailableError(
-        fmt::format("Kafka at {} cannot be reached: {}; start the broker or correct "
-                    "sinks.kafka.brokers",
-                    brokers_, broker_error_.empty() ? "no answer in time" : broker_error_));
+  const int error = ProduceOnce(*shortened, EncodeJson(*shortened), batch);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    MutexLock lock(&mutex_);
+    --messages_;
+    batch->failure = whole;
+    if (!IsTheEventsFault(error)) {
+      batch->failure.error = error;  // Not refused: the whole record is tried again later.
+    }
+    return false;
   }
-  return absl::UnavailableError(fmt::format("Kafka topic {} at {}: {}", topic, brokers_, text));
+  if (IsPowerOfTwo(count)) {
+    spdlog::warn("{}; sent in short, {} so far", Message(KafkaStatus(place_, whole, {})), count);
+  }
+  return true;
 }
 
 bool KafkaProducer::Drain(absl::Time deadline) {

@@ -2,15 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/base/mutex.h"
 #include "exporters/api/exporter.h"
+#include "exporters/kafka/kafka_failure.h"
 #include "exporters/kafka/kafka_options.h"
 
 struct rd_kafka_s;
@@ -21,10 +25,11 @@ namespace vedette {
 
 // One librdkafka producer, its two topics, and the thread that serves its delivery reports (asleep
 // while nothing is under way). A batch is answered when its last report is in. Send and Drain are
-// called from one thread; it does not retry a batch and does not log.
+// called from one thread; it does not retry a batch. A batch of one whose record is too large for
+// its topic is sent once more in short. Values of secrets are in none of its texts.
 class KafkaProducer {
  public:
-  // InvalidArgument: librdkafka refuses an option; one sentence that names it.
+  // InvalidArgument: librdkafka refuses an option, or a secret cannot be read; one sentence.
   static absl::StatusOr<std::unique_ptr<KafkaProducer>> Create(const KafkaOptions& options);
   ~KafkaProducer();
   KafkaProducer(const KafkaProducer&) = delete;
@@ -36,8 +41,9 @@ class KafkaProducer {
   // True: nothing had to be purged.
   bool Drain(absl::Time deadline);
 
-  // True when librdkafka will not recover by itself: a fatal error, or a topic that was not there
-  // and that it would look for again only in minutes. Make a new one then.
+  // True once anything failed that is not the record's own fault: make a new one. It reads secrets
+  // and certificates anew, looks for topics at once, and numbers its records anew, so that the
+  // broker cannot take a record for a copy of one that had timed out on its way.
   bool stale() const;
   bool idle() const;
 
@@ -47,28 +53,39 @@ class KafkaProducer {
 
   explicit KafkaProducer(const KafkaOptions& options);
   absl::Status Open(const KafkaOptions& options);
+  absl::Status OpenTopics();
+  absl::Status EnsureTopics();
   void Serve();
   int Produce(const pb::Event& event, Batch* batch);  // A rd_kafka_resp_err_t.
   int ProduceOnce(const pb::Event& event, const std::string& value, Batch* batch);
   void OnReport(const rd_kafka_message_s& message);
   void OnError(int error, const char* reason);
-  void Answer(Batch* batch, int error);
-  absl::Status StatusOf(int error, const std::string& topic) const;
+  void OnCertificate(int error, std::string_view der);
+  void OnLog(const char* facility, const char* text) const;
+  void Note(Batch* batch, KafkaFailure failure);
+  void Answer(Batch* batch);
+  bool SendShortened(Batch* batch);
   bool NothingUnderWay() const { return messages_ == 0; }
   bool MustServe() const { return messages_ > 0 || closing_; }
 
-  const std::string brokers_;
+  const KafkaPlace place_;
   const std::string topic_, ledger_topic_;
+  const bool create_topics_;
+  const int partitions_, replication_;
+  std::vector<std::string> secrets_;
   rd_kafka_s* kafka_ = nullptr;
   rd_kafka_topic_s* findings_ = nullptr;
   rd_kafka_topic_s* ledger_ = nullptr;
 
   mutable Mutex mutex_;
-  uint64_t messages_ = 0;  // Handed to librdkafka and not reported yet. Guarded by mutex_.
-  bool closing_ = false;   // Guarded by mutex_.
-  bool stale_ = false;     // Guarded by mutex_.
-  std::string
-      broker_error_;  // The last thing a broker connection complained of. Guarded by mutex_.
+  // Guarded by mutex_.
+  uint64_t messages_ = 0;  // Handed to librdkafka and not reported yet.
+  bool closing_ = false;
+  bool stale_ = false;
+  uint64_t shortened_ = 0;
+  KafkaTrouble trouble_;
+  std::map<std::string, std::string> create_errors_;  // By topic.
+
   std::thread server_;
 };
 

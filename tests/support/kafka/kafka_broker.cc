@@ -19,13 +19,14 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "agent/base/status.h"
+#include "tests/support/kafka/kafka_admin.h"
 
 namespace vedette {
 namespace {
 
 constexpr absl::Duration kReadyBound = absl::Seconds(60);
 constexpr int kMetadataTimeoutMs = 500;
-constexpr int kTopicTimeoutMs = 20000;
 
 std::string CacheDirectory() {
   const char* xdg = std::getenv("XDG_CACHE_HOME");
@@ -36,17 +37,24 @@ std::string CacheDirectory() {
   return std::string(home == nullptr ? "" : home) + "/.cache/vedette/kafka-4.4.0";
 }
 
-// A port that was free a moment ago.
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  close(fd);
-  return ntohs(address.sin_port);
+// Ports that were free a moment ago, all different.
+std::vector<int> FreePorts(int count) {
+  std::vector<int> sockets, ports;
+  for (int i = 0; i < count; ++i) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    bind(fd, reinterpret_cast<sockaddr*>(&address), size);
+    getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+    sockets.push_back(fd);
+    ports.push_back(ntohs(address.sin_port));
+  }
+  for (const int fd : sockets) {
+    close(fd);
+  }
+  return ports;
 }
 
 pid_t Spawn(const std::vector<std::string>& arguments, const std::string& log) {
@@ -68,21 +76,21 @@ pid_t Spawn(const std::vector<std::string>& arguments, const std::string& log) {
   return child;
 }
 
+std::string PlainLogins(const std::vector<KafkaUser>& users) {
+  std::string line =
+      "listener.name.sasl_ssl.plain.sasl.jaas.config="
+      "org.apache.kafka.common.security.plain.PlainLoginModule required";
+  for (const KafkaUser& user : users) {
+    line += fmt::format(" user_{}=\"{}\"", user.name, user.password);
+  }
+  return line + ";\n";
+}
+
 std::string Tail(const std::string& path) {
   std::ifstream file(path);
   const std::string text((std::istreambuf_iterator<char>(file)), {});
   constexpr size_t kTailSize = 1500;
   return text.size() > kTailSize ? text.substr(text.size() - kTailSize) : text;
-}
-
-using Client = std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)>;
-
-Client MakeClient(const std::string& address) {
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  rd_kafka_conf_set(conf, "bootstrap.servers", address.c_str(), nullptr, 0);
-  rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "200", nullptr, 0);
-  rd_kafka_conf_set_log_cb(conf, [](const rd_kafka_t*, int, const char*, const char*) {});
-  return Client(rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0), &rd_kafka_destroy);
 }
 
 }  // namespace
@@ -106,35 +114,58 @@ absl::StatusOr<std::unique_ptr<KafkaBroker>> KafkaBroker::Create(
     return absl::InternalError(dir + ": cannot be made");
   }
   broker->dir_ = dir;
-  const int port = FreePort();
-  int controller = FreePort();
-  while (controller == port) {
-    controller = FreePort();
+  VEDETTE_RETURN_IF_ERROR(broker->WriteProperties(options));
+  VEDETTE_RETURN_IF_ERROR(broker->Format(options.users));
+  if (options.start) {
+    VEDETTE_RETURN_IF_ERROR(broker->Start());
   }
-  broker->address_ = fmt::format("127.0.0.1:{}", port);
-  std::ofstream(dir + "/server.properties") << fmt::format(
+  return broker;
+}
+
+absl::Status KafkaBroker::WriteProperties(const KafkaBrokerOptions& options) {
+  const std::vector<int> ports = FreePorts(3);
+  const bool secure = !options.certificate.empty();
+  address_ = fmt::format("127.0.0.1:{}", ports[0]);
+  admin_address_ = secure ? fmt::format("127.0.0.1:{}", ports[2]) : address_;
+  const std::string listeners =
+      secure ? fmt::format("SASL_SSL://{},ADMIN://{}", address_, admin_address_)
+             : "PLAINTEXT://" + address_;
+  std::ofstream file(dir_ + "/server.properties");
+  file << fmt::format(
       "process.roles=broker,controller\nnode.id=1\n"
-      "controller.quorum.voters=1@127.0.0.1:{1}\ncontroller.listener.names=CONTROLLER\n"
-      "listeners=PLAINTEXT://127.0.0.1:{0},CONTROLLER://127.0.0.1:{1}\n"
-      "advertised.listeners=PLAINTEXT://127.0.0.1:{0}\n"
-      "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+      "controller.quorum.voters=1@127.0.0.1:{0}\ncontroller.listener.names=CONTROLLER\n"
+      "listeners={1},CONTROLLER://127.0.0.1:{0}\nadvertised.listeners={1}\n"
       "log.dirs={2}/data\nauto.create.topics.enable={3}\nmessage.max.bytes={4}\n"
       "log.message.timestamp.type={5}\n"
       "num.partitions=3\noffsets.topic.replication.factor=1\n"
       "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
-      "group.initial.rebalance.delay.ms=0\n"
+      // The samples are older than any retention.
+      "group.initial.rebalance.delay.ms=0\nlog.retention.ms=-1\n"
       // A broker that was killed may come back only when its old session is over.
       "broker.session.timeout.ms=1000\nbroker.heartbeat.interval.ms=200\n",
-      port, controller, dir, options.auto_create_topics, options.max_message_bytes,
+      ports[1], listeners, dir_, options.auto_create_topics, options.max_message_bytes,
       options.log_append_time ? "LogAppendTime" : "CreateTime");
-  absl::Status status = broker->Format();
-  if (status.ok() && options.start) {
-    status = broker->Start();
+  if (!secure) {
+    file << "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n";
+    return absl::OkStatus();
   }
-  if (!status.ok()) {
-    return status;
-  }
-  return broker;
+  file << "listener.security.protocol.map=SASL_SSL:SASL_SSL,ADMIN:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+          "inter.broker.listener.name=ADMIN\nsasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN\n"
+          "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config="
+          "org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
+          "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n"
+          // Who comes without a login comes through the listeners that are not for clients.
+          "super.users=User:ANONYMOUS\n"
+       << PlainLogins(options.users)
+       << fmt::format("ssl.keystore.type=PEM\nssl.keystore.location={}/server.pem\n", dir_);
+  return SetCertificate(options.certificate);
+}
+
+absl::Status KafkaBroker::SetCertificate(const std::string& pem) {
+  std::ofstream file(dir_ + "/server.pem");
+  file << pem;
+  return file.flush() ? absl::OkStatus()
+                      : absl::InternalError(dir_ + "/server.pem: cannot be written");
 }
 
 KafkaBroker::~KafkaBroker() {
@@ -145,10 +176,21 @@ KafkaBroker::~KafkaBroker() {
   }
 }
 
-absl::Status KafkaBroker::Format() {
-  const pid_t child = Spawn({"java", "-cp", jars_ + "/*", "kafka.tools.StorageTool", "format", "-t",
-                             "dmVkZXR0ZS10ZXN0cy0wMQ", "-c", dir_ + "/server.properties"},
-                            dir_ + "/format.log");
+absl::Status KafkaBroker::Format(const std::vector<KafkaUser>& users) {
+  std::vector<std::string> command = {"java",
+                                      "-cp",
+                                      jars_ + "/*",
+                                      "kafka.tools.StorageTool",
+                                      "format",
+                                      "-t",
+                                      "dmVkZXR0ZS10ZXN0cy0wMQ",
+                                      "-c",
+                                      dir_ + "/server.properties"};
+  for (const KafkaUser& user : users) {
+    command.insert(command.end(), {"--add-scram", fmt::format("SCRAM-SHA-512=[name={},password={}]",
+                                                              user.name, user.password)});
+  }
+  const pid_t child = Spawn(command, dir_ + "/format.log");
   int status = 0;
   waitpid(child, &status, 0);
   return status == 0
@@ -164,7 +206,7 @@ absl::Status KafkaBroker::Start() {
 }
 
 absl::Status KafkaBroker::WaitUntilReady() {
-  const Client client = MakeClient(address_);
+  const KafkaAdmin admin(admin_address_);
   const absl::Time deadline = absl::Now() + kReadyBound;
   while (absl::Now() < deadline) {
     if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
@@ -174,7 +216,7 @@ absl::Status KafkaBroker::WaitUntilReady() {
     const rd_kafka_metadata_t* metadata = nullptr;
     // Waits by itself while there is nobody to answer.
     const rd_kafka_resp_err_t error =
-        rd_kafka_metadata(client.get(), 1, nullptr, &metadata, kMetadataTimeoutMs);
+        rd_kafka_metadata(admin.client(), 1, nullptr, &metadata, kMetadataTimeoutMs);
     const bool ready = error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->broker_cnt > 0;
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
       rd_kafka_metadata_destroy(metadata);
@@ -195,33 +237,7 @@ void KafkaBroker::Kill() {
 }
 
 absl::Status KafkaBroker::CreateTopic(const std::string& topic, int partitions) {
-  const Client client = MakeClient(address_);
-  rd_kafka_NewTopic_t* wanted = rd_kafka_NewTopic_new(topic.c_str(), partitions, 1, nullptr, 0);
-  rd_kafka_queue_t* queue = rd_kafka_queue_new(client.get());
-  rd_kafka_AdminOptions_t* options =
-      rd_kafka_AdminOptions_new(client.get(), RD_KAFKA_ADMIN_OP_CREATETOPICS);
-  rd_kafka_AdminOptions_set_operation_timeout(options, kTopicTimeoutMs, nullptr, 0);
-  rd_kafka_CreateTopics(client.get(), &wanted, 1, options, queue);
-  rd_kafka_event_t* event = rd_kafka_queue_poll(queue, kTopicTimeoutMs);
-  std::string error = event == nullptr ? "no answer" : "";
-  if (event != nullptr && rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    error = rd_kafka_event_error_string(event);
-  } else if (event != nullptr) {
-    size_t count = 0;
-    const rd_kafka_topic_result_t** results =
-        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
-    if (count == 1 && rd_kafka_topic_result_error(results[0]) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      error = rd_kafka_err2name(rd_kafka_topic_result_error(results[0]));
-    }
-  }
-  if (event != nullptr) {
-    rd_kafka_event_destroy(event);
-  }
-  rd_kafka_AdminOptions_destroy(options);
-  rd_kafka_queue_destroy(queue);
-  rd_kafka_NewTopic_destroy(wanted);
-  return error.empty() ? absl::OkStatus()
-                       : absl::InternalError(fmt::format("topic {}: {}", topic, error));
+  return KafkaAdmin(admin_address_).CreateTopic(topic, partitions);
 }
 
 }  // namespace vedette

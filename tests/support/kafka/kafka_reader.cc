@@ -65,8 +65,8 @@ absl::StatusOr<std::map<int, int64_t>> Ends(rd_kafka_t* client, const std::strin
 
 }  // namespace
 
-absl::StatusOr<std::vector<KafkaMessage>> ReadTopic(const std::string& brokers,
-                                                    const std::string& topic) {
+absl::Status ReadEach(const std::string& brokers, const std::string& topic,
+                      const std::function<void(const KafkaMessage&)>& take) {
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   rd_kafka_conf_set(conf, "bootstrap.servers", brokers.c_str(), nullptr, 0);
   rd_kafka_conf_set(conf, "group.id", "vedette-test-reader", nullptr, 0);
@@ -81,12 +81,12 @@ absl::StatusOr<std::vector<KafkaMessage>> ReadTopic(const std::string& brokers,
   }
   rd_kafka_topic_partition_list_t* assignment = rd_kafka_topic_partition_list_new(8);
   for (const auto& [partition, end] : *ends) {
-    rd_kafka_topic_partition_list_add(assignment, topic.c_str(), partition)->offset = 0;
+    rd_kafka_topic_partition_list_add(assignment, topic.c_str(), partition)->offset =
+        RD_KAFKA_OFFSET_BEGINNING;
   }
   rd_kafka_assign(client.get(), assignment);
   rd_kafka_topic_partition_list_destroy(assignment);
-  std::vector<KafkaMessage> messages;
-  const absl::Time deadline = absl::Now() + kBound;
+  absl::Time deadline = absl::Now() + kBound;
   while (!ends->empty()) {
     if (absl::Now() > deadline) {
       return absl::DeadlineExceededError(topic + ": not read to its end in time");
@@ -96,13 +96,25 @@ absl::StatusOr<std::vector<KafkaMessage>> ReadTopic(const std::string& brokers,
     if (message == nullptr || message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       continue;
     }
-    messages.push_back(Copy(*message));
+    take(Copy(*message));
+    deadline = absl::Now() + kBound;
     const auto end = ends->find(message->partition);
     if (end != ends->end() && message->offset + 1 >= end->second) {
       ends->erase(end);
     }
   }
   rd_kafka_consumer_close(client.get());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<KafkaMessage>> ReadTopic(const std::string& brokers,
+                                                    const std::string& topic) {
+  std::vector<KafkaMessage> messages;
+  const absl::Status status = ReadEach(
+      brokers, topic, [&messages](const KafkaMessage& message) { messages.push_back(message); });
+  if (!status.ok()) {
+    return status;
+  }
   return messages;
 }
 
