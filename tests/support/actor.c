@@ -376,7 +376,7 @@ static const struct act kActs[] = {
     {"udp-open", "udp-open[:PORT]            the same, and the socket stays open", act_udp_open},
     {"udp-server", "udp-server                 hear two clients, then answer both", act_udp_server},
     {"udp-pair", "udp-pair[:BYTES[:BYTES]]   a datagram to itself and one back", act_udp_pair},
-    {"dns", "dns[:spoof]                asks 127.0.0.2:53, which it plays itself", act_dns},
+    {"dns", "dns[:spoof|:fail]          asks 127.0.0.2:53, which it plays itself", act_dns},
     {"listen", "listen                     TCP without bind, stays open", act_listen},
     {"bind", "bind[:PORT]                TCP bind and listen, stays open", act_bind},
     {"serve", "serve[:TIMES[:PORT[:shared]]]  accept connections, read each to its end", act_serve},
