@@ -89,6 +89,8 @@ TEST_F(AgentMetricsTest, KnownFlowsAreCountedToTheSingleOneWithoutARecord) {
 
   Act({"connect:" + port + ":700", std::string("connect:") + kNobody + ":30", "spawn:20"});
   EXPECT_TRUE(WaitFor([&] { return Workload("execs_total") == 23; })) << Workload("execs_total");
+  EXPECT_TRUE(
+      WaitFor([&] { return Scrape()["vedette_peer_connect_seconds_count" + peer + "}"] == 701; }));
   auto samples = Scrape();
   EXPECT_EQ(samples["vedette_peer_connections_total" + peer + "}"], 701);
   EXPECT_EQ(samples["vedette_peer_failures_total" + peer + "}"], 0);

@@ -9,6 +9,7 @@ of the dashboard has to have an answer, every alert a result or none; what has n
 import json
 import pathlib
 import re
+import select
 import subprocess
 import sys
 import time
@@ -110,7 +111,7 @@ def wait_for(condition):
     while not condition():
         if time.monotonic() > end:
             return False
-        time.sleep(0.1)
+        select.select([], [], [], 0.1)  # Asks again in a moment.
     return True
 
 
