@@ -149,6 +149,7 @@ const std::map<std::string, Route>& Questions() {
   static const std::map<std::string, Route> kRoutes = {
       {"/v1/doctor", Plain<&Backend::Doctor>},
       {"/v1/top", Plain<&Backend::Top>},
+      {"/v1/top/peers", Plain<&Backend::TopPeers>},
       {"/v1/profiles", Plain<&Backend::ProfileList>},
       {"/v1/profile", ByWorkload<&Backend::ProfileShow>},
       {"/v1/profile/export", ByWorkload<&Backend::ProfileExport>},

@@ -49,6 +49,7 @@ class Backend {
   virtual absl::StatusOr<nlohmann::json> Doctor() = 0;
   virtual absl::StatusOr<std::string> Metrics() = 0;  // Prometheus' text format.
   virtual absl::StatusOr<nlohmann::json> Top() = 0;
+  virtual absl::StatusOr<nlohmann::json> TopPeers() = 0;
 
   virtual absl::StatusOr<nlohmann::json> ProfileList() = 0;
   virtual absl::StatusOr<nlohmann::json> ProfileShow(const std::string& workload) = 0;

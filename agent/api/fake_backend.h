@@ -20,6 +20,7 @@ class FakeBackend final : public Backend {
   absl::StatusOr<nlohmann::json> Doctor() override { return doctor; }
   absl::StatusOr<std::string> Metrics() override { return metrics; }
   absl::StatusOr<nlohmann::json> Top() override { return top; }
+  absl::StatusOr<nlohmann::json> TopPeers() override { return peers; }
   absl::StatusOr<nlohmann::json> ProfileList() override { return profiles; }
   absl::StatusOr<nlohmann::json> ProfileShow(const std::string& workload) override {
     return Profile(workload);
@@ -56,6 +57,7 @@ class FakeBackend final : public Backend {
   absl::StatusOr<nlohmann::json> doctor = nlohmann::json{{"status", "ok"}};
   absl::StatusOr<std::string> metrics = std::string("vedette_build_info 1\n");
   absl::StatusOr<nlohmann::json> top = nlohmann::json::object();
+  absl::StatusOr<nlohmann::json> peers = nlohmann::json::object();
   absl::StatusOr<nlohmann::json> profiles = nlohmann::json::object();
   std::map<std::string, nlohmann::json> profile;  // By workload.
   nlohmann::json findings = nlohmann::json::object();

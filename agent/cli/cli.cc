@@ -32,7 +32,7 @@ std::string DefaultSocket() {
 }
 
 // Gives the options that every client command has; they are filled when the command line was read.
-std::shared_ptr<ClientOptions> AddClientOptions(CLI::App* command) {
+std::shared_ptr<ClientOptions> AddClientOptions(CLI::App* command, bool has_graph = false) {
   auto options = std::make_shared<ClientOptions>();
   options->socket = DefaultSocket();
   command
@@ -45,10 +45,14 @@ std::shared_ptr<ClientOptions> AddClientOptions(CLI::App* command) {
           [options](const std::string& name) {
             options->output = name == "json"    ? Output::kJson
                               : name == "jsonl" ? Output::kJsonl
+                              : name == "dot"   ? Output::kDot
                                                 : Output::kTable;
           },
-          "table (for people), json or jsonl (one item per line)")
-      ->check(CLI::IsMember({"table", "json", "jsonl"}))
+          has_graph ? "table (for people), json, jsonl (one item per line) or, with --peers, dot "
+                      "(for Graphviz)"
+                    : "table (for people), json or jsonl (one item per line)")
+      ->check(has_graph ? CLI::IsMember({"table", "json", "jsonl", "dot"})
+                        : CLI::IsMember({"table", "json", "jsonl"}))
       ->type_name("FORMAT");
   return options;
 }
@@ -128,12 +132,17 @@ void AddEvents(Builder& builder) {
 void AddTop(Builder& builder) {
   CLI::App* command = builder.app.add_subcommand(
       "top", "Workloads, how far learning is, and who talks to whom; refreshed on a terminal");
-  auto options = AddClientOptions(command);
-  auto top = std::make_shared<TopOptions>();
-  command->add_flag("--once", top->once, "Print once and end");
-  command->add_flag("--peers", top->peers_only, "Only who talks to whom");
-  command->callback(
-      [&builder, options, top] { builder.exit_code = TopCommand(*options, *top, builder.io); });
+  auto options = AddClientOptions(command, /*has_graph=*/true);
+  auto once = std::make_shared<bool>(false);
+  auto peers = std::make_shared<bool>(false);
+  command->add_flag("--once", *once, "Print once and end");
+  command->add_flag("--peers", *peers, "The service map: who talks to whom, how much and how fast");
+  command->callback([&builder, options, once, peers] {
+    if (options->output == Output::kDot && !*peers) {
+      throw CLI::ValidationError("top -o dot", "only the service map is a graph; say --peers");
+    }
+    builder.exit_code = (*peers ? PeersCommand : TopCommand)(*options, *once, builder.io);
+  });
 }
 
 void AddProfile(Builder& builder) {

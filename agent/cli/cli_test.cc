@@ -355,8 +355,6 @@ TEST_F(CliTest, TopShowsWorkloadsLearningAndFlows) {
       "host/a    learning 10% (2h 24m of 1d 0h)           3      5      6    1         0\n"
       "host/b    frozen (by root)                         1      0      0    0         2\n\n" +
           flows);
-  EXPECT_EQ(Run({"top", "--peers"}), kExitYes);
-  EXPECT_EQ(Out(), flows);
   EXPECT_EQ(Run({"top", "-o", "jsonl"}), kExitYes);
   EXPECT_EQ(Lines(), 2);
 }
@@ -376,6 +374,41 @@ TEST_F(CliTest, TopRefreshesOnATerminalAndShowsRates) {
   EXPECT_THAT(Out(), HasSubstr("0.0"));
   EXPECT_EQ(Run({"top", "--once"}), kExitYes);
   EXPECT_THAT(Out(), Not(HasSubstr("\x1b[H")));
+}
+
+TEST_F(CliTest, TopPeersIsTheServiceMap) {
+  backend_.peers = Json::parse(R"json({"uptime_seconds": 10, "peers": [
+     {"workload": "host/a", "direction": "outbound", "peer": "workload:host/db", "port": 5432,
+      "protocol": "tcp", "connections": 7, "failures": 1, "sent_bytes": 2048, "received_bytes": 9,
+      "retransmits": 3, "peer_workload": "host/db", "connect_median_seconds": 0.0000964,
+      "connect_p99_seconds": 0.25, "connect_buckets": [1], "last_seen": "2026-01-02T03:04:05Z"},
+     {"workload": "host/db", "direction": "inbound", "peer": "net:10.0.0.0/24\u001b\"\\", "port": 80,
+      "protocol": "tcp", "connections": 1, "failures": 0, "sent_bytes": 0, "received_bytes": 0,
+      "retransmits": 0, "last_seen": "2026-01-02T03:04:05Z"}]})json");
+  Start();
+  EXPECT_EQ(Run({"top", "--peers"}), kExitYes);
+  EXPECT_THAT(Out(), HasSubstr("CONNECTIONS  FAILED     SENT  RECEIVED  RETRANSMITS  MEDIAN"));
+  EXPECT_THAT(Out(), HasSubstr("workload:host/db"));
+  EXPECT_THAT(Out(), HasSubstr("  96 us  250.0 ms  2026-01-02 "));
+  EXPECT_EQ(Run({"top", "--peers", "-o", "jsonl"}), kExitYes);
+  EXPECT_EQ(Lines(), 2);
+  EXPECT_EQ(Run({"top", "--peers", "-o", "json"}), kExitYes);
+  EXPECT_EQ(Json::parse(Out()), *backend_.peers);
+  EXPECT_EQ(Run({"top", "--peers", "-o", "dot"}), kExitYes);
+  EXPECT_EQ(Out(),
+            "digraph vedette {\n  rankdir=LR;\n"
+            "  \"workload host/a\" [shape=box, label=\"host/a\"];\n"
+            "  \"workload host/db\" [shape=box, label=\"host/db\"];\n"
+            "  \"peer net:10.0.0.0/24\\\\x1b\\\"\\\\\" [shape=ellipse, "
+            "label=\"net:10.0.0.0/24\\\\x1b\\\"\\\\\"];\n"
+            "  \"workload host/a\" -> \"workload host/db\" [label=\"5432/tcp × 7, 1 failed\", "
+            "color=red];\n"
+            "  \"peer net:10.0.0.0/24\\\\x1b\\\"\\\\\" -> \"workload host/db\" "
+            "[label=\"80/tcp × 1\"];\n"
+            "}\n");
+  EXPECT_EQ(Run({"top", "-o", "dot"}), kExitUsage);
+  EXPECT_THAT(Err(), HasSubstr("say --peers"));
+  EXPECT_EQ(Run({"profile", "list", "-o", "dot"}), kExitUsage);
 }
 
 TEST_F(CliTest, EventsAreFollowed) {

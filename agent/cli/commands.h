@@ -11,7 +11,7 @@
 
 namespace vedette {
 
-enum class Output { kTable, kJson, kJsonl };
+enum class Output { kTable, kJson, kJsonl, kDot };
 
 // What every client command is told.
 struct ClientOptions {
@@ -25,15 +25,12 @@ struct EventsOptions {
   size_t limit = 0;  // 0: until interrupted.
 };
 
-struct TopOptions {
-  bool once = false;
-  bool peers_only = false;
-};
-
 // Each does one command and gives its exit code.
 int DoctorCommand(const ClientOptions& options, const CliIo& io);
 int EventsCommand(const ClientOptions& options, const EventsOptions& events, const CliIo& io);
-int TopCommand(const ClientOptions& options, const TopOptions& top, const CliIo& io);
+int TopCommand(const ClientOptions& options, bool once, const CliIo& io);
+// The service map; the only one that knows Output::kDot.
+int PeersCommand(const ClientOptions& options, bool once, const CliIo& io);
 int ProfileListCommand(const ClientOptions& options, const CliIo& io);
 int ProfileShowCommand(const ClientOptions& options, const std::string& workload, const CliIo& io);
 int ProfileExportCommand(const ClientOptions& options, const std::string& workload,

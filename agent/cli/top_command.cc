@@ -69,26 +69,24 @@ void PrintRows(const std::vector<Column>& columns, const Json& rows, const CliIo
   }
 }
 
-void PrintTop(Json& top, const TopOptions& options, const CliIo& io, std::ostream& out) {
-  if (!options.peers_only) {
-    Json& workloads = top["workloads"];
-    for (Json& workload : workloads) {
-      workload["learning"] = Learning(workload);
-    }
-    PrintRows({{"WORKLOAD", "name"},
-               {"PROFILE", "learning", Format::kState},
-               {"BEHAVIOURS", "behaviours", Format::kNumber},
-               {"EXECS", "execs", Format::kNumber},
-               {"/S", "execs_rate", Format::kNumber},
-               {"FLOWS", "flows", Format::kNumber},
-               {"/S", "flows_rate", Format::kNumber},
-               {"NEW", "new", Format::kNumber},
-               {"FINDINGS", "findings", Format::kNumber}},
-              workloads, io, out);
+void PrintTop(Json& top, const CliIo& io, std::ostream& out) {
+  Json& workloads = top["workloads"];
+  for (Json& workload : workloads) {
+    workload["learning"] = Learning(workload);
   }
+  PrintRows({{"WORKLOAD", "name"},
+             {"PROFILE", "learning", Format::kState},
+             {"BEHAVIOURS", "behaviours", Format::kNumber},
+             {"EXECS", "execs", Format::kNumber},
+             {"/S", "execs_rate", Format::kNumber},
+             {"FLOWS", "flows", Format::kNumber},
+             {"/S", "flows_rate", Format::kNumber},
+             {"NEW", "new", Format::kNumber},
+             {"FINDINGS", "findings", Format::kNumber}},
+            workloads, io, out);
   const Json& flows = top["flows"];
-  if (options.peers_only || !flows.empty()) {
-    out << (options.peers_only ? "" : "\n");
+  if (!flows.empty()) {
+    out << "\n";
     PrintRows({{"WORKLOAD", "workload"},
                {"DIRECTION", "direction"},
                {"PEER", "peer"},
@@ -104,9 +102,9 @@ void PrintTop(Json& top, const TopOptions& options, const CliIo& io, std::ostrea
 
 }  // namespace
 
-int TopCommand(const ClientOptions& options, const TopOptions& top, const CliIo& io) {
+int TopCommand(const ClientOptions& options, bool once, const CliIo& io) {
   ApiClient client(options.socket);
-  bool refresh = io.terminal && !top.once && options.output == Output::kTable;
+  bool refresh = io.terminal && !once && options.output == Output::kTable;
   Rates rates;
   double seconds = 0;
   do {
@@ -115,7 +113,7 @@ int TopCommand(const ClientOptions& options, const TopOptions& top, const CliIo&
       return Fail(answer.status(), io);
     }
     if (options.output != Output::kTable) {
-      PrintJson(*answer, top.peers_only ? "flows" : "workloads", options.output, io);
+      PrintJson(*answer, "workloads", options.output, io);
       return kExitYes;
     }
     for (const char* key : {"workloads", "flows"}) {
@@ -126,7 +124,7 @@ int TopCommand(const ClientOptions& options, const TopOptions& top, const CliIo&
     seconds = answer->value("uptime_seconds", seconds + absl::ToDoubleSeconds(kRefresh));
     rates.AddTo((*answer)["workloads"], seconds);
     std::ostringstream screen;
-    PrintTop(*answer, top, io, screen);
+    PrintTop(*answer, io, screen);
     io.out << (refresh ? "\x1b[H\x1b[2J" : "") << screen.str() << std::flush;
   } while (refresh && io.out.good() && io.wait(kRefresh));
   return kExitYes;

@@ -67,6 +67,7 @@ struct Config {
   } findings;
   struct {
     std::string listen;  // Empty: no listener.
+    uint32_t max_series = 2000;
   } metrics;
   struct {
     absl::Duration poll = absl::Milliseconds(50);

@@ -458,6 +458,9 @@ std::vector<ConfigKey> BuildConfigKeys() {
                        "metrics.listen", "HOST:PORT",
                        [](Config& c) -> std::string& { return c.metrics.listen; }, CheckHostPort),
                    "off"));
+  keys.push_back(Count(
+      "metrics.max_series", [](Config& c) -> uint32_t& { return c.metrics.max_series; }, 100,
+      1'000'000));
   AppendKernelKeys(keys);
   AppendWordKeys(keys);
   AppendNamingKeys(keys);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/health/metrics.h"
 
-#include <prometheus/text_serializer.h>
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include "agent/base/utf8.h"
 
@@ -17,40 +17,98 @@ double Seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
+void AppendEscaped(std::string_view text, std::string& out) {
+  for (const char c : text) {
+    switch (c) {
+      case '\\':
+        out += "\\\\";
+        break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      default:
+        out += c;
+    }
+  }
+}
+
+// `name{label="value",…}`, with `le` as one more label where it is not empty.
+void AppendName(std::string_view name, const MetricSet::Labels& labels, std::string_view le,
+                std::string& out) {
+  out += name;
+  char separator = '{';
+  for (const auto& [label, value] : labels) {
+    out += separator;
+    out += label;
+    out += "=\"";
+    AppendEscaped(TextFromBytes(value), out);
+    out += '"';
+    separator = ',';
+  }
+  if (!le.empty()) {
+    fmt::format_to(std::back_inserter(out), "{}le=\"{}\"", separator, le);
+    separator = ',';
+  }
+  out += separator == ',' ? "} " : " ";
+}
+
+void AppendSample(std::string_view name, const MetricSet::Labels& labels, double value,
+                  std::string& out) {
+  AppendName(name, labels, "", out);
+  fmt::format_to(std::back_inserter(out), "{}\n", value);
+}
+
 }  // namespace
 
-prometheus::ClientMetric& MetricSet::Add(const std::string& name, const std::string& help,
-                                         prometheus::MetricType type, const Labels& labels) {
-  prometheus::MetricFamily& family = families_[name];
-  family.name = name;
+std::string& MetricSet::Samples(const std::string& name, const std::string& help,
+                                std::string_view type) {
+  Family& family = families_[name];
   family.help = help;
   family.type = type;
-  prometheus::ClientMetric& metric = family.metric.emplace_back();
-  for (const auto& [label, value] : labels) {
-    metric.label.push_back({label, TextFromBytes(value)});
-  }
-  return metric;
+  return family.samples;
 }
 
 void MetricSet::AddCounter(const std::string& name, const std::string& help, double value,
                            const Labels& labels) {
-  Add(name, help, prometheus::MetricType::Counter, labels).counter.value = value;
+  AppendSample(name, labels, value, Samples(name, help, "counter"));
 }
 
 void MetricSet::AddGauge(const std::string& name, const std::string& help, double value,
                          const Labels& labels) {
-  Add(name, help, prometheus::MetricType::Gauge, labels).gauge.value = value;
+  AppendSample(name, labels, value, Samples(name, help, "gauge"));
+}
+
+void MetricSet::AddHistogram(const std::string& name, const std::string& help,
+                             std::span<const double> bounds, std::span<const uint64_t> counts,
+                             const Labels& labels) {
+  std::string& out = Samples(name, help, "histogram");
+  uint64_t total = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    total += counts[i];
+    AppendName(name + "_bucket", labels, i < bounds.size() ? fmt::format("{}", bounds[i]) : "+Inf",
+               out);
+    fmt::format_to(std::back_inserter(out), "{}\n", total);
+  }
+  AppendName(name + "_count", labels, "", out);
+  fmt::format_to(std::back_inserter(out), "{}\n", total);
 }
 
 std::string MetricSet::Render() const {
-  std::vector<prometheus::MetricFamily> families;
-  families.reserve(families_.size());
+  std::string out;
+  size_t bytes = 0;
   for (const auto& [name, family] : families_) {
-    families.push_back(family);
+    bytes += 2 * name.size() + family.help.size() + family.samples.size() + 40;
   }
-  std::ostringstream out;
-  prometheus::TextSerializer().Serialize(out, families);
-  return out.str();
+  out.reserve(bytes);
+  for (const auto& [name, family] : families_) {
+    fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} {}\n", name, family.help, name,
+                   family.type);
+    out += family.samples;
+  }
+  return out;
 }
 
 void AddLedgerMetrics(const std::vector<LedgerEntry>& entries, MetricSet& metrics) {

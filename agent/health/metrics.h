@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <prometheus/metric_family.h>
-
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,7 +15,8 @@ namespace vedette {
 
 // Collects samples of one scrape and writes them in Prometheus' text format. One thread; lives for
 // one scrape. Names begin with "vedette_" and keep Prometheus' rules (counters end in "_total",
-// units are base units); label values are bytes and are made valid UTF-8.
+// units are base units); label values are bytes and are made valid UTF-8. Samples are written as
+// they come, so that a scrape of many series needs little more memory than its text.
 class MetricSet {
  public:
   using Labels = std::vector<std::pair<std::string, std::string>>;
@@ -24,14 +25,23 @@ class MetricSet {
                   const Labels& labels = {});
   void AddGauge(const std::string& name, const std::string& help, double value,
                 const Labels& labels = {});
+  // `counts` by bucket, not added up; `bounds` are the upper ends of all but the last. No sum is
+  // written: nobody measures it.
+  void AddHistogram(const std::string& name, const std::string& help,
+                    std::span<const double> bounds, std::span<const uint64_t> counts,
+                    const Labels& labels = {});
 
   std::string Render() const;
 
  private:
-  prometheus::ClientMetric& Add(const std::string& name, const std::string& help,
-                                prometheus::MetricType type, const Labels& labels);
+  struct Family {
+    std::string help;
+    std::string_view type;
+    std::string samples;
+  };
+  std::string& Samples(const std::string& name, const std::string& help, std::string_view type);
 
-  std::map<std::string, prometheus::MetricFamily> families_;
+  std::map<std::string, Family> families_;
 };
 
 // vedette_ledger_received_total, _delivered_total, _dropped_total{reason} and _in_flight, each by

@@ -67,5 +67,19 @@ TEST(MetricsTest, KeepsTheRulesOfTheFormat) {
   EXPECT_EQ(samples.size(), 12u);
 }
 
+TEST(MetricsTest, AHistogramIsAddedUpAndHasNoSum) {
+  MetricSet metrics;
+  const double bounds[] = {0.000064, 0.5};
+  const uint64_t counts[] = {2, 0, 3};
+  metrics.AddHistogram("vedette_x_seconds", "X.", bounds, counts, {{"a", "b"}});
+  EXPECT_EQ(metrics.Render(),
+            "# HELP vedette_x_seconds X.\n"
+            "# TYPE vedette_x_seconds histogram\n"
+            "vedette_x_seconds_bucket{a=\"b\",le=\"6.4e-05\"} 2\n"
+            "vedette_x_seconds_bucket{a=\"b\",le=\"0.5\"} 2\n"
+            "vedette_x_seconds_bucket{a=\"b\",le=\"+Inf\"} 5\n"
+            "vedette_x_seconds_count{a=\"b\"} 5\n");
+}
+
 }  // namespace
 }  // namespace vedette

@@ -86,6 +86,8 @@ struct Agent::Parts {
   std::vector<JsonlExporter*> files;
   std::unique_ptr<Delivery> delivery;
   std::unique_ptr<EventHub> hub;
+  std::unique_ptr<ServiceMap> services;
+  std::unique_ptr<WorkloadSeries> series;
   std::unique_ptr<CacheKeeper> keeper;
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<Taps> taps;
@@ -162,12 +164,19 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
   VEDETTE_ASSIGN_OR_RETURN(delivery,
                            Delivery::Start(*db, std::move(sinks.exporters), delivery_options));
   hub = std::make_unique<EventHub>([this] { taps->Change(); });
+  services = std::make_unique<ServiceMap>();
+  profiles->ForEachRecord([this](const std::string& workload, const BehaviourRecord& record) {
+    services->Seed(workload, record);
+  });
+  series = std::make_unique<WorkloadSeries>(config.metrics.max_series);
   keeper = std::make_unique<CacheKeeper>(CacheKeeperParts{.clock = &clock,
                                                           .cache = cache.get(),
                                                           .enricher = enricher.get(),
                                                           .profiles = profiles.get(),
                                                           .correlator = correlator.get(),
-                                                          .bindings = bindings.get()});
+                                                          .bindings = bindings.get(),
+                                                          .services = services.get(),
+                                                          .series = series.get()});
   pipeline = std::make_unique<Pipeline>(
       PipelineParts{.db = db.get(),
                     .clock = &clock,
@@ -180,6 +189,8 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
                     .correlator = correlator.get(),
                     .bindings = bindings.get(),
                     .keeper = keeper.get(),
+                    .services = services.get(),
+                    .series = series.get(),
                     .delivery = delivery.get(),
                     .hub = hub.get(),
                     .source = {NodeName(), boot_id, VEDETTE_VERSION, BootTime()},
@@ -251,6 +262,7 @@ absl::Status Agent::Parts::OpenControl(const Config& config, absl::Time started)
   backend = std::make_unique<ControlBackend>(pipeline.get(), account.get(), std::move(facts));
   if (!config.metrics.listen.empty()) {
     VEDETTE_ASSIGN_OR_RETURN(metrics, MetricsServer::Start(config.metrics.listen, backend.get()));
+    spdlog::info("metrics: port {} is listened on", metrics->port());
   }
   VEDETTE_ASSIGN_OR_RETURN(api, ApiServer::Start({config.api.socket}, backend.get()));
   return absl::OkStatus();

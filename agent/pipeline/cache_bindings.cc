@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/pipeline/cache_bindings.h"
 
+#include <cstring>
 #include <utility>
 
 #include "agent/base/status.h"
@@ -17,13 +18,39 @@ CREATE TABLE IF NOT EXISTS cache_binding(
   subject_sha256 TEXT NOT NULL, object BLOB NOT NULL, object_sha256 TEXT NOT NULL,
   qualifier BLOB NOT NULL, acts INTEGER NOT NULL, failures INTEGER NOT NULL,
   sent_bytes INTEGER NOT NULL, received_bytes INTEGER NOT NULL,
+  retransmits INTEGER NOT NULL DEFAULT 0, latency BLOB NOT NULL DEFAULT x'',
+  act_channel INTEGER NOT NULL DEFAULT 0, act_object BLOB NOT NULL DEFAULT x'',
   PRIMARY KEY(workload_number, generation, slot)) WITHOUT ROWID;
 )sql";
 
+// What stores of before do not have.
+constexpr char kLaterColumns[] = R"sql(
+ALTER TABLE cache_binding ADD COLUMN retransmits INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cache_binding ADD COLUMN latency BLOB NOT NULL DEFAULT x'';
+ALTER TABLE cache_binding ADD COLUMN act_channel INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cache_binding ADD COLUMN act_object BLOB NOT NULL DEFAULT x'';
+)sql";
+
 constexpr char kUpsert[] =
-    "INSERT OR REPLACE INTO cache_binding VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    "INSERT OR REPLACE INTO cache_binding VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
+
+// Nothing where nothing was measured, as for all but TCP. Read by the same host in the same boot.
+std::string LatencyBlob(const LatencyBuckets& latency) {
+  if (latency == LatencyBuckets()) {
+    return "";
+  }
+  return std::string(reinterpret_cast<const char*>(latency.data()), sizeof(latency));
+}
+
+LatencyBuckets LatencyOfBlob(const std::string& blob) {
+  LatencyBuckets latency = {};
+  if (blob.size() == sizeof(latency)) {
+    std::memcpy(latency.data(), blob.data(), sizeof(latency));
+  }
+  return latency;
+}
 
 }  // namespace
 
@@ -31,6 +58,9 @@ absl::StatusOr<std::unique_ptr<CacheBindings>> CacheBindings::Load(SqliteDatabas
                                                                    const std::string& boot_id,
                                                                    bool adopted) {
   VEDETTE_RETURN_IF_ERROR(db->Exec(kSchema));
+  if (!db->Prepare("SELECT act_object FROM cache_binding").ok()) {
+    VEDETTE_RETURN_IF_ERROR(db->Exec(kLaterColumns));
+  }
   std::unique_ptr<CacheBindings> bindings(new CacheBindings(db));
   VEDETTE_ASSIGN_OR_RETURN(SqliteStatement boot, db->Prepare("SELECT boot_id FROM cache_boot"));
   VEDETTE_ASSIGN_OR_RETURN(bool has_boot, boot.Step());
@@ -52,11 +82,16 @@ absl::StatusOr<std::unique_ptr<CacheBindings>> CacheBindings::Load(SqliteDatabas
     }
     bindings->ring_positions_.push_back(static_cast<uint64_t>(rings.Int64(0)));
   }
-  VEDETTE_ASSIGN_OR_RETURN(SqliteStatement select, db->Prepare("SELECT * FROM cache_binding"));
+  VEDETTE_RETURN_IF_ERROR(bindings->ReadRows());
+  return bindings;
+}
+
+absl::Status CacheBindings::ReadRows() {
+  VEDETTE_ASSIGN_OR_RETURN(SqliteStatement select, db_->Prepare("SELECT * FROM cache_binding"));
   for (;;) {
     VEDETTE_ASSIGN_OR_RETURN(bool more, select.Step());
     if (!more) {
-      return bindings;
+      return absl::OkStatus();
     }
     const CacheSlot slot = {
         static_cast<uint64_t>(select.Int64(0)), static_cast<uint64_t>(select.Int64(1)),
@@ -73,17 +108,25 @@ absl::StatusOr<std::unique_ptr<CacheBindings>> CacheBindings::Load(SqliteDatabas
     row.counted.failures = static_cast<uint64_t>(select.Int64(12));
     row.counted.sent_bytes = static_cast<uint64_t>(select.Int64(13));
     row.counted.received_bytes = static_cast<uint64_t>(select.Int64(14));
-    bindings->rows_.emplace(slot, std::move(row));
+    row.counted.retransmits = static_cast<uint64_t>(select.Int64(15));
+    row.counted.latency = LatencyOfBlob(select.Bytes(16));
+    row.act = {static_cast<Channel>(select.Int64(17)), select.Bytes(18)};
+    rows_.emplace(slot, std::move(row));
   }
 }
 
-void CacheBindings::Add(const CacheSlot& slot, std::string workload, Behaviour behaviour,
-                        uint64_t counted_acts) {
-  Row row{std::move(workload), std::move(behaviour), {}};
-  row.counted.acts = counted_acts;
+void CacheBindings::Add(const CacheSlot& slot, Row row) {
+  if (row.act == Act{row.behaviour.channel, row.behaviour.object}) {
+    row.act = {};
+  }
   if (rows_.try_emplace(slot, std::move(row)).second) {
     dirty_.push_back(slot);
   }
+}
+
+const CacheBindings::Row* CacheBindings::Find(const CacheSlot& slot) const {
+  const auto it = rows_.find(slot);
+  return it == rows_.end() ? nullptr : &it->second;
 }
 
 std::optional<SlotCounts> CacheBindings::Take(const CacheSlot& slot, const BehaviourCount& total) {
@@ -96,11 +139,16 @@ std::optional<SlotCounts> CacheBindings::Take(const CacheSlot& slot, const Behav
   if (total.acts < counted.acts) {
     return std::nullopt;
   }
-  const SlotCounts delta = {total.acts - counted.acts, total.failures - counted.failures,
-                            total.sent_bytes - counted.sent_bytes,
-                            total.received_bytes - counted.received_bytes};
-  if (delta.hits == 0 && delta.failures == 0 && delta.sent_bytes == 0 &&
-      delta.received_bytes == 0) {
+  SlotCounts delta;
+  delta.hits = total.acts - counted.acts;
+  delta.failures = total.failures - counted.failures;
+  delta.sent_bytes = total.sent_bytes - counted.sent_bytes;
+  delta.received_bytes = total.received_bytes - counted.received_bytes;
+  delta.retransmits = total.retransmits - counted.retransmits;
+  for (size_t i = 0; i < kLatencyBuckets; ++i) {
+    delta.latency[i] = total.latency[i] - counted.latency[i];
+  }
+  if (delta == SlotCounts()) {
     return std::nullopt;
   }
   counted = total;
@@ -169,7 +217,11 @@ absl::Status CacheBindings::Write() {
         .Bind(12, Signed(row.counted.acts))
         .Bind(13, Signed(row.counted.failures))
         .Bind(14, Signed(row.counted.sent_bytes))
-        .Bind(15, Signed(row.counted.received_bytes));
+        .Bind(15, Signed(row.counted.received_bytes))
+        .Bind(16, Signed(row.counted.retransmits))
+        .BindBlob(17, LatencyBlob(row.counted.latency))
+        .Bind(18, static_cast<int64_t>(row.act.channel))
+        .BindBlob(19, row.act.object);
     VEDETTE_RETURN_IF_ERROR(upsert.Run());
   }
   return absl::OkStatus();

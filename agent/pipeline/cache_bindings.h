@@ -27,6 +27,9 @@ class CacheBindings {
     std::string workload;
     Behaviour behaviour;
     BehaviourCount counted;  // What the profile holds already.
+    Act act;                 // What was done, where the profile took it for another behaviour.
+
+    Act done() const { return act.object.empty() ? Act{behaviour.channel, behaviour.object} : act; }
   };
 
   // Rows of another boot, or of a cache that is gone (`adopted` false), are removed.
@@ -34,9 +37,11 @@ class CacheBindings {
                                                              const std::string& boot_id,
                                                              bool adopted);
 
-  // The entry is judged; the act that was reported is counted already.
-  void Add(const CacheSlot& slot, std::string workload, Behaviour behaviour, uint64_t counted_acts);
+  // The entry is judged; the act that was reported is counted already: `row.counted.acts` is 1.
+  void Add(const CacheSlot& slot, Row row);
   bool Has(const CacheSlot& slot) const { return rows_.contains(slot); }
+  // nullptr: nobody has judged the entry. Valid until the next change.
+  const Row* Find(const CacheSlot& slot) const;
 
   // What the kernel counted since the last call; nothing where nothing changed or the entry is not
   // judged yet.
@@ -56,6 +61,7 @@ class CacheBindings {
  private:
   explicit CacheBindings(SqliteDatabase* db) : db_(db) {}
   absl::Status WriteRingPositions();
+  absl::Status ReadRows();
 
   SqliteDatabase* const db_;
   absl::flat_hash_map<CacheSlot, Row> rows_;

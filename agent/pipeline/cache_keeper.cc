@@ -56,19 +56,43 @@ void CacheKeeper::BindCgroups(const Event& event) {
   CountError(parts_.cache->PrepareWorkloads());
 }
 
+void CacheKeeper::Count(const ScoredEvent& scored) {
+  const std::string& workload = scored.enriched.workload.name;
+  if (scored.act.object.empty()) {
+    return;
+  }
+  SlotCounts one;
+  one.hits = 1;
+  if (const auto* flow = std::get_if<FlowEvent>(&scored.enriched.event.body);
+      flow != nullptr && flow->stage == FlowStage::kFailed) {
+    one.failures = 1;
+  }
+  parts_.services->Add(workload, scored.act, one, scored.enriched.event.header.time);
+  parts_.series->Count(workload, scored.act, one);
+  if (scored.first) {
+    parts_.series->CountNew(workload, scored.judgement == Judgement::kDeviation);
+  }
+  if (scored.enriched.peer && !scored.enriched.peer->workload.empty()) {
+    parts_.services->SetPeerWorkload(workload, scored.act, scored.enriched.peer->workload);
+  }
+}
+
 void CacheKeeper::Remember(const ScoredEvent& scored) {
+  Count(scored);
   const EventHeader& header = scored.enriched.event.header;
   if (header.slot.slot == 0 || header.cache_key.empty() ||
       (header.reason != Reason::kNews && header.reason != Reason::kSwept)) {
     return;
   }
-  const bool judged = scored.judgement != Judgement::kNotABehaviour;
-  if (judged) {
-    parts_.bindings->Add(header.slot, scored.enriched.workload.name, scored.behaviour,
-                         /*counted_acts=*/1);
+  // Also what no profile could take: the kernel counts it, and so do service map and series.
+  if (!scored.act.object.empty()) {
+    parts_.bindings->Add(header.slot, {.workload = scored.enriched.workload.name,
+                                       .behaviour = scored.behaviour,
+                                       .counted = {.acts = 1},
+                                       .act = scored.act});
   }
   judged_.push_back({header.slot, header.cache_key, std::nullopt});
-  if (judged) {
+  if (scored.judgement != Judgement::kNotABehaviour) {
     RememberNetwork(scored);
   }
 }
@@ -116,8 +140,10 @@ void CacheKeeper::RememberNetwork(const ScoredEvent& scored) {
   }
   if (!parts_.bindings->Has(*network) &&
       parts_.profiles->BindSlot(*network, scored.enriched.workload.name, scored.behaviour)) {
-    parts_.bindings->Add(*network, scored.enriched.workload.name, scored.behaviour,
-                         /*counted_acts=*/0);
+    parts_.bindings->Add(*network, {.workload = scored.enriched.workload.name,
+                                    .behaviour = scored.behaviour,
+                                    .counted = {},
+                                    .act = scored.act});
   }
   if (parts_.bindings->Has(*network)) {
     judged_.back().network = *network;
@@ -141,6 +167,10 @@ void CacheKeeper::SyncCounts() {
     if (!delta) {
       return;
     }
+    const CacheBindings::Row* row = parts_.bindings->Find(slot);
+    const Act act = row->done();
+    parts_.services->Add(row->workload, act, *delta, now);
+    parts_.series->Count(row->workload, act, *delta);
     if (std::optional<DeviationGrowth> growth = parts_.profiles->AddCounts(slot, *delta, now)) {
       parts_.correlator->Grow(*growth);
     }

@@ -13,8 +13,10 @@
 #include "agent/cache/verdict_cache.h"
 #include "agent/correlate/correlator.h"
 #include "agent/enrich/enricher.h"
+#include "agent/health/workload_series.h"
 #include "agent/pipeline/cache_bindings.h"
 #include "agent/profile/profiles.h"
+#include "agent/profile/service_map.h"
 
 namespace vedette {
 
@@ -25,6 +27,8 @@ struct CacheKeeperParts {
   Profiles* profiles = nullptr;
   Correlator* correlator = nullptr;
   CacheBindings* bindings = nullptr;
+  ServiceMap* services = nullptr;
+  WorkloadSeries* series = nullptr;
 };
 
 struct CacheKeeperCounts {
@@ -45,12 +49,14 @@ class CacheKeeper {
   void BindCgroups(const Event& event);
   // After an answer: peers that have a name of their own now are no longer judged by their network.
   void TakeBackNetworks(const EnrichedEvent& answer);
-  // After an event was judged: its entry, and its class's, will be told to the kernel.
+  // After an event was judged: its act is counted, and its entry, and its class's, will be told to
+  // the kernel.
   void Remember(const ScoredEvent& scored);
   // After a commit: what was remembered is known from now on.
   void Tell();
 
-  // Adds what the kernel counted since the last call to the profiles. A commit makes it last.
+  // Adds what the kernel counted since the last call to profiles, service map and series. A commit
+  // makes it last.
   void SyncCounts();
   // Behaviours whose records were lost.
   std::vector<Event> Sweep() const;
@@ -77,6 +83,7 @@ class CacheKeeper {
     uint64_t workload_number = 0;
   };
 
+  void Count(const ScoredEvent& scored);
   void RememberNetwork(const ScoredEvent& scored);
   bool HasNamesBeside(const EnrichedEvent& flow);
   void CountError(const absl::Status& status);

@@ -9,9 +9,9 @@
 #include "agent/base/status.h"
 #include "agent/base/text.h"
 #include "agent/correlate/finding_json.h"
-#include "agent/health/metrics.h"
 #include "agent/health/report.h"
 #include "agent/pipeline/node.h"
+#include "agent/pipeline/node_metrics.h"
 #include "agent/pipeline/top.h"
 #include "agent/profile/profile_json.h"
 
@@ -58,21 +58,6 @@ Json SinksJson(const Delivery& delivery, std::vector<std::string>& problems) {
     }
   }
   return rows;
-}
-
-void AddHashingMetrics(const Pipeline& pipeline, MetricSet& metrics) {
-  HashThread::Health health;
-  if (pipeline.parts().hasher != nullptr) {
-    health = pipeline.parts().hasher->health();
-  }
-  metrics.AddCounter("vedette_hash_stalls_total",
-                     "Files whose filesystem did not answer in time while they were hashed.",
-                     static_cast<double>(health.stalls));
-  metrics.AddGauge("vedette_hash_hanging_workers", "Hash workers that hang in a filesystem now.",
-                   static_cast<double>(health.hanging));
-  metrics.AddCounter("vedette_hash_judged_without_total",
-                     "Events that were judged before their program was hashed.",
-                     static_cast<double>(pipeline.waiting().given_up()));
 }
 
 Json HashingJson(const Pipeline& pipeline, std::vector<std::string>& problems) {
@@ -148,65 +133,25 @@ Json ControlBackend::DoctorNow() {
 }
 
 absl::StatusOr<std::string> ControlBackend::Metrics() {
-  std::string text;
+  NodeSample sample;
   VEDETTE_RETURN_IF_ERROR(pipeline_->Ask([&] {
-    text = MetricsNow();
+    sample = TakeNodeSample(*pipeline_, *account_);
     return absl::OkStatus();
   }));
-  return text;
-}
-
-std::string ControlBackend::MetricsNow() {
-  const PipelineParts& parts = pipeline_->parts();
-  account_->Refresh();
-  MetricSet metrics;
-  AddProcessMetrics(metrics);
-  AddLedgerMetrics(account_->ledger().Snapshot(), metrics);
-  for (const auto& [reason, count] : parts.cache->ReadErrors().by_reason) {
-    metrics.AddCounter("vedette_kernel_errors_total", "What the probes could not do, by reason.",
-                       static_cast<double>(count), {{"reason", reason}});
-  }
-  for (const auto& [reason, count] : parts.enricher->Degradations()) {
-    metrics.AddCounter("vedette_enrich_degraded_total",
-                       "Events that are less than complete, by table and reason.",
-                       static_cast<double>(count), {{"reason", reason}});
-  }
-  for (const auto& [what, count] : parts.redactor->Counts()) {
-    metrics.AddCounter("vedette_redacted_total",
-                       "Arguments that hold [redacted]; too_long, too_expensive and too_deep: as a "
-                       "whole, because they could not be looked at.",
-                       static_cast<double>(count), {{"what", what}});
-  }
-  AddHashingMetrics(*pipeline_, metrics);
-  const PipelineCounts& counts = pipeline_->counts();
-  metrics.AddCounter("vedette_store_failed_commits_total",
-                     "Commits that the store refused; they are repeated.",
-                     static_cast<double>(counts.failed_commits));
-  metrics.AddCounter("vedette_cache_swept_total",
-                     "Behaviours found in the verdict cache after their record was lost.",
-                     static_cast<double>(counts.events[static_cast<size_t>(Entrance::kSweep)]));
-  metrics.AddCounter("vedette_cache_errors_total",
-                     "What could not be read from or written to the verdict cache; tried again.",
-                     static_cast<double>(parts.keeper->counts().errors));
-  metrics.AddCounter("vedette_pipeline_errors_total",
-                     "What is done now and then and failed; the log says what.",
-                     static_cast<double>(counts.errors));
-  metrics.AddCounter("vedette_cache_not_cached_total",
-                     "Acts that found no room in their workload's verdict cache.",
-                     static_cast<double>(parts.cache->NotCached()));
-  metrics.AddGauge("vedette_findings", "Findings in the store.",
-                   static_cast<double>(parts.correlator->size()));
-  metrics.AddGauge("vedette_ledger_gaps", "Gaps in the stream from the kernel.",
-                   static_cast<double>(account_->gaps().size()));
-  metrics.AddGauge("vedette_workloads", "Workloads that have a profile.",
-                   static_cast<double>(parts.profiles->List().size()));
-  return metrics.Render();
+  return MetricsText(sample);
 }
 
 absl::StatusOr<Json> ControlBackend::Top() {
   return AskJson([this]() -> absl::StatusOr<Json> {
     pipeline_->SyncCounts();
     return TopJson(*pipeline_, facts_.started);
+  });
+}
+
+absl::StatusOr<Json> ControlBackend::TopPeers() {
+  return AskJson([this]() -> absl::StatusOr<Json> {
+    pipeline_->SyncCounts();
+    return PeersJson(*pipeline_, facts_.started);
   });
 }
 

@@ -29,6 +29,7 @@ class ControlBackend final : public Backend {
   absl::StatusOr<nlohmann::json> Doctor() override;
   absl::StatusOr<std::string> Metrics() override;
   absl::StatusOr<nlohmann::json> Top() override;
+  absl::StatusOr<nlohmann::json> TopPeers() override;
   absl::StatusOr<nlohmann::json> ProfileList() override;
   absl::StatusOr<nlohmann::json> ProfileShow(const std::string& workload) override;
   absl::StatusOr<nlohmann::json> ProfileExport(const std::string& workload) override;
@@ -41,8 +42,6 @@ class ControlBackend final : public Backend {
   using Json = nlohmann::json;
   absl::StatusOr<Json> AskJson(const std::function<absl::StatusOr<Json>()>& question);
   Json DoctorNow();
-  Json TopNow();
-  std::string MetricsNow();
 
   Pipeline* const pipeline_;
   Account* const account_;

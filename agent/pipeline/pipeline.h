@@ -47,6 +47,8 @@ struct PipelineParts {
   Correlator* correlator = nullptr;
   CacheBindings* bindings = nullptr;
   CacheKeeper* keeper = nullptr;
+  ServiceMap* services = nullptr;
+  WorkloadSeries* series = nullptr;
   Delivery* delivery = nullptr;
   EventHub* hub = nullptr;
   EventSource source = {};

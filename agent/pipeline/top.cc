@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/pipeline/top.h"
 
-#include <charconv>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "agent/base/text.h"
+#include "agent/profile/peer_name.h"
 
 namespace vedette {
 namespace {
@@ -27,35 +27,17 @@ std::string_view StateName(ProfileState state) {
   return "";
 }
 
-struct FlowName {
-  std::string peer;
-  uint32_t port = 0;
-  std::string protocol;
-};
-
-// Takes "PORT/PROTOCOL" off the end of `text`, and the separator before it.
-FlowName SplitFlow(std::string text, std::string_view separator) {
-  FlowName name;
-  if (const size_t slash = text.rfind('/'); slash != std::string::npos) {
-    name.protocol = text.substr(slash + 1);
-    text.resize(slash);
-  }
-  if (const size_t at = text.rfind(separator); at != std::string::npos) {
-    const char* port = text.data() + at + separator.size();
-    std::from_chars(port, text.data() + text.size(), name.port);
-    text.resize(at);
-  }
-  name.peer = std::move(text);
-  return name;
+std::string_view DirectionName(const PeerName& name) {
+  return name.inbound ? "inbound" : "outbound";
 }
 
-// Objects are "PEER:PORT/PROTOCOL" outbound, "PEER -> PORT/PROTOCOL" inbound; a peer may hold
-// colons.
+// An act that is with no peer is one of those beyond the bound of a channel.
 Json FlowRow(const std::string& workload, const BehaviourRecord& record) {
-  const bool inbound = record.behaviour.channel == Channel::kAccept;
-  const FlowName flow = SplitFlow(record.behaviour.object, inbound ? " -> " : ":");
+  const Act act = {record.behaviour.channel, record.behaviour.object};
+  const PeerName flow = PeerNameOf(act).value_or(
+      PeerName{act.channel == Channel::kAccept, act.object, 0, ""});
   return {{"workload", workload},
-          {"direction", inbound ? "inbound" : "outbound"},
+          {"direction", DirectionName(flow)},
           {"peer", PrintableUtf8(flow.peer)},
           {"port", flow.port},
           {"protocol", flow.protocol},
@@ -63,6 +45,30 @@ Json FlowRow(const std::string& workload, const BehaviourRecord& record) {
           {"failures", record.failures},
           {"sent_bytes", record.sent_bytes},
           {"received_bytes", record.received_bytes}};
+}
+
+Json PeerRow(const ServicePeer& peer) {
+  Json row = {
+      {"workload", PrintableUtf8(peer.workload)},
+      {"direction", DirectionName(peer.name)},
+      {"peer", PrintableUtf8(peer.name.peer)},
+      {"port", peer.name.port},
+      {"protocol", peer.name.protocol},
+      {"connections", peer.connections},
+      {"failures", peer.failures},
+      {"sent_bytes", peer.sent_bytes},
+      {"received_bytes", peer.received_bytes},
+      {"retransmits", peer.retransmits},
+      {"last_seen", absl::FormatTime(absl::RFC3339_full, peer.last_seen, absl::UTCTimeZone())}};
+  if (!peer.peer_workload.empty()) {
+    row["peer_workload"] = PrintableUtf8(peer.peer_workload);
+  }
+  if (const auto median = LatencyQuantile(peer.latency, 0.5); median) {
+    row["connect_median_seconds"] = *median;
+    row["connect_p99_seconds"] = *LatencyQuantile(peer.latency, 0.99);
+    row["connect_buckets"] = peer.latency;
+  }
+  return row;
 }
 
 }  // namespace
@@ -109,6 +115,15 @@ Json TopJson(const Pipeline& pipeline, absl::Time started) {
   return {{"uptime_seconds", absl::ToDoubleSeconds(now - started)},
           {"workloads", std::move(workloads)},
           {"flows", std::move(flows)}};
+}
+
+Json PeersJson(const Pipeline& pipeline, absl::Time started) {
+  Json peers = Json::array();
+  for (const ServicePeer* peer : pipeline.parts().services->List()) {
+    peers.push_back(PeerRow(*peer));
+  }
+  return {{"uptime_seconds", absl::ToDoubleSeconds(pipeline.parts().clock->Now() - started)},
+          {"peers", std::move(peers)}};
 }
 
 Json CacheJson(const VerdictCache& cache) {

@@ -12,6 +12,9 @@ namespace vedette {
 // What services do and with whom they talk, from the profiles; docs/api.md. Pipeline thread.
 nlohmann::json TopJson(const Pipeline& pipeline, absl::Time started);
 
+// The service map; docs/api.md. Pipeline thread.
+nlohmann::json PeersJson(const Pipeline& pipeline, absl::Time started);
+
 // How full the verdict cache is; docs/api.md. Pipeline thread.
 nlohmann::json CacheJson(const VerdictCache& cache);
 

@@ -40,4 +40,16 @@ struct Behaviour {
   }
 };
 
+// What was done, whatever the profile makes of it: the verb and the object of a behaviour.
+struct Act {
+  Channel channel = Channel::kExec;
+  std::string object;  // Empty: nothing.
+
+  bool operator==(const Act&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const Act& a) {
+    return H::combine(std::move(h), a.channel, a.object);
+  }
+};
+
 }  // namespace vedette

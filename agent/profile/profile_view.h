@@ -13,12 +13,21 @@
 
 namespace vedette {
 
+// Bucket i counts connections that were established in less than 64 us << i, the last one all
+// slower ones too.
+inline constexpr size_t kLatencyBuckets = 16;
+using LatencyBuckets = std::array<uint64_t, kLatencyBuckets>;
+
 // What the kernel counted for one behaviour. `hits` are acts that made no record.
 struct SlotCounts {
   uint64_t hits = 0;
   uint64_t failures = 0;
   uint64_t sent_bytes = 0;
   uint64_t received_bytes = 0;
+  uint64_t retransmits = 0;
+  LatencyBuckets latency = {};
+
+  bool operator==(const SlotCounts&) const = default;
 };
 
 // A behaviour with its evidence. Strings are bytes.

@@ -43,6 +43,7 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
     ++ledger_.emitted;
     return scored;
   }
+  scored.act = {behaviour->channel, behaviour->object};
   Profile* profile = ProfileFor(scored.enriched.workload);
   if (profile == nullptr) {
     ledger_.Drop(kDropWorkloadsFull);
@@ -73,6 +74,7 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
     ledger_.Drop(kDropBehavioursFull);
     return scored;
   }
+  scored.first = entry->record.count == 0;
   CountAct(entry, scored.enriched);
   Bind(scored.enriched.event.header.slot, entry);
   ++ledger_.emitted;

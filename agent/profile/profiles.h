@@ -98,7 +98,10 @@ class Profiles {
   absl::Status Flush();  // All, and for how long the agent has been watching.
   void Committed();
 
+  size_t size() const { return profiles_.size(); }
   std::vector<ProfileSummary> List() const;  // By name.
+  void ForEachRecord(
+      const std::function<void(const std::string& workload, const BehaviourRecord&)>& visit) const;
   absl::StatusOr<ProfileDetail> Show(std::string_view workload) const;
   size_t size() const { return profiles_.size(); }
 

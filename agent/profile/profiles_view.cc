@@ -60,6 +60,15 @@ std::vector<ProfileSummary> Profiles::List() const {
   return list;
 }
 
+void Profiles::ForEachRecord(
+    const std::function<void(const std::string& workload, const BehaviourRecord&)>& visit) const {
+  for (const auto& profile : profiles_) {
+    for (const auto& entry : profile->entries()) {
+      visit(profile->name, entry->record);
+    }
+  }
+}
+
 absl::StatusOr<ProfileDetail> Profiles::Show(std::string_view workload) const {
   const auto it = by_name_.find(std::string(workload));
   if (it == by_name_.end()) {

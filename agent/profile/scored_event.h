@@ -23,6 +23,8 @@ struct ScoredEvent {
   EnrichedEvent enriched;
   Judgement judgement = Judgement::kNotABehaviour;
   Behaviour behaviour;        // Meaningless for kNotABehaviour.
+  Act act;                    // Also where no profile could take it, or took it for another.
+  bool first = false;         // The profile did not hold the behaviour until now.
   double score = 0;           // kDeviation: bits of surprise, -log2 of the estimated probability.
   bool new_revision = false;  // kDeviation: the program is known, its content is not.
   std::string sentence;  // kDeviation: what is new, how rare, compared with what, on what evidence.

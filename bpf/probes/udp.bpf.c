@@ -7,6 +7,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 
 #define DNS_PORT 53
 #define DNS_HEADER_BYTES 12
+#define DNS_RCODE 0xf /* of the header's fourth byte */
 #define DNS_REPEAT_NS 30000000000ULL
 #define IPPROTO_V4_AT 9
 #define ETH_P_IP 0x0800
@@ -321,6 +322,8 @@ static __noinline void tell_answer(struct __sk_buff* skb, struct datagram* d,
   struct governed g;
   struct wire_dns* r;
   __u32 bytes = d->payload_bytes;
+  struct wire_count* c;
+  __u8 flags;
   __u16 id;
 
   if (bytes < DNS_HEADER_BYTES || bpf_skb_load_bytes(skb, d->payload_at, &id, sizeof(id))) return;
@@ -329,6 +332,10 @@ static __noinline void tell_answer(struct __sk_buff* skb, struct datagram* d,
   if (!pending || pending->resolver.port != d->source_port ||
       __builtin_memcmp(pending->resolver.address, d->source, 16))
     return;
+  if (!bpf_skb_load_bytes(skb, d->payload_at + 3, &flags, 1) && (flags & DNS_RCODE)) {
+    c = flow_count(o);
+    if (c) __sync_fetch_and_add(&c->failures, 1);
+  }
   governed_by(o->home_cgroup_id, &g);
   /* Reserved first: an answer that found no room is not one that was told. */
   r = lane_reserve(WIRE_LANE_FLOW, sizeof(*r));

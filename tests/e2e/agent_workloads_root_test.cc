@@ -43,7 +43,9 @@ class AgentWorkloadsTest : public ::testing::Test {
                                                              .enricher = enricher_.get(),
                                                              .profiles = profiles_.get(),
                                                              .correlator = correlator_.get(),
-                                                             .bindings = bindings_.get()});
+                                                             .bindings = bindings_.get(),
+                                                             .services = &services_,
+                                                             .series = &series_});
     pipeline_ = std::make_unique<Pipeline>(PipelineParts{.db = db_.get(),
                                                          .clock = &clock_,
                                                          .probes = probes_.get(),
@@ -53,6 +55,8 @@ class AgentWorkloadsTest : public ::testing::Test {
                                                          .correlator = correlator_.get(),
                                                          .bindings = bindings_.get(),
                                                          .keeper = keeper_.get(),
+                                                         .services = &services_,
+                                                         .series = &series_,
                                                          .delivery = delivery_.get(),
                                                          .hub = &hub_});
     pipeline_->Start();
@@ -107,6 +111,8 @@ class AgentWorkloadsTest : public ::testing::Test {
   std::unique_ptr<Correlator> correlator_;
   std::unique_ptr<Delivery> delivery_;
   EventHub hub_{[] {}};
+  ServiceMap services_;
+  WorkloadSeries series_{2000};
   std::unique_ptr<CacheKeeper> keeper_;
   std::unique_ptr<Pipeline> pipeline_;
 };

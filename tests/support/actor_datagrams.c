@@ -128,7 +128,8 @@ void act_dns_flood(char** fields, int count) {
 }
 
 // Asks a resolver at 127.0.0.2:53 that this act plays itself. With "spoof", answers with another id
-// and from another address come first; with "later", the answer comes after a line of stdin.
+// and from another address come first; with "later", the answer comes after a line of stdin; with "fail", it is that there is no such
+// name.
 void act_dns(char** fields, int count) {
   unsigned char message[sizeof(kQuery) + sizeof(kRecord)];
   int resolver = bound_socket(2, DNS_PORT);
@@ -144,6 +145,7 @@ void act_dns(char** fields, int count) {
   memcpy(message + sizeof(kQuery), kRecord, sizeof(kRecord));
   message[2] |= 0x80;
   message[7] = 1;
+  if (count > 1 && strcmp(fields[1], "fail") == 0) message[3] |= 3;
   if (count > 1 && strcmp(fields[1], "spoof") == 0) {
     int other = bound_socket(3, DNS_PORT);
     message[sizeof(message) - 1] = 66;

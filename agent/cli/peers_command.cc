@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "agent/cli/commands.h"
+#include "agent/cli/service_graph.h"
+#include "agent/cli/table.h"
+
+namespace vedette {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr absl::Duration kRefresh = absl::Seconds(1);
+constexpr size_t kMaxRows = 40;  // On a terminal.
+
+std::string LatencyText(const Json& seconds) {
+  if (!seconds.is_number()) {
+    return "";
+  }
+  const double value = seconds.get<double>();
+  return value < 1e-3  ? fmt::format("{:.0f} us", value * 1e6)
+         : value < 1.0 ? fmt::format("{:.1f} ms", value * 1e3)
+                       : fmt::format("{:.1f} s", value);
+}
+
+void PrintPeers(const Json& peers, const CliIo& io, std::ostream& out) {
+  Json rows = Json::array();
+  for (const Json& peer : peers) {
+    if (io.terminal && rows.size() == kMaxRows) {
+      break;
+    }
+    Json row = peer;
+    row["median"] = LatencyText(peer.value("connect_median_seconds", Json()));
+    row["p99"] = LatencyText(peer.value("connect_p99_seconds", Json()));
+    rows.push_back(std::move(row));
+  }
+  PrintTable({{"WORKLOAD", "workload"},
+              {"DIRECTION", "direction"},
+              {"PEER", "peer"},
+              {"PORT", "port", Format::kNumber},
+              {"PROTOCOL", "protocol"},
+              {"CONNECTIONS", "connections", Format::kNumber},
+              {"FAILED", "failures", Format::kNumber},
+              {"SENT", "sent_bytes", Format::kBytes},
+              {"RECEIVED", "received_bytes", Format::kBytes},
+              {"RETRANSMITS", "retransmits", Format::kNumber},
+              {"MEDIAN", "median", Format::kNumber},
+              {"P99", "p99", Format::kNumber},
+              {"LAST SEEN", "last_seen", Format::kTime}},
+             rows, io.terminal, out);
+  if (rows.size() < peers.size()) {
+    out << fmt::format("… and {} more; -o json shows all\n", peers.size() - rows.size());
+  }
+}
+
+}  // namespace
+
+int PeersCommand(const ClientOptions& options, bool once, const CliIo& io) {
+  const ApiClient client(options.socket);
+  const bool refresh = io.terminal && !once && options.output == Output::kTable;
+  do {
+    const absl::StatusOr<Json> answer = client.Get("/v1/top/peers");
+    if (!answer.ok()) {
+      return Fail(answer.status(), io);
+    }
+    const Json peers = answer->value("peers", Json::array());
+    if (options.output == Output::kDot) {
+      io.out << ServiceGraph(peers);
+      return kExitYes;
+    }
+    if (options.output != Output::kTable) {
+      PrintJson(*answer, "peers", options.output, io);
+      return kExitYes;
+    }
+    std::ostringstream screen;
+    PrintPeers(peers, io, screen);
+    io.out << (refresh ? "\x1b[H\x1b[2J" : "") << screen.str() << std::flush;
+  } while (refresh && io.out.good() && io.wait(kRefresh));
+  return kExitYes;
+}
+
+}  // namespace vedette

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Prometheus is told of workloads and their peers, from real acts to a real Prometheus.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <sstream>
+
+#include "tests/e2e/acts.h"
+#include "tests/support/agent/agent_process.h"
+#include "tests/support/scoped_netns.h"
+
+namespace vedette::testing {
+namespace {
+
+using Json = nlohmann::json;
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kLong = absl::Seconds(90);
+constexpr char kNobody[] = "9";  // A port on which nobody listens.
+
+class AgentMetricsTest : public ::testing::Test {
+ protected:
+  void Start(const std::string& more = "") {
+    agent_.SetConfig("metrics: { listen: \"127.0.0.1:0\"" + more + " }\n");
+    const absl::Status started = agent_.Start();
+    ASSERT_TRUE(started.ok()) << started;
+  }
+  // Samples by "name{labels}", after the kernel's counts were taken over.
+  std::map<std::string, double> Scrape() {
+    agent_.Get("/v1/top");
+    std::map<std::string, double> samples;
+    std::istringstream lines(Text());
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.starts_with('#')) {
+        const size_t space = line.rfind(' ');
+        samples[line.substr(0, space)] = std::stod(line.substr(space));
+      }
+    }
+    return samples;
+  }
+  std::string Text() const {
+    auto result = Child::Run(
+        {"curl", "-sS", "--fail", "--unix-socket", agent_.socket(), "http://vedette/v1/metrics"});
+    EXPECT_TRUE(result.ok() && result->exit_code == 0) << result->err;
+    return result.ok() ? result->out : "";
+  }
+  std::string Peer(const std::string& peer, const std::string& port) const {
+    return fmt::format(R"({{workload="{}",direction="outbound",peer="{}",port="{}",protocol="tcp")",
+                       workload(), peer, port);
+  }
+  double Workload(const std::string& name) {
+    return Scrape()[fmt::format(R"(vedette_workload_{}{{workload="{}"}})", name, workload())];
+  }
+  std::string Act(std::vector<std::string> acts) {
+    acts.insert(acts.begin(), VEDETTE_ACTOR_PATH);
+    auto result = cgroup_.Run(std::move(acts), kLong);
+    EXPECT_TRUE(result.ok() && result->exit_code == 0) << result.status();
+    return result.ok() ? result->out : "";
+  }
+  // In a network of its own, where port 53 is free.
+  void ActAlone(std::vector<std::string> acts) {
+    acts.insert(acts.begin(), VEDETTE_ACTOR_PATH);
+    absl::StatusOr<ScopedNetns> netns = ScopedNetns::Create();
+    ASSERT_TRUE(netns.ok()) << netns.status();
+    auto child = Child::Spawn({std::move(acts), {}, cgroup_.fd(), netns->fd()});
+    ASSERT_TRUE(child.ok()) << child.status();
+    ASSERT_EQ(child->Wait(kLong)->exit_code, 0);
+  }
+  const std::string& workload() const { return workload_; }
+
+  AgentProcess agent_;
+  ScopedCgroup cgroup_ = ScopedCgroup::Create().value();
+  std::string workload_ = WorkloadOf(cgroup_);
+  Listener listener_;
+};
+
+TEST_F(AgentMetricsTest, KnownFlowsAreCountedToTheSingleOneWithoutARecord) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const std::string port = std::to_string(listener_.port());
+  const std::string peer = Peer("net:loopback", port);
+  // Known from here on, by the workload's code and peer.
+  Act({"connect:" + port, std::string("connect:") + kNobody, "spawn:1"});
+  ASSERT_TRUE(
+      WaitFor([&] { return Scrape()["vedette_peer_connections_total" + peer + "}"] == 1; }));
+  ASSERT_TRUE(WaitFor([&] { return Workload("execs_total") == 2; }));
+  const uint64_t records = (*agent_.Top(workload()))["records"].get<uint64_t>();
+
+  Act({"connect:" + port + ":700", std::string("connect:") + kNobody + ":30", "spawn:20"});
+  EXPECT_TRUE(WaitFor([&] { return Workload("execs_total") == 23; })) << Workload("execs_total");
+  EXPECT_TRUE(
+      WaitFor([&] { return Scrape()["vedette_peer_connect_seconds_count" + peer + "}"] == 701; }));
+  auto samples = Scrape();
+  EXPECT_EQ(samples["vedette_peer_connections_total" + peer + "}"], 701);
+  EXPECT_EQ(samples["vedette_peer_failures_total" + peer + "}"], 0);
+  EXPECT_EQ(samples["vedette_peer_connect_seconds_count" + peer + "}"], 701);
+  EXPECT_EQ(samples["vedette_peer_connect_seconds_bucket" + peer + ",le=\"+Inf\"}"], 701);
+  const std::string nobody = Peer("net:loopback", kNobody);
+  EXPECT_EQ(samples["vedette_peer_connections_total" + nobody + "}"], 31);
+  EXPECT_EQ(samples["vedette_peer_failures_total" + nobody + "}"], 31);
+  EXPECT_EQ(samples["vedette_peer_connect_seconds_count" + nobody + "}"], 0);
+  // It was not told: all that came are forks, exits and the like of the processes.
+  EXPECT_LT((*agent_.Top(workload()))["records"].get<uint64_t>() - records, 200u);
+}
+
+TEST_F(AgentMetricsTest, DnsAnswersWithAnErrorAreCountedEachTime) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  ActAlone({"dns:fail", "dns", "dns:fail", "dns:fail"});
+  // The same answer is told once in half a minute; it is counted by the kernel.
+  EXPECT_TRUE(WaitFor([&] { return Workload("dns_failures_total") == 3; }))
+      << Workload("dns_failures_total");
+}
+
+TEST_F(AgentMetricsTest, AnAgentThatWasKilledDoesNotCountTwice) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const std::string port = std::to_string(listener_.port());
+  const std::string peer = Peer("net:loopback", port);
+  const auto count = [&](const char* metric) { return Scrape()[metric + peer + "}"]; };
+  Act({"connect:" + port + ":100"});
+  ASSERT_TRUE(WaitFor([&] { return count("vedette_peer_connect_seconds_count") == 100; }));
+  // What was taken is in the store with the next commit.
+  agent_.Get("/v1/findings");
+  agent_.Kill();
+  Act({"connect:" + port + ":50"});
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  EXPECT_TRUE(WaitFor([&] { return count("vedette_peer_connections_total") == 50; }))
+      << count("vedette_peer_connections_total");
+  EXPECT_EQ(count("vedette_peer_connect_seconds_count"), 50);
+  // The service map goes on where the profiles stopped.
+  const Json peers = agent_.Get("/v1/top/peers")["peers"];
+  for (const Json& row : peers) {
+    if (row["workload"] == workload() && row["direction"] == "outbound") {
+      EXPECT_EQ(row["connections"], 150) << row;
+    }
+  }
+}
+
+TEST_F(AgentMetricsTest, BeyondTheBoundTheTotalStaysExact) {
+  ASSERT_NO_FATAL_FAILURE(Start(", max_series: 100"));
+  std::vector<std::string> acts;
+  for (int port = 2001; port <= 2060; ++port) {
+    acts.push_back(fmt::format("connect:{}:3", port));
+  }
+  Act(acts);
+  const auto total = [&] {
+    double sum = 0;
+    for (const auto& [name, value] : Scrape()) {
+      sum += name.starts_with("vedette_peer_failures_total{workload=\"" + workload()) ||
+                     name.starts_with("vedette_peer_failures_total{workload=\"other\"")
+                 ? value
+                 : 0;
+    }
+    return sum;
+  };
+  EXPECT_TRUE(WaitFor([&] { return total() >= 180; })) << total();
+  size_t series = 0;
+  bool other = false;
+  for (const auto& [name, value] : Scrape()) {
+    series += name.find("{workload=") != std::string::npos ? 1 : 0;
+    other = other || name.find("peer=\"other\"") != std::string::npos;
+  }
+  EXPECT_LE(series, 100u);
+  EXPECT_TRUE(other);
+  EXPECT_THAT(agent_.Log(), HasSubstr("time series are given out (metrics.max_series)"));
+}
+
+TEST_F(AgentMetricsTest, TheServiceMapHasAnEdgeBetweenTwoWorkloads) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  ScopedCgroup served = ScopedCgroup::Create().value();
+  auto server = served.Spawn({VEDETTE_ACTOR_PATH, "serve:50"});
+  ASSERT_TRUE(server.ok()) << server.status();
+  absl::StatusOr<std::string> line = server->ReadLine();
+  ASSERT_TRUE(line.ok()) << line.status();
+  const std::string port = line->substr(line->rfind('=') + 1);
+  ASSERT_TRUE(WaitFor([&] {
+    return !AgentProcess::Entries(agent_.Profile(WorkloadOf(served)), "behaviours", "listen", "")
+                .empty();
+  }));
+  Act({"connect:" + port + ":50"});
+  const auto edge = [&]() -> Json {
+    for (const Json& row : agent_.Get("/v1/top/peers")["peers"]) {
+      if (row["workload"] == workload() && row.value("peer_workload", "") == WorkloadOf(served)) {
+        return row;
+      }
+    }
+    return {};
+  };
+  ASSERT_TRUE(WaitFor([&] { return !edge().is_null() && edge()["connections"] == 50; })) << edge();
+  EXPECT_EQ(std::to_string(edge()["port"].get<int>()), port);
+  EXPECT_EQ(edge()["protocol"], "tcp");
+  EXPECT_EQ(edge()["failures"], 0);
+  EXPECT_GT(edge()["connect_median_seconds"], 0.0);
+  EXPECT_LE(edge()["connect_median_seconds"], edge()["connect_p99_seconds"]);
+
+  const ChildResult dot = agent_.Cli({"top", "--peers", "-o", "dot"});
+  ASSERT_EQ(dot.exit_code, 0) << dot.err;
+  EXPECT_THAT(dot.out, HasSubstr(fmt::format("\"workload {}\" -> \"workload {}\"", workload(),
+                                             WorkloadOf(served))));
+  const std::string path = agent_.dir() + "/map.dot";
+  ASSERT_TRUE(WriteFile(path, dot.out));
+  auto drawn = Child::Run({"dot", "-Tsvg", "-o", agent_.dir() + "/map.svg", path}, kLong);
+  ASSERT_TRUE(drawn.ok()) << drawn.status();
+  EXPECT_EQ(drawn->exit_code, 0) << drawn->err;
+  EXPECT_EQ(drawn->err, "");
+  EXPECT_EQ(agent_.Cli({"top", "--peers", "--once"}).exit_code, 0);
+}
+
+TEST_F(AgentMetricsTest, PromtoolHasNothingToSay) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  Act({"connect:" + std::to_string(listener_.port()), std::string("connect:") + kNobody, "udp",
+       "flow", "spawn:1"});
+  ActAlone({"dns:fail"});
+  ASSERT_TRUE(WaitFor([&] { return Workload("dns_failures_total") == 1; }));
+  auto promtool = Child::Spawn({"promtool", "check", "metrics"});
+  ASSERT_TRUE(promtool.ok()) << promtool.status();
+  ASSERT_TRUE(promtool->Write(Text()));
+  promtool->CloseInput();
+  auto result = promtool->Wait(kLong);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 0) << result->out << result->err;
+  EXPECT_EQ(result->out + result->err, "");
+  auto rules = Child::Run({"promtool", "check", "rules", "deploy/prometheus/vedette.rules.yml"});
+  ASSERT_TRUE(rules.ok()) << rules.status();
+  EXPECT_EQ(rules->exit_code, 0) << rules->err;
+}
+
+TEST_F(AgentMetricsTest, EveryQueryOfTheDashboardHasAnAnswer) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  constexpr std::string_view kPort = "metrics: port ";
+  const std::string log = agent_.Log();
+  ASSERT_THAT(log, HasSubstr(kPort));
+  const std::string port = std::to_string(std::stoi(log.substr(log.find(kPort) + kPort.size())));
+  const TempDir dir("vedette-prometheus");
+  auto check = Child::Spawn({"tests/e2e/prometheus_check.py", "127.0.0.1:" + port, dir.path()});
+  ASSERT_TRUE(check.ok()) << check.status();
+  const std::string known = std::to_string(listener_.port());
+  const bool ended = WaitFor(
+      [&] {
+        Act({"connect:" + known + ":20", std::string("connect:") + kNobody + ":5", "spawn:2"});
+        agent_.Get("/v1/top");
+        return !check->Running();
+      },
+      kLong);
+  ASSERT_TRUE(ended);
+  auto result = check->Wait();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 0) << result->out << result->err;
+  EXPECT_THAT(result->out, HasSubstr("queries answered"));
+}
+
+}  // namespace
+}  // namespace vedette::testing
