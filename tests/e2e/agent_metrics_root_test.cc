@@ -162,7 +162,7 @@ TEST_F(AgentMetricsTest, BeyondTheBoundTheTotalStaysExact) {
   }
   EXPECT_LE(series, 100u);
   EXPECT_TRUE(other);
-  EXPECT_THAT(agent_.Log(), HasSubstr("time series are given out (metrics.max_series)"));
+  EXPECT_THAT(agent_.Log(), HasSubstr("metrics.max_series: "));
 }
 
 TEST_F(AgentMetricsTest, TheServiceMapHasAnEdgeBetweenTwoWorkloads) {
