@@ -64,8 +64,8 @@ bool WorkloadSeries::Take(size_t series, Workload& workload) {
 void WorkloadSeries::NoteFull(const std::string& what) {
   if (sample_.folded++ == 0) {
     spdlog::warn(
-        "{} of {} time series are given out (metrics.max_series): {} and later ones are counted "
-        "under \"other\"",
+        "metrics.max_series: {} of {} time series are given out, one workload gets a quarter at "
+        "most; {} and what else finds no room is counted under \"other\"",
         sample_.series, sample_.max_series, PrintableUtf8(what));
   }
 }

@@ -119,9 +119,9 @@ TEST(WorkloadSeriesTest, BeyondTheBoundAllIsCountedUnderOtherAndNothingGoesBack)
     EXPECT_LE(sample.series, kMax);
     EXPECT_GT(sample.folded, 0u);
     for (const auto& [name, value] : before) {
-      const size_t at = text.find(name + " ");
+      const size_t at = text.find("\n" + name + " ");
       ASSERT_NE(at, std::string::npos) << name;
-      EXPECT_GE(std::stod(text.substr(at + name.size())), value) << name;
+      EXPECT_GE(std::stod(text.substr(at + 1 + name.size())), value) << name;
     }
     before.clear();
     size_t from = 0;
