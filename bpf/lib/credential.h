@@ -33,7 +33,6 @@ static __always_inline void credential_act(struct task_struct* task, struct proc
   struct governed g;
   enum act_class class;
   struct wire_credential* r;
-  bool is_ours;
   __u32 lane;
 
   governed_by(p->wire.home_cgroup_id, &g);
@@ -51,11 +50,13 @@ static __always_inline void credential_act(struct task_struct* task, struct proc
   if (class == ACT_NEWS || class == ACT_TAPPED) {
     lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
     r = lane_reserve(lane, sizeof(*r));
-    if (!r) lane_dropped(lane);
-    is_ours = class != ACT_NEWS || claim(&g, &l, &s->key, &p->wire.id, r != NULL);
-    if (r && !is_ours) {
+    /* Each way by itself: 6.1 does not see that a record is there through a flag that says so. */
+    if (!r) {
+      lane_dropped(lane);
+      if (class == ACT_NEWS) claim(&g, &l, &s->key, &p->wire.id, false);
+    } else if (class == ACT_NEWS && !claim(&g, &l, &s->key, &p->wire.id, true)) {
       bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
-    } else if (r) {
+    } else {
       process_refresh(p, task);
       FILL_HEADER(r, CREDENTIAL);
       r->header.lane = lane;

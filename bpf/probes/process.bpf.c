@@ -153,32 +153,37 @@ static __always_inline void fill_exec(struct wire_exec* r, struct process_contex
 }
 
 /* Copies the strings into the record's areas of the given sizes, which must be constants. */
-#define FILL_EXEC_STRINGS(r, path, act, PATH, ARGV, SCRIPT)                             \
-  do {                                                                                  \
-    __u64 start = mm->arg_start;                                                        \
-    __u64 argv_bytes = mm->arg_end - start;                                             \
-    __u32 path_bytes = WIRE_PATH_BYTES - (path)->begin;                                 \
-    __u32 script_bytes = (act)->script.bytes;                                           \
-    (r)->exec.root_device = (path)->root_device;                                        \
-    (r)->exec.root_inode = (path)->root_inode;                                          \
-    if ((path)->cut) (r)->exec.flags |= WIRE_EXEC_PATH_CUT;                             \
-    if (path_bytes > (PATH)) path_bytes = (PATH);                                       \
-    bpf_probe_read_kernel((r)->path, path_bytes, &(path)->bytes[(path)->begin & 4095]); \
-    (r)->exec.path_bytes = path_bytes;                                                  \
-    if (argv_bytes > (ARGV)) {                                                          \
-      argv_bytes = (ARGV);                                                              \
-      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                            \
-    }                                                                                   \
-    if (bpf_probe_read_user((r)->argv, argv_bytes, (void*)start)) {                     \
-      argv_bytes = 0;                                                                   \
-      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                            \
-      count_error(WIRE_ERROR_READ);                                                     \
-    }                                                                                   \
-    (r)->exec.argv_bytes = argv_bytes;                                                  \
-    if (script_bytes > (SCRIPT)) script_bytes = (SCRIPT);                               \
-    (r)->exec.script_bytes = script_bytes;                                              \
-    if (script_bytes) (r)->exec.flags |= WIRE_EXEC_SCRIPT;                              \
-    bpf_probe_read_kernel((r)->script, script_bytes, (act)->script.name);               \
+#define FILL_EXEC_STRINGS(r, path, act, PATH, ARGV, SCRIPT)                              \
+  do {                                                                                   \
+    __u64 start = mm->arg_start;                                                         \
+    __u64 argv_bytes = mm->arg_end - start;                                              \
+    __u32 path_bytes = WIRE_PATH_BYTES - (path)->begin;                                  \
+    __u32 script_bytes = (act)->script.bytes;                                            \
+    (r)->exec.root_device = (path)->root_device;                                         \
+    (r)->exec.root_inode = (path)->root_inode;                                           \
+    if ((path)->cut) (r)->exec.flags |= WIRE_EXEC_PATH_CUT;                              \
+    if (path_bytes > (PATH)) path_bytes = (PATH);                                        \
+    bpf_probe_read_kernel((r)->path, path_bytes, &(path)->bytes[(path)->begin & 4095]);  \
+    (r)->exec.path_bytes = path_bytes;                                                   \
+    if (argv_bytes > (ARGV)) {                                                           \
+      argv_bytes = (ARGV);                                                               \
+      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                             \
+    }                                                                                    \
+    if (bpf_probe_read_user((r)->argv, argv_bytes, (void*)start)) {                      \
+      argv_bytes = 0;                                                                    \
+      (r)->exec.flags |= WIRE_EXEC_ARGV_CUT;                                             \
+      count_error(WIRE_ERROR_READ);                                                      \
+    }                                                                                    \
+    (r)->exec.argv_bytes = argv_bytes;                                                   \
+    if (script_bytes > (SCRIPT)) script_bytes = (SCRIPT);                                \
+    /* Asked again of the one register that is used: 6.1 forgets the bound of a copy. */ \
+    barrier_var(script_bytes);                                                           \
+    (r)->exec.script_bytes = 0;                                                          \
+    if (script_bytes && script_bytes <= (SCRIPT)) {                                      \
+      (r)->exec.script_bytes = script_bytes;                                             \
+      (r)->exec.flags |= WIRE_EXEC_SCRIPT;                                               \
+      bpf_probe_read_kernel((r)->script, script_bytes, (act)->script.name);              \
+    }                                                                                    \
   } while (0)
 
 /* Submits the record when this CPU is the one to report, else takes it back. */
