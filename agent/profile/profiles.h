@@ -103,7 +103,6 @@ class Profiles {
   void ForEachRecord(
       const std::function<void(const std::string& workload, const BehaviourRecord&)>& visit) const;
   absl::StatusOr<ProfileDetail> Show(std::string_view workload) const;
-  size_t size() const { return profiles_.size(); }
 
   const StageLedger& ledger() const { return ledger_; }
   const ProfilesCounters& counters() const { return counters_; }

@@ -128,8 +128,8 @@ void act_dns_flood(char** fields, int count) {
 }
 
 // Asks a resolver at 127.0.0.2:53 that this act plays itself. With "spoof", answers with another id
-// and from another address come first; with "later", the answer comes after a line of stdin; with "fail", it is that there is no such
-// name.
+// and from another address come first; with "later", the answer comes after a line of stdin; with
+// "fail", it is that there is no such name.
 void act_dns(char** fields, int count) {
   unsigned char message[sizeof(kQuery) + sizeof(kRecord)];
   int resolver = bound_socket(2, DNS_PORT);
