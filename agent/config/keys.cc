@@ -4,116 +4,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "agent/config/key_kinds.h"
 #include "agent/config/values.h"
 #include "agent/redact/patterns.h"
 
 namespace vedette {
 namespace {
 
-using Errors = std::vector<ValueError>;
-
 // sun_path holds 108 bytes; the socket is first made beside its name with a suffix of up to 16.
 constexpr size_t kMaxSocketPathBytes = 90;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
-
-Errors Wrong(const YAML::Node& node, std::string what) { return {{node.Mark(), std::move(what)}}; }
-
-// The scalar of a node, or what is wrong with it. `expected` says how the value is to be written.
-Errors ReadScalar(const YAML::Node& node, std::string_view expected, std::string& out) {
-  if (node.IsNull() || (node.IsScalar() && node.Scalar().empty())) {
-    return Wrong(node, fmt::format("has no value; write {}", expected));
-  }
-  if (!node.IsScalar()) {
-    return Wrong(node, fmt::format("is a {}; write {}", node.IsMap() ? "map" : "list", expected));
-  }
-  out = node.Scalar();
-  return {};
-}
-
-template <typename T>
-using Field = std::function<T&(Config&)>;
-
-// The getters read through the same accessor as the setters write, on a copy.
-template <typename T>
-T Read(const Field<T>& field, const Config& config) {
-  Config copy = config;
-  return field(copy);
-}
-
-ConfigKey Duration(std::string path, Field<absl::Duration> field, absl::Duration min,
-                   absl::Duration max) {
-  auto set = [=](const YAML::Node& node, Config& config) -> Errors {
-    std::string text;
-    if (Errors errors = ReadScalar(node, "a duration such as 24h or 50ms", text); !errors.empty()) {
-      return errors;
-    }
-    absl::StatusOr<absl::Duration> value = ParseConfigDuration(text);
-    if (!value.ok()) {
-      return Wrong(node, std::string(value.status().message()));
-    }
-    if (*value < min || *value > max) {
-      return Wrong(node, fmt::format("{} is out of range; write {} to {}", text,
-                                     FormatConfigDuration(min), FormatConfigDuration(max)));
-    }
-    field(config) = *value;
-    return {};
-  };
-  auto get = [=](const Config& config) { return FormatConfigDuration(Read(field, config)); };
-  return {std::move(path), "duration", set, get, "", false};
-}
-
-struct SizeRange {
-  uint64_t min = 0;
-  uint64_t max = 0;
-  bool power_of_two = false;
-};
-
-ConfigKey Size(std::string path, Field<uint64_t> field, SizeRange range) {
-  auto set = [=](const YAML::Node& node, Config& config) -> Errors {
-    std::string text;
-    if (Errors errors = ReadScalar(node, "a size such as 256MiB", text); !errors.empty()) {
-      return errors;
-    }
-    absl::StatusOr<uint64_t> value = ParseConfigSize(text);
-    if (!value.ok()) {
-      return Wrong(node, std::string(value.status().message()));
-    }
-    bool fits = *value >= range.min && *value <= range.max;
-    if (!fits || (range.power_of_two && (*value & (*value - 1)) != 0)) {
-      return Wrong(node, fmt::format("{} cannot be used; write {}{} to {}", text,
-                                     range.power_of_two ? "a power of two from " : "",
-                                     FormatConfigSize(range.min), FormatConfigSize(range.max)));
-    }
-    field(config) = *value;
-    return {};
-  };
-  auto get = [=](const Config& config) { return FormatConfigSize(Read(field, config)); };
-  return {std::move(path), "size", set, get, "", false};
-}
-
-ConfigKey Count(std::string path, Field<uint32_t> field, uint32_t min, uint32_t max) {
-  auto set = [=](const YAML::Node& node, Config& config) -> Errors {
-    std::string expected = fmt::format("a whole number from {} to {}", min, max);
-    std::string text;
-    if (Errors errors = ReadScalar(node, expected, text); !errors.empty()) {
-      return errors;
-    }
-    uint32_t value = 0;
-    auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (code != std::errc() || end != text.data() + text.size() || value < min || value > max) {
-      return Wrong(node, fmt::format("\"{}\" cannot be used; write {}", text, expected));
-    }
-    field(config) = value;
-    return {};
-  };
-  auto get = [=](const Config& config) { return std::to_string(Read(field, config)); };
-  return {std::move(path), "number", set, get, "", false};
-}
-
-// Gives an empty string when the text will do, else what is wrong with it.
-using Check = std::function<std::string(const std::string&)>;
 
 std::string CheckNothing(const std::string&) { return ""; }
 
@@ -149,78 +50,9 @@ std::string CheckTopic(const std::string& text) {
              : "write a Kafka topic: at most 249 letters, digits, dots, underscores or hyphens";
 }
 
-Errors ReadString(const YAML::Node& node, std::string_view expected, const Check& check,
-                  std::string& out) {
-  std::string text;
-  if (Errors errors = ReadScalar(node, expected, text); !errors.empty()) {
-    return errors;
-  }
-  if (text.find('\0') != std::string::npos) {
-    return Wrong(node, fmt::format("holds a NUL byte; write {}", expected));
-  }
-  if (std::string what = check(text); !what.empty()) {
-    bool quoted = what.front() == '"';
-    return Wrong(node, quoted ? what : fmt::format("\"{}\" cannot be used; {}", text, what));
-  }
-  out = std::move(text);
-  return {};
-}
-
-ConfigKey String(std::string path, std::string type, Field<std::string> field, Check check) {
-  auto set = [=](const YAML::Node& node, Config& config) {
-    return ReadString(node, "a " + type, check, field(config));
-  };
-  auto get = [=](const Config& config) { return Read(field, config); };
-  return {std::move(path), type, set, get, "", false};
-}
-
-ConfigKey StringList(std::string path, std::string item, Field<std::vector<std::string>> field,
-                     Check check) {
-  auto set = [=](const YAML::Node& node, Config& config) -> Errors {
-    if (!node.IsSequence()) {
-      return Wrong(node, fmt::format("is not a list; write [{}, …]", item));
-    }
-    Errors errors;
-    std::vector<std::string> values;
-    for (const YAML::Node& child : node) {
-      Errors found = ReadString(child, "a " + item, check, values.emplace_back());
-      errors.insert(errors.end(), found.begin(), found.end());
-    }
-    field(config) = std::move(values);
-    return errors;
-  };
-  auto get = [=](const Config& config) {
-    return fmt::format("[{}]", fmt::join(Read(field, config), ", "));
-  };
-  return {std::move(path), "list of " + item, set, get, "", true};
-}
-
-// A key that takes one of a few words. `words` are in the order of the values 0, 1, …
-ConfigKey Word(std::string path, std::vector<std::string> words,
-               std::function<void(Config&, size_t)> put,
-               std::function<size_t(const Config&)> take) {
-  auto set = [=](const YAML::Node& node, Config& config) -> Errors {
-    std::string expected = fmt::format("one of {}", fmt::join(words, ", "));
-    std::string text;
-    if (Errors errors = ReadScalar(node, expected, text); !errors.empty()) {
-      return errors;
-    }
-    auto found = std::find(words.begin(), words.end(), text);
-    if (found == words.end()) {
-      std::string nearest = NearestWord(text, words);
-      std::string hint = nearest.empty() ? "" : fmt::format(" (did you mean {}?)", nearest);
-      return Wrong(node, fmt::format("\"{}\" is not known; write {}{}", text, expected, hint));
-    }
-    put(config, static_cast<size_t>(found - words.begin()));
-    return {};
-  };
-  auto get = [=](const Config& config) { return words[take(config)]; };
-  return {std::move(path), fmt::format("{}", fmt::join(words, ", ")), set, get, "", false};
-}
-
 // Says of the two words that it took before what is meant by them now.
 ConfigKey CaptureArgv() {
-  ConfigKey key = Word(
+  ConfigKey key = WordKey(
       "capture.argv", {"full", "redacted", "none"},
       [](Config& c, size_t i) { c.capture.argv = static_cast<ArgvCapture>(i); },
       [](const Config& c) { return static_cast<size_t>(c.capture.argv); });
@@ -322,51 +154,51 @@ ConfigKey WithFallback(ConfigKey key, std::string fallback) {
 }
 
 void AppendSinkKeys(std::vector<ConfigKey>& keys) {
-  keys.push_back(String(
+  keys.push_back(StringKey(
       "sinks[].jsonl.path", "path", [](Config& c) -> std::string& { return Jsonl(c).path; },
       CheckNothing));
   keys.push_back(WithFallback(
-      StringList(
+      StringListKey(
           "sinks[].kafka.brokers", "HOST:PORT",
           [](Config& c) -> std::vector<std::string>& { return Kafka(c).brokers; }, CheckHostPort),
       "required"));
-  keys.push_back(String(
+  keys.push_back(StringKey(
       "sinks[].kafka.topic", "Kafka topic",
       [](Config& c) -> std::string& { return Kafka(c).topic; }, CheckTopic));
-  keys.push_back(String(
+  keys.push_back(StringKey(
       "sinks[].kafka.ledger_topic", "Kafka topic",
       [](Config& c) -> std::string& { return Kafka(c).ledger_topic; }, CheckTopic));
-  keys.push_back(Word(
+  keys.push_back(WordKey(
       "sinks[].kafka.create_topics", {"on", "off"},
       [](Config& c, size_t i) { Kafka(c).create_topics = i == 0; },
       [](const Config& c) -> size_t {
         return std::get<KafkaSinkConfig>(c.sinks.back().sink).create_topics ? 0 : 1;
       }));
-  keys.push_back(Count(
+  keys.push_back(CountKey(
       "sinks[].kafka.partitions", [](Config& c) -> uint32_t& { return Kafka(c).partitions; }, 0,
       1000));
-  keys.push_back(Count(
+  keys.push_back(CountKey(
       "sinks[].kafka.replication", [](Config& c) -> uint32_t& { return Kafka(c).replication; }, 0,
       100));
   keys.push_back(KafkaOptions());
 }
 
 void AppendNamingKeys(std::vector<ConfigKey>& keys) {
-  keys.push_back(StringList(
+  keys.push_back(StringListKey(
       "identity.runtimes", "path",
       [](Config& c) -> std::vector<std::string>& { return c.identity.runtimes; }, CheckAbsolute));
   keys.push_back(
-      WithFallback(String(
+      WithFallback(StringKey(
                        "identity.cluster", "name",
                        [](Config& c) -> std::string& { return c.identity.cluster; }, CheckNothing),
                    "none"));
-  keys.push_back(StringList(
+  keys.push_back(StringListKey(
       "dns.resolvers", "IP address",
       [](Config& c) -> std::vector<std::string>& { return c.dns.resolvers; }, CheckIp));
 }
 
 ConfigKey CaptureRedact() {
-  ConfigKey key = StringList(
+  ConfigKey key = StringListKey(
       "capture.redact", "RE2 pattern",
       [](Config& c) -> std::vector<std::string>& { return c.capture.redact; },
       WhatIsWrongWithPattern);
@@ -392,19 +224,19 @@ ConfigKey CaptureRedact() {
 }
 
 void AppendKernelKeys(std::vector<ConfigKey>& keys) {
-  keys.push_back(Duration(
+  keys.push_back(DurationKey(
       "collect.poll", [](Config& c) -> absl::Duration& { return c.collect.poll; },
       absl::Milliseconds(1), absl::Seconds(10)));
-  keys.push_back(Size("collect.ring_size",
-                      [](Config& c) -> uint64_t& { return c.collect.ring_size_bytes; },
-                      {.min = kMiB / 16, .max = 256 * kMiB, .power_of_two = true}));
-  keys.push_back(Count(
+  keys.push_back(SizeKey("collect.ring_size",
+                         [](Config& c) -> uint64_t& { return c.collect.ring_size_bytes; },
+                         {.min = kMiB / 16, .max = 256 * kMiB, .power_of_two = true}));
+  keys.push_back(CountKey(
       "cache.exec_entries", [](Config& c) -> uint32_t& { return c.cache.exec_entries; }, 16,
       1 << 20));
-  keys.push_back(Count(
+  keys.push_back(CountKey(
       "cache.flow_entries", [](Config& c) -> uint32_t& { return c.cache.flow_entries; }, 16,
       1 << 20));
-  keys.push_back(String(
+  keys.push_back(StringKey(
       "bpf.pin_dir", "path", [](Config& c) -> std::string& { return c.bpf.pin_dir; },
       CheckAbsolute));
 }
@@ -412,18 +244,18 @@ void AppendKernelKeys(std::vector<ConfigKey>& keys) {
 void AppendWordKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(CaptureArgv());
   keys.push_back(CaptureRedact());
-  keys.push_back(Word(
+  keys.push_back(WordKey(
       "telemetry", {"news", "full"},
       [](Config& c, size_t i) { c.telemetry = static_cast<Telemetry>(i); },
       [](const Config& c) { return static_cast<size_t>(c.telemetry); }));
   static const std::vector<std::string> kLevels = {"debug", "info", "warn", "error"};
-  keys.push_back(Word(
+  keys.push_back(WordKey(
       "log.level", kLevels, [](Config& c, size_t i) { c.log.level = kLevels[i]; },
       [](const Config& c) -> size_t {
         return static_cast<size_t>(std::find(kLevels.begin(), kLevels.end(), c.log.level) -
                                    kLevels.begin());
       }));
-  keys.push_back(Word(
+  keys.push_back(WordKey(
       "log.format", {"text", "json"},
       [](Config& c, size_t i) { c.log.format = static_cast<LogFormat>(i); },
       [](const Config& c) { return static_cast<size_t>(c.log.format); }));
@@ -431,34 +263,34 @@ void AppendWordKeys(std::vector<ConfigKey>& keys) {
 
 std::vector<ConfigKey> BuildConfigKeys() {
   std::vector<ConfigKey> keys;
-  keys.push_back(String(
+  keys.push_back(StringKey(
       "store.dir", "path", [](Config& c) -> std::string& { return c.store.dir; }, CheckNothing));
-  keys.push_back(Size("store.max_size",
-                      [](Config& c) -> uint64_t& { return c.store.max_size_bytes; },
-                      {.min = 16 * kMiB, .max = kMiB << 24}));
-  keys.push_back(String(
+  keys.push_back(SizeKey("store.max_size",
+                         [](Config& c) -> uint64_t& { return c.store.max_size_bytes; },
+                         {.min = 16 * kMiB, .max = kMiB << 24}));
+  keys.push_back(StringKey(
       "api.socket", "path", [](Config& c) -> std::string& { return c.api.socket; },
       CheckSocketPath));
   AppendSinkKeys(keys);
-  keys.push_back(Size("spool.max_size",
-                      [](Config& c) -> uint64_t& { return c.spool.max_size_bytes; },
-                      {.min = kMiB, .max = kMiB << 24}));
-  keys.push_back(Duration(
+  keys.push_back(SizeKey("spool.max_size",
+                         [](Config& c) -> uint64_t& { return c.spool.max_size_bytes; },
+                         {.min = kMiB, .max = kMiB << 24}));
+  keys.push_back(DurationKey(
       "learning.min_time", [](Config& c) -> absl::Duration& { return c.learning.min_time; },
       absl::ZeroDuration(), absl::Hours(24 * 365)));
-  keys.push_back(Count(
+  keys.push_back(CountKey(
       "findings.per_hour", [](Config& c) -> uint32_t& { return c.findings.per_hour; }, 1,
       1'000'000));
-  keys.push_back(Duration(
+  keys.push_back(DurationKey(
       "findings.update_interval",
       [](Config& c) -> absl::Duration& { return c.findings.update_interval; }, absl::Seconds(1),
       absl::Hours(24)));
   keys.push_back(
-      WithFallback(String(
+      WithFallback(StringKey(
                        "metrics.listen", "HOST:PORT",
                        [](Config& c) -> std::string& { return c.metrics.listen; }, CheckHostPort),
                    "off"));
-  keys.push_back(Count(
+  keys.push_back(CountKey(
       "metrics.max_series", [](Config& c) -> uint32_t& { return c.metrics.max_series; }, 100,
       1'000'000));
   AppendKernelKeys(keys);
