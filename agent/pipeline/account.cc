@@ -80,7 +80,8 @@ void Account::RefreshStages() {
   const StageLedger& profile = parts.profiles->ledger();
   ledger_.Account("profile", "events").Set(profile.received, profile.emitted, profile.dropped);
   const ProfilesCounters& profiles = parts.profiles->counters();
-  ledger_.Account("profile", "profiles")
+  // Not events: a stage of its own, so that the stages of events add up from end to end.
+  ledger_.Account("profiles", "workloads")
       .Set(profiles.profiles_made, parts.profiles->size(),
            Dropped{{"evicted", profiles.profiles_evicted},
                    {"frozen-evicted", profiles.frozen_evicted}});
