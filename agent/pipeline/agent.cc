@@ -68,6 +68,10 @@ std::vector<IpAddress> Resolvers(const Config& config) {
   return resolvers;
 }
 
+std::vector<std::string> GapsOf(const OpenedStore& store) {
+  return store.damage.empty() ? std::vector<std::string>() : std::vector<std::string>{store.damage};
+}
+
 }  // namespace
 
 // In the order of building; destroyed in reverse.
@@ -145,10 +149,6 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
   VEDETTE_ASSIGN_OR_RETURN(boot_id, ReadBootId());
   VEDETTE_ASSIGN_OR_RETURN(OpenedStore store, OpenStore(config.store.dir, clock.Now(), state));
   db = std::move(store.db);
-  std::vector<std::string> gaps;
-  if (!store.damage.empty()) {
-    gaps.push_back(std::move(store.damage));
-  }
   VEDETTE_ASSIGN_OR_RETURN(bindings, CacheBindings::Load(db.get(), boot_id, probes->adopted()));
   Enricher::Options enrich;
   enrich.cluster = config.identity.cluster.empty() ? NodeName() : config.identity.cluster;
@@ -204,7 +204,7 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
                                                       .hub = hub.get(),
                                                       .source = source,
                                                       .redactor = redactor.get(),
-                                                      .gaps = std::move(gaps)});
+                                                      .gaps = GapsOf(store)});
   taps = std::make_unique<Taps>(pipeline.get(), config.telemetry == Telemetry::kFull);
   return absl::OkStatus();
 }
