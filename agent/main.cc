@@ -66,21 +66,29 @@ void GiveBackPagesOfTheStart() {
       nullptr);
 }
 
-// Waits for the end of `duration` or a signal that ends the agent.
-void WaitForEnd(Agent& agent, const sigset_t& signals, absl::Duration duration) {
-  const absl::Time end = absl::Now() + duration;
+constexpr int kMaxDamages = 5;  // In one run; more is a disk that fails.
+
+enum class End { kStop, kStoreDamaged };
+
+// Waits until `end`, for a signal that ends the agent, or until its store has to be begun anew.
+End WaitForEnd(Agent& agent, const sigset_t& signals, absl::Time end) {
   for (;;) {
     const absl::Duration left = std::min(end - absl::Now(), absl::Hours(1));
     if (left <= absl::ZeroDuration()) {
-      return;
+      return End::kStop;
     }
     const timespec wait = absl::ToTimespec(left);
     switch (sigtimedwait(&signals, nullptr, &wait)) {
       case SIGINT:
       case SIGTERM:
-        return;
+        return End::kStop;
       case SIGHUP:
         agent.Reopen();
+        break;
+      case kStoreDamagedSignal:
+        if (agent.store_damaged()) {
+          return End::kStoreDamaged;
+        }
         break;
       default:
         break;
@@ -106,25 +114,38 @@ int Run(const RunOptions& options) {
   // Blocked before any thread starts, so that only WaitForEnd sees them.
   sigset_t signals;
   sigemptyset(&signals);
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (int signal : {SIGINT, SIGTERM, SIGHUP, kStoreDamagedSignal}) {
     sigaddset(&signals, signal);
   }
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   KeepMemorySmall();
-  absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(*config);
-  if (!agent.ok()) {
-    std::cerr << "vedette: " << Message(agent.status()) << '\n';
-    return absl::IsInvalidArgument(agent.status()) ? kExitNo : kExitFailed;
+  const absl::Time end = absl::Now() + options.duration;
+  StoreState store = StoreState::kUnknown;
+  for (int damages = 0;; store = StoreState::kDamaged) {
+    absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(*config, store);
+    if (!agent.ok()) {
+      std::cerr << "vedette: " << Message(agent.status()) << '\n';
+      return absl::IsInvalidArgument(agent.status()) ? kExitNo : kExitFailed;
+    }
+    malloc_trim(0);  // What only the start needed.
+    GiveBackPagesOfTheStart();
+    Tell("READY=1");
+    const End why = WaitForEnd(**agent, signals, end);
+    if (why == End::kStop) {
+      Tell("STOPPING=1");
+      spdlog::info("stopping");
+    }
+    agent->reset();
+    if (why == End::kStop) {
+      return kExitYes;
+    }
+    if (++damages == kMaxDamages) {
+      std::cerr << "vedette: " << config->store.dir
+                << ": the store was damaged again and again: set store.dir to another disk\n";
+      return kExitFailed;
+    }
   }
-  malloc_trim(0);  // What only the start needed.
-  GiveBackPagesOfTheStart();
-  Tell("READY=1");
-  WaitForEnd(**agent, signals, options.duration);
-  Tell("STOPPING=1");
-  spdlog::info("stopping");
-  agent->reset();
-  return kExitYes;
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ FEATURES = {
     "fuse": lambda: os.access("/dev/fuse", os.R_OK | os.W_OK),
     "runc": lambda: shutil.which("runc") is not None,
     "qemu": lambda: shutil.which("qemu-system-x86_64") is not None,
+    "loop": lambda: Path("/dev/loop-control").exists(),
     "java": lambda: shutil.which("java") is not None,
     "BPF LSM": lambda: has_security_module("bpf"),
 }

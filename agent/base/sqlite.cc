@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <cerrno>
+
 #include "agent/base/status.h"
 
 namespace vedette {
@@ -11,7 +13,23 @@ namespace {
 
 constexpr int kBusyTimeoutMs = 5000;
 
-absl::StatusCode CodeOf(int sqlite_code) {
+// Of a log that was written back, so much of the file stays.
+constexpr char kPragmas[] =
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
+    "PRAGMA foreign_keys=ON; PRAGMA journal_size_limit=4194304;";
+
+absl::StatusCode CodeOf(int sqlite_code, int system_errno) {
+  if ((sqlite_code & 0xff) == SQLITE_IOERR) {
+    switch (system_errno) {
+      case ENOSPC:
+      case EDQUOT:
+        return absl::StatusCode::kResourceExhausted;
+      case EROFS:
+        return absl::StatusCode::kPermissionDenied;
+      default:
+        return absl::StatusCode::kUnknown;
+    }
+  }
   switch (sqlite_code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -32,7 +50,7 @@ absl::StatusCode CodeOf(int sqlite_code) {
 }
 
 absl::Status ErrorOf(sqlite3* db, std::string_view path, std::string_view what) {
-  return absl::Status(CodeOf(sqlite3_extended_errcode(db)),
+  return absl::Status(CodeOf(sqlite3_extended_errcode(db), sqlite3_system_errno(db)),
                       fmt::format("{}: {}: {}", path, what, sqlite3_errmsg(db)));
 }
 
@@ -119,9 +137,17 @@ absl::StatusOr<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::
     return db->Error("cannot open");
   }
   sqlite3_busy_timeout(raw, kBusyTimeoutMs);
-  VEDETTE_RETURN_IF_ERROR(
-      db->Exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"));
+  VEDETTE_RETURN_IF_ERROR(db->LetShrink());
+  VEDETTE_RETURN_IF_ERROR(db->Exec(kPragmas));
   return db;
+}
+
+// Free pages can be given back to the disk. Only for a file that is empty yet: in another it takes
+// the lock of a writer, and has no effect.
+absl::Status SqliteDatabase::LetShrink() {
+  VEDETTE_ASSIGN_OR_RETURN(SqliteStatement pages, Prepare("PRAGMA page_count"));
+  VEDETTE_ASSIGN_OR_RETURN(const bool row, pages.Step());
+  return row && pages.Int64(0) == 0 ? Exec("PRAGMA auto_vacuum=INCREMENTAL") : absl::OkStatus();
 }
 
 absl::Status SqliteDatabase::Exec(const std::string& sql) {
@@ -142,6 +168,14 @@ absl::StatusOr<SqliteStatement> SqliteDatabase::Prepare(const std::string& sql) 
 absl::Status SqliteDatabase::Begin() { return Exec("BEGIN IMMEDIATE"); }
 absl::Status SqliteDatabase::Commit() { return Exec("COMMIT"); }
 void SqliteDatabase::Rollback() { sqlite3_exec(db_.get(), "ROLLBACK", nullptr, nullptr, nullptr); }
+
+absl::Status SqliteDatabase::WriteBack() {
+  sqlite3_busy_timeout(db_.get(), 0);
+  const int code =
+      sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  sqlite3_busy_timeout(db_.get(), kBusyTimeoutMs);
+  return code == SQLITE_OK ? absl::OkStatus() : Error("write back");
+}
 
 int64_t SqliteDatabase::Changes() const { return sqlite3_changes64(db_.get()); }
 int64_t SqliteDatabase::LastInsertId() const { return sqlite3_last_insert_rowid(db_.get()); }

@@ -49,8 +49,9 @@ class SqliteStatement {
 // survives a kill of the process and a loss of power. One thread per connection.
 class SqliteDatabase {
  public:
-  // Makes the file if it is not there. Errors name the path: PermissionDenied, DataLoss (not a
-  // database, or damaged), ResourceExhausted (disk full), Unavailable (locked for 5 s).
+  // Makes the file if it is not there. Errors name the path: PermissionDenied (also a disk that can
+  // only be read), DataLoss (not a database, or damaged), ResourceExhausted (disk full), Unknown
+  // (disk fails), Unavailable (locked for 5 s).
   static absl::StatusOr<std::unique_ptr<SqliteDatabase>> Open(const std::string& path);
 
   absl::Status Exec(const std::string& sql);  // Any number of statements, no parameters.
@@ -59,6 +60,8 @@ class SqliteDatabase {
   absl::Status Begin();
   absl::Status Commit();
   void Rollback();
+  // Writes the log back into the file and cuts it. Unavailable at once, if somebody reads from it.
+  absl::Status WriteBack();
 
   int64_t Changes() const;  // Rows changed by the last statement.
   int64_t LastInsertId() const;
@@ -69,6 +72,7 @@ class SqliteDatabase {
     void operator()(sqlite3* db) const;
   };
   SqliteDatabase(sqlite3* db, std::string path) : db_(db), path_(std::move(path)) {}
+  absl::Status LetShrink();
   absl::Status Error(std::string_view what) const;
   std::unique_ptr<sqlite3, Close> db_;
   std::string path_;

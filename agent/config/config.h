@@ -49,7 +49,8 @@ enum class LogFormat { kText, kJson };
 struct Config {
   struct {
     std::string dir = "/var/lib/vedette";
-    uint64_t max_size_bytes = uint64_t{1} << 30;
+    uint64_t max_size_bytes = uint64_t{512} << 20;
+    absl::Duration max_age = absl::Hours(24 * 30);
   } store;
   struct {
     std::string socket = kDefaultSocket;

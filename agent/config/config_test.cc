@@ -128,7 +128,7 @@ TEST_F(ConfigTest, AllMistakesAtOnceWithTheirPlaces) {
              "identity: { runtimes: runc }\n",
              {"log.level=loud", "metrics.listen=9477", "api.sokcet=/x", "nonsense", "telemetry="}),
       ElementsAre(
-          ":1:8: store: expected a section; write keys below it: dir, max_size",
+          ":1:8: store: expected a section; write keys below it: dir, max_size, max_age",
           ":2:23: learning.min_time: is a map; write a duration such as 24h or 50ms",
           ":3:23: collect.ring_size: 3MiB cannot be used; write a power of two from 64KiB to "
           "256MiB",

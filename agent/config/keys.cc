@@ -268,6 +268,9 @@ std::vector<ConfigKey> BuildConfigKeys() {
   keys.push_back(SizeKey("store.max_size",
                          [](Config& c) -> uint64_t& { return c.store.max_size_bytes; },
                          {.min = 16 * kMiB, .max = kMiB << 24}));
+  keys.push_back(DurationKey(
+      "store.max_age", [](Config& c) -> absl::Duration& { return c.store.max_age; }, absl::Hours(1),
+      absl::Hours(24 * 3650)));
   keys.push_back(StringKey(
       "api.socket", "path", [](Config& c) -> std::string& { return c.api.socket; },
       CheckSocketPath));

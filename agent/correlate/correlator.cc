@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS finding(
   emitted_count INTEGER NOT NULL, last_seen_ns INTEGER NOT NULL, emitted_at_ns INTEGER NOT NULL,
   body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS finding_last_seen ON finding(last_seen_ns);
+CREATE INDEX IF NOT EXISTS finding_severity ON finding(severity, last_seen_ns);
 )";
 
 absl::Status CheckSchema(SqliteDatabase* db) {
@@ -184,17 +185,50 @@ void Correlator::MakeRoom() {
   const size_t count = std::min(rows.size(), options_.max_findings / kEvictedShare + 1);
   std::partial_sort(rows.begin(), rows.begin() + static_cast<ptrdiff_t>(count), rows.end());
   for (size_t i = 0; i < count; ++i) {
-    const std::string& uid = rows[i].second;
-    open_.erase(uid);
-    grown_.erase(uid);
-    dirty_.erase(uid);
-    removed_.insert(uid);
+    Remove(rows[i].second);
   }
   if (evicted_ == 0) {
     spdlog::warn("{} findings are stored, which is the bound: the oldest are forgotten",
                  options_.max_findings);
   }
   evicted_ += count;
+}
+
+bool Correlator::Remove(const std::string& uid) {
+  grown_.erase(uid);
+  dirty_.erase(uid);
+  removed_.insert(uid);
+  return open_.erase(uid) > 0;
+}
+
+absl::StatusOr<size_t> Correlator::ForgetOlder(absl::Time time, size_t limit) {
+  VEDETTE_ASSIGN_OR_RETURN(auto rows, db_->Prepare("SELECT uid FROM finding WHERE last_seen_ns < ? "
+                                                   "ORDER BY last_seen_ns LIMIT ?"));
+  rows.Bind(1, absl::ToUnixNanos(time)).Bind(2, static_cast<int64_t>(limit));
+  return RemoveRows(rows, time);
+}
+
+absl::StatusOr<size_t> Correlator::ForgetLeast(size_t limit) {
+  VEDETTE_ASSIGN_OR_RETURN(
+      auto rows, db_->Prepare("SELECT uid FROM finding ORDER BY severity, last_seen_ns LIMIT ?"));
+  rows.Bind(1, static_cast<int64_t>(limit));
+  return RemoveRows(rows, absl::InfiniteFuture());
+}
+
+// What grew since it was written is younger than its row.
+absl::StatusOr<size_t> Correlator::RemoveRows(SqliteStatement& rows, absl::Time before) {
+  size_t count = 0;
+  for (;;) {
+    VEDETTE_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) {
+      return count;
+    }
+    const std::string uid = rows.Bytes(0);
+    const auto it = open_.find(uid);
+    if (it != open_.end() && it->second.last_seen < before) {
+      count += Remove(uid) ? 1 : 0;
+    }
+  }
 }
 
 absl::StatusOr<std::vector<Finding>> Correlator::DueUpdates() {

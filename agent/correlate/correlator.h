@@ -68,6 +68,11 @@ class Correlator {
   // called at the end of each batch and now and then; what is not due or too much at once waits.
   absl::StatusOr<std::vector<Finding>> DueUpdates();
 
+  // Takes findings out of the store, at most `limit` of them: those not seen since `time`, the
+  // oldest first, or the least severe, of these the oldest first. How many; Write makes it last.
+  absl::StatusOr<size_t> ForgetOlder(absl::Time time, size_t limit);
+  absl::StatusOr<size_t> ForgetLeast(size_t limit);
+
   absl::Status Write();
   void Committed();
 
@@ -106,6 +111,8 @@ class Correlator {
   Open& Hold(const Finding& finding);
   std::optional<Finding> HoldBack(const Finding& finding);
   void MakeRoom();
+  bool Remove(const std::string& uid);
+  absl::StatusOr<size_t> RemoveRows(SqliteStatement& rows, absl::Time before);
   absl::StatusOr<Finding> Stored(std::string_view uid) const;
 
   SqliteDatabase* const db_;

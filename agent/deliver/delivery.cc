@@ -13,6 +13,7 @@ absl::StatusOr<std::unique_ptr<Delivery>> Delivery::Start(SqliteDatabase& db,
   std::unique_ptr<Delivery> delivery(new Delivery(db));
   SpoolOptions spool;
   spool.max_bytes = options.max_bytes;
+  spool.tell_given_up = options.tell_given_up;
   for (const NamedExporter& sink : sinks) {
     spool.sinks.push_back(sink.name);
   }

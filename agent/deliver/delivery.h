@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct NamedExporter {
 
 struct DeliveryOptions {
   uint64_t max_bytes = 256ULL << 20;
+  std::function<pb::Event(const std::vector<GivenUpSink>&)> tell_given_up = {};
   absl::Duration initial_backoff = absl::Milliseconds(100);
   absl::Duration max_backoff = absl::Seconds(30);
 };
@@ -40,6 +42,8 @@ class Delivery {
   void Committed();
   // Exact, from the store; for the ledger.
   absl::StatusOr<std::vector<SinkAccount>> Accounts() { return ReadSpoolAccounts(db_); }
+
+  const std::vector<GivenUpSink>& given_up() const { return writer_->given_up(); }
 
   // Any thread.
   std::vector<SinkStats> Stats() const;

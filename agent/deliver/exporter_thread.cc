@@ -269,6 +269,7 @@ void ExporterThread::OnStoreError(const absl::Status& status) {
   {
     MutexLock lock(&mutex_);
     errors = ++stats_.store_errors;
+    stats_.store_damaged = stats_.store_damaged || absl::IsDataLoss(status);
   }
   if (IsPowerOfTwo(errors)) {
     spdlog::error("sink {}: the spool fails, {} times so far: {}", options_.sink, errors,

@@ -28,8 +28,9 @@ struct ExporterThreadOptions {
 
 // How a sink does, for people and metrics.
 struct SinkStats {
-  SinkAccount account;   // As of the last look at the spool.
-  uint64_t retries = 0;  // Batches that were Unavailable.
+  SinkAccount account;         // As of the last look at the spool.
+  uint64_t retries = 0;        // Batches that were Unavailable.
+  bool store_damaged = false;  // The spool cannot be read.
   uint64_t store_errors = 0;
   bool available = true;
   std::string trouble;  // One sentence while not available.

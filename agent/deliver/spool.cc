@@ -2,6 +2,7 @@
 #include "agent/deliver/spool.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <optional>
@@ -15,6 +16,8 @@ namespace {
 // The ledger outranks every finding, because it is what names the losses.
 constexpr int64_t kLedgerRank = 6;
 constexpr int64_t kRowOverheadBytes = 64;
+constexpr int64_t kPageBytes = 4096;
+constexpr int64_t kPagePayloadBytes = 4061;  // The largest row that is kept in one page.
 
 constexpr char kTables[] = R"sql(
 CREATE TABLE IF NOT EXISTS spool(
@@ -66,7 +69,7 @@ absl::Status InTransaction(SqliteDatabase& db, auto body) {
   return status;
 }
 
-absl::Status RegisterSinks(SqliteDatabase& db, const std::vector<std::string>& sinks) {
+absl::Status SetConfigured(SqliteDatabase& db, const std::vector<std::string>& sinks) {
   VEDETTE_RETURN_IF_ERROR(
       db.Exec("CREATE TEMP TABLE IF NOT EXISTS configured(sink TEXT PRIMARY KEY);"
               "DELETE FROM configured"));
@@ -75,11 +78,20 @@ absl::Status RegisterSinks(SqliteDatabase& db, const std::vector<std::string>& s
   for (const std::string& sink : sinks) {
     VEDETTE_RETURN_IF_ERROR(insert.BindText(1, sink).Run());
   }
-  VEDETTE_RETURN_IF_ERROR(
-      db.Exec("DELETE FROM spool_sink WHERE sink NOT IN (SELECT sink FROM configured);"
-              "INSERT OR IGNORE INTO spool_sink(sink, cursor) SELECT sink, COALESCE("
-              "(SELECT seq FROM sqlite_sequence WHERE name = 'spool'), 0) FROM configured"));
-  return db.Exec(kDeletePassed);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<GivenUpSink>> FindGivenUp(SqliteDatabase& db,
+                                                     const std::vector<std::string>& sinks) {
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<SinkAccount> accounts, ReadSpoolAccounts(db));
+  std::vector<GivenUpSink> given_up;
+  for (const SinkAccount& account : accounts) {
+    const bool stays = std::find(sinks.begin(), sinks.end(), account.sink) != sinks.end();
+    if (!stays && account.lag() > 0) {
+      given_up.push_back({account.sink, account.lag()});
+    }
+  }
+  return given_up;
 }
 
 absl::StatusOr<std::unique_ptr<SqliteStatement>> PrepareOwned(SqliteDatabase& db,
@@ -125,23 +137,53 @@ absl::StatusOr<std::vector<SinkAccount>> ReadSpoolAccounts(SqliteDatabase& db) {
   }
 }
 
+int64_t SpoolBytesOnDisk(int64_t size) {
+  const int64_t row = size + kRowOverheadBytes;
+  if (row > kPagePayloadBytes) {
+    // The rest of a long row is in pages of its own; what is kept of it in its first is not shared.
+    return (row / kPageBytes + 1) * kPageBytes;
+  }
+  return std::max(row, kPageBytes / (kPageBytes / row));
+}
+
 absl::StatusOr<std::unique_ptr<SpoolWriter>> SpoolWriter::Open(SqliteDatabase& db,
                                                                const SpoolOptions& options) {
   VEDETTE_RETURN_IF_ERROR(CreateSpoolTables(db));
-  VEDETTE_RETURN_IF_ERROR(
-      InTransaction(db, [&db, &options] { return RegisterSinks(db, options.sinks); }));
   std::unique_ptr<SpoolWriter> writer(new SpoolWriter(db, options));
-  VEDETTE_ASSIGN_OR_RETURN(
-      writer->insert_,
-      PrepareOwned(db, "INSERT INTO spool(severity, size, event) VALUES(?, ?, ?)"));
-  VEDETTE_ASSIGN_OR_RETURN(writer->receive_,
-                           PrepareOwned(db, "UPDATE spool_sink SET received = received + 1"));
-  VEDETTE_ASSIGN_OR_RETURN(
-      writer->used_,
-      PrepareOwned(db,
-                   "SELECT sum(bytes), sum(CASE WHEN severity < ? THEN bytes ELSE 0 END) "
-                   "FROM spool_used"));
+  VEDETTE_RETURN_IF_ERROR(writer->Prepare());
+  VEDETTE_RETURN_IF_ERROR(
+      InTransaction(db, [&writer, &options] { return writer->RegisterSinks(options); }));
+  for (const GivenUpSink& gone : writer->given_up_) {
+    spdlog::warn("sink {} is no longer configured: {} records that waited for it are given up",
+                 gone.sink, gone.count);
+  }
   return writer;
+}
+
+absl::Status SpoolWriter::Prepare() {
+  VEDETTE_ASSIGN_OR_RETURN(
+      insert_, PrepareOwned(db_, "INSERT INTO spool(severity, size, event) VALUES(?, ?, ?)"));
+  VEDETTE_ASSIGN_OR_RETURN(receive_,
+                           PrepareOwned(db_, "UPDATE spool_sink SET received = received + 1"));
+  VEDETTE_ASSIGN_OR_RETURN(
+      used_, PrepareOwned(db_,
+                          "SELECT sum(bytes), sum(CASE WHEN severity < ? THEN bytes ELSE 0 END) "
+                          "FROM spool_used"));
+  return absl::OkStatus();
+}
+
+absl::Status SpoolWriter::RegisterSinks(const SpoolOptions& options) {
+  VEDETTE_RETURN_IF_ERROR(SetConfigured(db_, options.sinks));
+  VEDETTE_ASSIGN_OR_RETURN(given_up_, FindGivenUp(db_, options.sinks));
+  VEDETTE_RETURN_IF_ERROR(
+      db_.Exec("DELETE FROM spool_sink WHERE sink NOT IN (SELECT sink FROM configured);"
+               "INSERT OR IGNORE INTO spool_sink(sink, cursor) SELECT sink, COALESCE("
+               "(SELECT seq FROM sqlite_sequence WHERE name = 'spool'), 0) FROM configured"));
+  VEDETTE_RETURN_IF_ERROR(db_.Exec(kDeletePassed));
+  if (given_up_.empty() || !options.tell_given_up) {
+    return absl::OkStatus();
+  }
+  return Append(options.tell_given_up(given_up_));
 }
 
 absl::Status SpoolWriter::Append(const pb::Event& event) {
@@ -149,7 +191,7 @@ absl::Status SpoolWriter::Append(const pb::Event& event) {
     return absl::OkStatus();
   }
   const std::string bytes = event.SerializeAsString();
-  const int64_t size = static_cast<int64_t>(bytes.size()) + kRowOverheadBytes;
+  const int64_t size = SpoolBytesOnDisk(static_cast<int64_t>(bytes.size()));
   const int64_t severity = RankOf(event);
   VEDETTE_RETURN_IF_ERROR(receive_->Run());
   VEDETTE_ASSIGN_OR_RETURN(const bool room, MakeRoom(size, severity));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,11 +19,24 @@ namespace vedette {
 inline constexpr char kDropSpoolFull[] = "spool-full";   // Shed to keep the spool in its bound.
 inline constexpr char kDropRejected[] = "rejected";      // The sink can never take it.
 inline constexpr char kDropUnreadable[] = "unreadable";  // The row is damaged.
+inline constexpr char kDropDamaged[] = "store-damaged";  // Was lost with a damaged database.
+inline constexpr char kDropRemoved[] = "sink-removed";   // The sink left the configuration.
+
+// A sink that is no longer configured, and how much waited for it.
+struct GivenUpSink {
+  std::string sink;
+  uint64_t count = 0;
+};
 
 struct SpoolOptions {
-  std::vector<std::string> sinks;  // Names that stay the same from run to run.
-  uint64_t max_bytes = 256ULL << 20;
+  std::vector<std::string> sinks;     // Names that stay the same from run to run.
+  uint64_t max_bytes = 256ULL << 20;  // On the disk.
+  // The event that tells the other sinks what was given up, spooled in the transaction that does.
+  std::function<pb::Event(const std::vector<GivenUpSink>&)> tell_given_up = {};
 };
+
+// What an event of so many bytes takes in the file: a page holds a whole number of rows.
+int64_t SpoolBytesOnDisk(int64_t size);
 
 // The account of one sink since it was first configured; it survives restarts.
 // received = delivered + dropped by reason + lag.
@@ -48,16 +62,21 @@ absl::StatusOr<std::vector<SinkAccount>> ReadSpoolAccounts(SqliteDatabase& db);
 class SpoolWriter {
  public:
   // Creates the tables and makes the sinks those of `options`, in a transaction of its own. A sink
-  // that is new starts at the current end; one that is gone is forgotten and holds nothing back.
+  // that is new starts at the current end; one that is gone is forgotten and holds nothing back,
+  // which is logged and told.
   static absl::StatusOr<std::unique_ptr<SpoolWriter>> Open(SqliteDatabase& db,
                                                            const SpoolOptions& options);
 
   // OK also when the event was refused: that is an account, not a fault.
   absl::Status Append(const pb::Event& event);
+  // What the sinks that are gone did not get.
+  const std::vector<GivenUpSink>& given_up() const { return given_up_; }
 
  private:
   SpoolWriter(SqliteDatabase& db, const SpoolOptions& options)
       : db_(db), max_bytes_(options.max_bytes), has_sinks_(!options.sinks.empty()) {}
+  absl::Status Prepare();
+  absl::Status RegisterSinks(const SpoolOptions& options);
   absl::StatusOr<bool> MakeRoom(int64_t size, int64_t severity);
   absl::Status Shed(int64_t over, int64_t severity);
   absl::Status CountDrop(int64_t sequence);
@@ -66,6 +85,7 @@ class SpoolWriter {
   const uint64_t max_bytes_;
   const bool has_sinks_;
   std::unique_ptr<SqliteStatement> insert_, receive_, used_;
+  std::vector<GivenUpSink> given_up_;
 };
 
 struct SpoolRow {

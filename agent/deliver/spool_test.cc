@@ -218,5 +218,60 @@ TEST_F(SpoolTest, ADamagedRowComesAlone) {
   EXPECT_EQ(reader->Account().value().dropped.at(kDropUnreadable), 1u);
 }
 
+TEST_F(SpoolTest, WhatWaitedForASinkThatIsGoneIsToldToTheOthersOnce) {
+  Open({"a", "b"});
+  auto writer = Open({"a", "b"});
+  Append(writer.get(), "1");
+  Append(writer.get(), "2");
+  auto a = Reader("a");
+  ASSERT_TRUE(a->Pass(a->Read(10, 1 << 20).value()).ok());
+  writer.reset();
+  SpoolOptions options{{"a"}, 1 << 20, {}};
+  std::vector<GivenUpSink> told;
+  options.tell_given_up = [&told](const std::vector<GivenUpSink>& gone) {
+    told = gone;
+    return SampleLedgers()[0];
+  };
+  writer = SpoolWriter::Open(*db_, options).value();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].sink, "b");
+  EXPECT_EQ(told[0].count, 2u);
+  EXPECT_EQ(writer->given_up().size(), 1u);
+  const auto rows = Reader("a")->Read(10, 1 << 20).value();
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_TRUE(rows[0].event.has_ledger());
+  told.clear();
+  writer = SpoolWriter::Open(*db_, options).value();
+  EXPECT_THAT(told, IsEmpty());
+  EXPECT_EQ(Reader("a")->Read(10, 1 << 20).value().size(), 1u);
+}
+
+TEST_F(SpoolTest, ASinkThatGotAllIsGivenUpWithoutAWord) {
+  auto writer = Open({"a", "b"});
+  Append(writer.get(), "1");
+  auto b = Reader("b");
+  ASSERT_TRUE(b->Pass(b->Read(10, 1 << 20).value()).ok());
+  writer = Open({"a"});
+  EXPECT_THAT(writer->given_up(), IsEmpty());
+}
+
+TEST_F(SpoolTest, TheBoundIsOneOfTheDisk) {
+  constexpr uint64_t kMax = 4 << 20;
+  auto writer = Open({"a"}, kMax);
+  pb::Event event;
+  for (const size_t size : {100, 1500, 2100, 3000, 5000, 9000}) {
+    event.mutable_finding()->set_sentence(std::string(size, 'z'));
+    ASSERT_TRUE(db_->Begin().ok());
+    for (int i = 0; i < 4000; ++i) {
+      ASSERT_TRUE(writer->Append(event).ok());
+    }
+    ASSERT_TRUE(db_->Commit().ok());
+    ASSERT_TRUE(db_->Exec("DELETE FROM spool").ok());
+  }
+  auto pages = db_->Prepare("PRAGMA page_count").value();
+  ASSERT_TRUE(pages.Step().value());
+  EXPECT_LE(pages.Int64(0) * 4096, static_cast<int64_t>(kMax) * 5 / 4);
+}
+
 }  // namespace
 }  // namespace vedette

@@ -15,7 +15,11 @@ uint64_t Growth(uint64_t before, uint64_t after) {
 }
 
 // Reasons for which an event ends without anything being lost: it was no news.
-bool IsLoss(const std::string& reason) { return reason != "no-finding" && reason != "repeat"; }
+// What left the local store in its bound had been handed on before.
+bool IsLoss(const std::string& reason) {
+  return reason != "no-finding" && reason != "repeat" && reason != "max-age" &&
+         reason != "max-size" && reason != "max-count";
+}
 
 int64_t UnixNanos(absl::Time time) { return absl::ToUnixNanos(time); }
 

@@ -39,7 +39,10 @@ void Account::Refresh() {
 void Account::RefreshKernel() {
   // What was received is read before what was sent, so that a record under way is no gap.
   const SequenceAccount received = collector_->account();
-  std::vector<std::string> gaps = pipeline_->parts().probes->discarded();
+  std::vector<std::string> gaps = pipeline_->parts().gaps;
+  for (const std::string& discarded : pipeline_->parts().probes->discarded()) {
+    gaps.push_back(discarded);
+  }
   for (const LaneCount& lane : pipeline_->parts().cache->ReadLanes()) {
     const std::string name = fmt::format("cpu{}/{}", lane.cpu, kLaneNames[lane.lane % 3]);
     ledger_.Account("kernel", name)
@@ -84,7 +87,16 @@ void Account::RefreshStages() {
   ledger_.Account("profiles", "workloads")
       .Set(profiles.profiles_made, parts.profiles->size(),
            Dropped{{"evicted", profiles.profiles_evicted},
-                   {"frozen-evicted", profiles.frozen_evicted}});
+                   {"frozen-evicted", profiles.frozen_evicted},
+                   {"max-age", profiles.profiles_aged},
+                   {"max-size", profiles.profiles_shed}});
+  const StoreBound::Removed& removed = parts.bound->removed();
+  const uint64_t evicted = parts.correlator->evicted();
+  ledger_.Account("store", "findings")
+      .Set(removed.aged_findings + removed.shed_findings + evicted, 0,
+           Dropped{{"max-age", removed.aged_findings},
+                   {"max-size", removed.shed_findings},
+                   {"max-count", evicted}});
   const StageLedger& correlate = parts.correlator->ledger();
   ledger_.Account("correlate", "events")
       .Set(correlate.received, correlate.emitted, correlate.dropped);
@@ -92,24 +104,49 @@ void Account::RefreshStages() {
 }
 
 void Account::RefreshSinks() {
-  for (const SinkStats& sink : pipeline_->parts().delivery->Stats()) {
+  const Delivery& delivery = *pipeline_->parts().delivery;
+  for (const SinkStats& sink : delivery.Stats()) {
     ledger_.Account("export", sink.account.sink)
         .Set(sink.account.received, sink.account.delivered,
              Dropped(sink.account.dropped.begin(), sink.account.dropped.end()));
+  }
+  for (const GivenUpSink& gone : delivery.given_up()) {
+    ledger_.Account("export", gone.sink).Set(gone.count, 0, Dropped{{kDropRemoved, gone.count}});
   }
 }
 
 std::optional<pb::Ledger> Account::TakeRecord(absl::Time now) {
   std::vector<LedgerEntry> entries = ledger_.Snapshot();
-  if (entries == told_ && gaps_.empty()) {
+  if (entries == told_ && gaps_ == told_gaps_) {
     return std::nullopt;
   }
   pb::Ledger record = LedgerBetween(told_, entries, {told_at_, now});
   for (const std::string& gap : gaps_) {
-    record.add_gaps(gap);
+    // A gap stays open in `doctor`; the stream is told once.
+    if (std::find(told_gaps_.begin(), told_gaps_.end(), gap) == told_gaps_.end()) {
+      record.add_gaps(gap);
+    }
   }
   told_ = std::move(entries);
+  told_gaps_ = gaps_;
   told_at_ = now;
+  return record;
+}
+
+pb::Ledger LedgerOfGivenUp(const std::vector<GivenUpSink>& sinks, absl::Time now) {
+  pb::Ledger record;
+  record.set_from_unix_ns(absl::ToUnixNanos(now));
+  record.set_to_unix_ns(absl::ToUnixNanos(now));
+  for (const GivenUpSink& gone : sinks) {
+    pb::LedgerEntry* entry = record.add_entries();
+    entry->set_stage("export");
+    entry->set_counter(gone.sink);
+    entry->set_received(gone.count);
+    (*entry->mutable_dropped())[kDropRemoved] = gone.count;
+    record.add_gaps(fmt::format(
+        "{} records waited for sink {}, which is no longer configured, and are given up",
+        gone.count, gone.sink));
+  }
   return record;
 }
 

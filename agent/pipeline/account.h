@@ -10,6 +10,9 @@
 
 namespace vedette {
 
+// For the stream: what waited for sinks that are no longer configured.
+pb::Ledger LedgerOfGivenUp(const std::vector<GivenUpSink>& sinks, absl::Time now);
+
 // Fills the ledger from the counters of every stage, and finds gaps: records that the kernel
 // numbered and nobody received or dropped. Pipeline thread.
 class Account {
@@ -34,6 +37,7 @@ class Account {
   const Collector* const collector_;
   Ledger ledger_;
   std::vector<std::string> gaps_;
+  std::vector<std::string> told_gaps_;
   absl::flat_hash_map<uint64_t, uint64_t> dropped_before_;  // By cpu << 32 | lane, at the start.
   absl::flat_hash_map<uint64_t, uint64_t> missing_;         // By the same, at the look before.
   std::vector<LedgerEntry> told_;

@@ -4,9 +4,11 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <openssl/rand.h>
+#include <signal.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <optional>
 
@@ -21,7 +23,7 @@
 #include "agent/pipeline/pipeline.h"
 #include "agent/pipeline/self_check.h"
 #include "agent/pipeline/sinks.h"
-#include "agent/pipeline/store.h"
+#include "agent/pipeline/store_bound.h"
 #include "agent/pipeline/surroundings.h"
 #include "agent/pipeline/taps.h"
 #include "agent/probes/bpffs.h"
@@ -66,6 +68,10 @@ std::vector<IpAddress> Resolvers(const Config& config) {
   return resolvers;
 }
 
+std::vector<std::string> GapsOf(const OpenedStore& store) {
+  return store.damage.empty() ? std::vector<std::string>() : std::vector<std::string>{store.damage};
+}
+
 }  // namespace
 
 // In the order of building; destroyed in reverse.
@@ -85,6 +91,7 @@ struct Agent::Parts {
   std::unique_ptr<Correlator> correlator;
   std::vector<JsonlExporter*> files;
   std::unique_ptr<Delivery> delivery;
+  std::unique_ptr<StoreBound> bound;
   std::unique_ptr<EventHub> hub;
   std::unique_ptr<ServiceMap> services;
   std::unique_ptr<WorkloadSeries> series;
@@ -99,20 +106,23 @@ struct Agent::Parts {
   std::unique_ptr<ApiServer> api;
 
   absl::Status BuildKernelSide(const Config& config);
-  absl::Status BuildStages(const Config& config);
+  absl::Status BuildStages(const Config& config, StoreState state);
+  absl::Status StartDelivery(const Config& config, const EventSource& source);
   absl::Status LookAround(const Config& config);
   absl::Status StartThreads(const Config& config);
   absl::Status OpenControl(const Config& config, absl::Time started);
   uint32_t ring_bytes = 0;
   bool leftovers_judged = false;
+  std::atomic<bool> store_damaged = false;
   bool pipeline_runs = false;
   std::string boot_id;
+  std::string pin_dir;
 };
 
 absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
   ring_bytes = RingBytes(config);
   ProbeOptions options;
-  options.pin_dir = config.bpf.pin_dir;
+  options.pin_dir = pin_dir = config.bpf.pin_dir;
   VEDETTE_ASSIGN_OR_RETURN(options.cgroup_root, FindCgroup2Mount());
   options.ring_bytes = ring_bytes;
   VEDETTE_ASSIGN_OR_RETURN(probes, ProbeSet::Load(options));
@@ -131,13 +141,14 @@ absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
   return cache->Configure(secret, ring_bytes / 2, config.telemetry == Telemetry::kFull);
 }
 
-absl::Status Agent::Parts::BuildStages(const Config& config) {
+absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
   VEDETTE_ASSIGN_OR_RETURN(redactor,
                            Redactor::Create({config.capture.argv, config.capture.redact}));
   decoder =
       std::make_unique<Decoder>(BootTime(), [this](Event& event) { redactor->Redact(event); });
   VEDETTE_ASSIGN_OR_RETURN(boot_id, ReadBootId());
-  VEDETTE_ASSIGN_OR_RETURN(db, OpenStore(config.store.dir, clock.Now()));
+  VEDETTE_ASSIGN_OR_RETURN(OpenedStore store, OpenStore(config.store.dir, clock.Now(), state));
+  db = std::move(store.db);
   VEDETTE_ASSIGN_OR_RETURN(bindings, CacheBindings::Load(db.get(), boot_id, probes->adopted()));
   Enricher::Options enrich;
   enrich.cluster = config.identity.cluster.empty() ? NodeName() : config.identity.cluster;
@@ -157,12 +168,10 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
                            Correlator::Load(db.get(), &clock,
                                             {.update_interval = config.findings.update_interval,
                                              .per_hour = config.findings.per_hour}));
-  VEDETTE_ASSIGN_OR_RETURN(Sinks sinks, MakeSinks(config));
-  files = std::move(sinks.files);
-  DeliveryOptions delivery_options;
-  delivery_options.max_bytes = config.spool.max_size_bytes;
-  VEDETTE_ASSIGN_OR_RETURN(delivery,
-                           Delivery::Start(*db, std::move(sinks.exporters), delivery_options));
+  const EventSource source = {NodeName(), boot_id, VEDETTE_VERSION, BootTime()};
+  VEDETTE_RETURN_IF_ERROR(StartDelivery(config, source));
+  bound = std::make_unique<StoreBound>(
+      db.get(), &clock, StoreBound::Options{config.store.max_size_bytes, config.store.max_age});
   hub = std::make_unique<EventHub>([this] { taps->Change(); });
   services = std::make_unique<ServiceMap>();
   profiles->ForEachRecord([this](const std::string& workload, const BehaviourRecord& record) {
@@ -177,25 +186,43 @@ absl::Status Agent::Parts::BuildStages(const Config& config) {
                                                           .bindings = bindings.get(),
                                                           .services = services.get(),
                                                           .series = series.get()});
-  pipeline = std::make_unique<Pipeline>(
-      PipelineParts{.db = db.get(),
-                    .clock = &clock,
-                    .probes = probes.get(),
-                    .decoder = decoder.get(),
-                    .cache = cache.get(),
-                    .hasher = hasher.get(),
-                    .enricher = enricher.get(),
-                    .profiles = profiles.get(),
-                    .correlator = correlator.get(),
-                    .bindings = bindings.get(),
-                    .keeper = keeper.get(),
-                    .services = services.get(),
-                    .series = series.get(),
-                    .delivery = delivery.get(),
-                    .hub = hub.get(),
-                    .source = {NodeName(), boot_id, VEDETTE_VERSION, BootTime()},
-                    .redactor = redactor.get()});
+  pipeline = std::make_unique<Pipeline>(PipelineParts{.db = db.get(),
+                                                      .clock = &clock,
+                                                      .probes = probes.get(),
+                                                      .decoder = decoder.get(),
+                                                      .cache = cache.get(),
+                                                      .hasher = hasher.get(),
+                                                      .enricher = enricher.get(),
+                                                      .profiles = profiles.get(),
+                                                      .correlator = correlator.get(),
+                                                      .bindings = bindings.get(),
+                                                      .keeper = keeper.get(),
+                                                      .services = services.get(),
+                                                      .series = series.get(),
+                                                      .delivery = delivery.get(),
+                                                      .bound = bound.get(),
+                                                      .hub = hub.get(),
+                                                      .source = source,
+                                                      .redactor = redactor.get(),
+                                                      .gaps = GapsOf(store)});
   taps = std::make_unique<Taps>(pipeline.get(), config.telemetry == Telemetry::kFull);
+  return absl::OkStatus();
+}
+
+absl::Status Agent::Parts::StartDelivery(const Config& config, const EventSource& source) {
+  VEDETTE_ASSIGN_OR_RETURN(Sinks sinks, MakeSinks(config));
+  files = std::move(sinks.files);
+  DeliveryOptions options;
+  // The other half of the store is for what the agent itself keeps.
+  options.max_bytes = std::min(config.spool.max_size_bytes, config.store.max_size_bytes / 2);
+  if (options.max_bytes < config.spool.max_size_bytes) {
+    spdlog::warn("the spool may take {} MiB, half of store.max_size, not the {} of spool.max_size",
+                 options.max_bytes >> 20, config.spool.max_size_bytes >> 20);
+  }
+  options.tell_given_up = [this, &source](const std::vector<GivenUpSink>& sinks) {
+    return ToEvent(source, LedgerOfGivenUp(sinks, clock.Now()));
+  };
+  VEDETTE_ASSIGN_OR_RETURN(delivery, Delivery::Start(*db, std::move(sinks.exporters), options));
   return absl::OkStatus();
 }
 
@@ -244,6 +271,10 @@ absl::Status Agent::Parts::StartThreads(const Config& config) {
       pipeline->AppendToSpool(ToEvent(pipeline->parts().source, *std::move(record)));
     }
   });
+  pipeline->SetDamaged([this] {
+    store_damaged = true;
+    kill(getpid(), kStoreDamagedSignal);
+  });
   pipeline->Start();
   pipeline_runs = true;
   return collector->Start();
@@ -268,7 +299,17 @@ absl::Status Agent::Parts::OpenControl(const Config& config, absl::Time started)
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
+absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config, StoreState state) {
+  absl::StatusOr<std::unique_ptr<Agent>> agent = StartOnce(config, state);
+  if (!absl::IsDataLoss(agent.status())) {
+    return agent;
+  }
+  // The pages are whole, but what is in them is not what an agent wrote.
+  spdlog::error("{}", Message(agent.status()));
+  return StartOnce(config, StoreState::kUnusable);
+}
+
+absl::StatusOr<std::unique_ptr<Agent>> Agent::StartOnce(const Config& config, StoreState state) {
   std::unique_ptr<Agent> agent(new Agent());
   agent->parts_ = std::make_unique<Parts>();
   Parts& parts = *agent->parts_;
@@ -281,7 +322,7 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config) {
   // While there is one thread and nothing is open that a worker that hangs could keep.
   VEDETTE_ASSIGN_OR_RETURN(parts.spawner, HashSpawner::Fork());
   VEDETTE_RETURN_IF_ERROR(parts.BuildKernelSide(config));
-  VEDETTE_RETURN_IF_ERROR(parts.BuildStages(config));
+  VEDETTE_RETURN_IF_ERROR(parts.BuildStages(config, state));
   VEDETTE_RETURN_IF_ERROR(parts.LookAround(config));
   VEDETTE_RETURN_IF_ERROR(parts.StartThreads(config));
   VEDETTE_RETURN_IF_ERROR(parts.OpenControl(config, started));
@@ -300,7 +341,12 @@ Agent::~Agent() {
   if (parts.hub) {
     parts.hub->Close();
   }
-  if (parts.pipeline_runs) {
+  const bool store_fails =
+      parts.pipeline_runs && (parts.store_damaged || parts.pipeline->store_fails());
+  if (store_fails) {
+    // What the store does not have, the next start finds in the kernel, as after a kill.
+    parts.probes->Abandon();
+  } else if (parts.pipeline_runs) {
     // First nothing more happens, then what happened is worked off.
     parts.probes->Detach();
   } else if (parts.probes && parts.probes->adopted() && !parts.leftovers_judged) {
@@ -313,10 +359,18 @@ Agent::~Agent() {
   if (parts.pipeline) {
     parts.pipeline->Stop();
   }
+  if (store_fails && !parts.store_damaged) {
+    spdlog::error(
+        "the store did not take all that was found: the probes stay attached under {}, and the "
+        "next start goes on from there",
+        parts.pin_dir);
+  }
   if (parts.delivery) {
     parts.delivery->Stop(parts.clock.Now() + kStopPatience);
   }
 }
+
+bool Agent::store_damaged() const { return parts_->store_damaged; }
 
 void Agent::Reopen() {
   for (JsonlExporter* file : parts_->files) {

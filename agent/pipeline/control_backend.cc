@@ -74,6 +74,24 @@ Json HashingJson(const Pipeline& pipeline, std::vector<std::string>& problems) {
           {"judged_without", pipeline.waiting().given_up()}};
 }
 
+Json StoreJson(const Pipeline& pipeline, std::vector<std::string>& problems) {
+  StoreBound& bound = *pipeline.parts().bound;
+  const StoreBound::Size size = bound.Measure();
+  const StoreBound::Removed& removed = bound.removed();
+  for (const std::string& trouble : {pipeline.counts().trouble, bound.trouble()}) {
+    if (!trouble.empty()) {
+      problems.push_back("store: " + trouble);
+    }
+  }
+  return {{"path", pipeline.parts().db->path()},
+          {"bytes", size.total()},
+          {"used_bytes", size.used},
+          {"max_bytes", bound.max_bytes()},
+          {"failed_commits", pipeline.counts().failed_commits},
+          {"findings_aged", removed.aged_findings},
+          {"findings_shed", removed.shed_findings}};
+}
+
 }  // namespace
 
 absl::StatusOr<Json> ControlBackend::AskJson(
@@ -102,10 +120,8 @@ Json ControlBackend::DoctorNow() {
   if (!facts_.self_check.empty()) {
     problems.push_back(facts_.self_check);
   }
-  if (!pipeline_->counts().trouble.empty()) {
-    problems.push_back("store: " + pipeline_->counts().trouble);
-  }
   Json hashing = HashingJson(*pipeline_, problems);
+  Json store = StoreJson(*pipeline_, problems);
   Json errors = Json::object();
   for (const auto& [reason, count] : parts.cache->ReadErrors().by_reason) {
     if (count > 0) {
@@ -125,6 +141,7 @@ Json ControlBackend::DoctorNow() {
           {"ledger", LedgerForDoctor(account_->ledger().Snapshot())},
           {"cache", CacheJson(*parts.cache)},
           {"sinks", std::move(sinks)},
+          {"store", std::move(store)},
           {"kernel_errors", std::move(errors)},
           {"hashing", std::move(hashing)},
           {"degradations", parts.enricher->Degradations()},
@@ -207,7 +224,7 @@ absl::StatusOr<Json> ControlBackend::ProfileFreeze(const Freeze& freeze) {
 absl::StatusOr<Json> ControlBackend::FindingList(const FindingQuery& query) {
   return AskJson([&]() -> absl::StatusOr<Json> {
     pipeline_->SyncCounts();
-    VEDETTE_RETURN_IF_ERROR(pipeline_->Commit());
+    pipeline_->Commit().IgnoreError();  // On a full disk: as of the last commit.
     FindingFilter filter;
     filter.limit = query.workload.empty() ? query.limit : kMaxFindings;
     VEDETTE_ASSIGN_OR_RETURN(std::vector<Finding> findings,
@@ -227,7 +244,7 @@ absl::StatusOr<Json> ControlBackend::FindingList(const FindingQuery& query) {
 absl::StatusOr<Json> ControlBackend::FindingShow(const std::string& uid) {
   return AskJson([&]() -> absl::StatusOr<Json> {
     pipeline_->SyncCounts();
-    VEDETTE_RETURN_IF_ERROR(pipeline_->Commit());
+    pipeline_->Commit().IgnoreError();  // On a full disk: as of the last commit.
     VEDETTE_ASSIGN_OR_RETURN(Finding finding, pipeline_->parts().correlator->Show(uid));
     return ToJson(finding);
   });

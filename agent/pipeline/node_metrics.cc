@@ -46,6 +46,9 @@ NodeSample TakeNodeSample(const Pipeline& pipeline, Account& account) {
   sample.not_cached = parts.cache->NotCached();
   sample.service_map_folded = parts.services->folded();
   sample.findings = parts.correlator->size();
+  sample.store_bytes = parts.bound->Measure().total();
+  sample.store_max_bytes = parts.bound->max_bytes();
+  sample.store_degraded = !sample.pipeline.trouble.empty() || !parts.bound->trouble().empty();
   sample.gaps = account.gaps().size();
   sample.workloads = parts.profiles->size();
   return sample;
@@ -83,6 +86,13 @@ std::string MetricsText(const NodeSample& sample) {
           "Events that were judged before their program was hashed.", sample.judged_without_hash);
   metrics.AddGauge("vedette_hash_hanging_workers", "Hash workers that hang in a filesystem now.",
                    static_cast<double>(sample.hash_hanging));
+  metrics.AddGauge("vedette_store_degraded",
+                   "1 while the store takes nothing or cannot be kept in its bound.",
+                   sample.store_degraded ? 1 : 0);
+  metrics.AddGauge("vedette_store_bytes", "What the store takes on the disk, with its log.",
+                   static_cast<double>(sample.store_bytes));
+  metrics.AddGauge("vedette_store_max_bytes", "The bound of the store.",
+                   static_cast<double>(sample.store_max_bytes));
   metrics.AddGauge("vedette_findings", "Findings in the store.",
                    static_cast<double>(sample.findings));
   metrics.AddGauge("vedette_ledger_gaps", "Gaps in the stream from the kernel.",

@@ -27,6 +27,9 @@ struct NodeSample {
   uint64_t cache_errors = 0;
   uint64_t not_cached = 0;
   uint64_t service_map_folded = 0;
+  uint64_t store_bytes = 0;
+  uint64_t store_max_bytes = 0;
+  bool store_degraded = false;
   size_t findings = 0;
   size_t gaps = 0;
   size_t workloads = 0;

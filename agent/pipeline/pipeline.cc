@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "agent/base/status.h"
 #include "agent/pipeline/event_line.h"
+#include "agent/pipeline/store.h"
 
 namespace vedette {
 namespace {
@@ -100,6 +101,7 @@ void Pipeline::Process(std::vector<Event> events, Entrance entrance) {
     }
   } else {
     CountError(updates.status());
+    OnDamage(updates.status());
   }
 }
 
@@ -185,6 +187,7 @@ absl::Status Pipeline::Commit() {
     for (const pb::Event& event : unspooled_) {
       VEDETTE_RETURN_IF_ERROR(parts_.delivery->Append(event));
     }
+    VEDETTE_RETURN_IF_ERROR(parts_.bound->Step(*parts_.correlator, *parts_.profiles));
     VEDETTE_RETURN_IF_ERROR(flush_due_ ? parts_.profiles->Flush() : parts_.profiles->Write());
     VEDETTE_RETURN_IF_ERROR(parts_.correlator->Write());
     VEDETTE_RETURN_IF_ERROR(parts_.enricher->Write(parts_.clock->Now(), flush_due_));
@@ -196,12 +199,7 @@ absl::Status Pipeline::Commit() {
   };
   if (absl::Status status = write(); !status.ok()) {
     parts_.db->Rollback();
-    ++counts_.failed_commits;
-    if (counts_.trouble.empty()) {
-      spdlog::error("the store does not take what was found; it is kept and tried again: {}",
-                    Message(status));
-    }
-    counts_.trouble = std::string(Message(status));
+    OnStoreError(status);
     return status;
   }
   ++counts_.commits;
@@ -209,7 +207,9 @@ absl::Status Pipeline::Commit() {
   if (!counts_.trouble.empty()) {
     spdlog::info("the store takes again what was found");
     counts_.trouble.clear();
+    store_fails_ = false;
   }
+  parts_.bound->Committed();
   parts_.profiles->Committed();
   parts_.correlator->Committed();
   parts_.enricher->Committed();
@@ -226,6 +226,23 @@ absl::Status Pipeline::Commit() {
   return absl::OkStatus();
 }
 
+void Pipeline::OnStoreError(const absl::Status& status) {
+  ++counts_.failed_commits;
+  const std::string trouble = StoreTrouble(status, parts_.db->path());
+  if (trouble != counts_.trouble) {
+    spdlog::error("{}; what was found is kept and tried again ({})", trouble, Message(status));
+  }
+  counts_.trouble = trouble;
+  store_fails_ = true;
+  OnDamage(status);
+}
+
+void Pipeline::OnDamage(const absl::Status& status) {
+  if (absl::IsDataLoss(status) && on_damaged_) {
+    std::exchange(on_damaged_, nullptr)();
+  }
+}
+
 void Pipeline::SyncCounts() {
   // What was taken from the kernel and what the profiles hold are committed together, or an act is
   // counted twice after a kill.
@@ -239,7 +256,7 @@ void Pipeline::Periodic() {
   const absl::Time now = parts_.clock->Now();
   const size_t waited = waiting_.size();
   JudgeReady(absl::ZeroDuration());
-  if (!counts_.trouble.empty() || waited != waiting_.size()) {
+  if (!counts_.trouble.empty() || parts_.bound->more() || waited != waiting_.size()) {
     Commit().IgnoreError();
   }
   if (now >= next_long_flows_) {
@@ -256,6 +273,11 @@ void Pipeline::Periodic() {
   parts_.enricher->HashPending(kHashBytesWhenIdle);
   if (on_periodic_) {
     on_periodic_();
+  }
+  for (const SinkStats& sink : parts_.delivery->Stats()) {
+    if (sink.store_damaged) {
+      OnDamage(absl::DataLossError("a sink cannot read the spool"));
+    }
   }
   Commit().IgnoreError();
   parts_.keeper->ForgetLeft();

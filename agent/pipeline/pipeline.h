@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -25,6 +26,7 @@
 #include "agent/pipeline/cache_bindings.h"
 #include "agent/pipeline/cache_keeper.h"
 #include "agent/pipeline/inbox.h"
+#include "agent/pipeline/store_bound.h"
 #include "agent/pipeline/waiting_events.h"
 #include "agent/probes/decode.h"
 #include "agent/probes/probe_set.h"
@@ -50,9 +52,11 @@ struct PipelineParts {
   ServiceMap* services = nullptr;
   WorkloadSeries* series = nullptr;
   Delivery* delivery = nullptr;
+  StoreBound* bound = nullptr;
   EventHub* hub = nullptr;
   EventSource source = {};
   const Redactor* redactor = nullptr;  // For its counts.
+  std::vector<std::string> gaps = {};  // What was lost before the start, in sentences.
 };
 
 // Where events enter the pipeline.
@@ -82,6 +86,10 @@ class Pipeline {
   void SetAcknowledge(std::function<void(const std::vector<uint64_t>&)> acknowledge) {
     acknowledge_ = std::move(acknowledge);
   }
+  // Once, on the pipeline thread, when the store turns out to be damaged; before Start.
+  void SetDamaged(std::function<void()> task) { on_damaged_ = std::move(task); }
+  // Any thread. The last commit failed: what was found since is in memory and in the kernel alone.
+  bool store_fails() const { return store_fails_; }
   // Runs every ten seconds on the pipeline thread, before a commit; before Start.
   void SetPeriodic(std::function<void()> task) { on_periodic_ = std::move(task); }
   void Start();
@@ -124,10 +132,14 @@ class Pipeline {
   absl::Status SeeListeners();
   void Periodic();
   void CountError(const absl::Status& status);
+  void OnStoreError(const absl::Status& status);
+  void OnDamage(const absl::Status& status);
 
   const PipelineParts parts_;
   std::function<void(const std::vector<uint64_t>&)> acknowledge_;
   std::function<void()> on_periodic_;
+  std::function<void()> on_damaged_;
+  std::atomic<bool> store_fails_ = false;
   std::thread thread_;
 
   Inbox inbox_;

@@ -54,6 +54,8 @@ struct ProfilesCounters {
   uint64_t profiles_made = 0;      // Those loaded from the store included.
   uint64_t profiles_evicted = 0;   // Of workloads that are gone; never frozen.
   uint64_t frozen_evicted = 0;
+  uint64_t profiles_aged = 0;  // By ForgetOlder.
+  uint64_t profiles_shed = 0;  // By ForgetGone.
 };
 
 // Kernel counts that belong to a known deviation: its finding grows.
@@ -94,6 +96,12 @@ class Profiles {
   // Ends learning where the time is up. To be called now and then, also when no event comes.
   void Tick();
 
+  // Takes the profiles of at most `limit` workloads that are gone out of the store, those without
+  // an act for longest first: of those never frozen whose last act was before `time`; or, without
+  // regard to age, a frozen one last. How many; Write makes it last.
+  size_t ForgetOlder(absl::Time time, size_t limit);
+  size_t ForgetGone(size_t limit);
+
   absl::Status Write();  // What changed, but for what the kernel counted.
   absl::Status Flush();  // All, and for how long the agent has been watching.
   void Committed();
@@ -113,8 +121,10 @@ class Profiles {
 
   Profile* ProfileFor(const WorkloadInfo& workload);
   bool MakeRoom();
+  const Profile* FirstGone() const;
   bool MayEvict(const Profile& profile) const;
   void Evict(const Profile& profile);
+  void Remove(const Profile& profile);
   ProfileEntry* Learn(Profile* profile, const ScoredEvent& scored, Profile::Found found);
   ProfileEntry* Deviate(Profile* profile, ScoredEvent& scored, Profile::Found found);
   ProfileEntry* NewDeviation(Profile* profile, const ScoredEvent& scored, Profile::Found found);

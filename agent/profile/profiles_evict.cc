@@ -19,9 +19,9 @@ bool Profiles::MayEvict(const Profile& profile) const {
 
 // Of the workloads that are gone, a frozen one last; among equals the one whose last act is the
 // longest ago.
-bool Profiles::MakeRoom() {
+const Profile* Profiles::FirstGone() const {
   if (evicted_.size() >= kMaxUnsavedEvictions) {
-    return false;
+    return nullptr;
   }
   const auto rank = [](const Profile& p) {
     return std::make_tuple(!p.frozen_by.empty(), p.last_seen(), p.row);
@@ -32,11 +32,41 @@ bool Profiles::MakeRoom() {
       first = profile.get();
     }
   }
-  if (first == nullptr) {
-    return false;
+  return first;
+}
+
+bool Profiles::MakeRoom() {
+  const Profile* first = FirstGone();
+  if (first != nullptr) {
+    Evict(*first);
   }
-  Evict(*first);
-  return true;
+  return first != nullptr;
+}
+
+size_t Profiles::ForgetOlder(absl::Time time, size_t limit) {
+  size_t count = 0;
+  for (const Profile* first = nullptr; count < limit; ++count) {
+    first = FirstGone();
+    if (first == nullptr || !first->frozen_by.empty() || first->last_seen() >= time) {
+      break;
+    }
+    Remove(*first);
+  }
+  counters_.profiles_aged += count;
+  return count;
+}
+
+size_t Profiles::ForgetGone(size_t limit) {
+  size_t count = 0;
+  for (const Profile* first = nullptr; count < limit; ++count) {
+    first = FirstGone();
+    if (first == nullptr) {
+      break;
+    }
+    Remove(*first);
+  }
+  counters_.profiles_shed += count;
+  return count;
 }
 
 void Profiles::Evict(const Profile& profile) {
@@ -58,6 +88,10 @@ void Profiles::Evict(const Profile& profile) {
         "{}, frozen by {}, makes room; should it come back, it learns anew",
         profiles_.size(), name, PrintableUtf8(profile.frozen_by));
   }
+  Remove(profile);
+}
+
+void Profiles::Remove(const Profile& profile) {
   ProfileRows rows{profile.row, {}};
   for (const auto& entry : profile.entries()) {
     rows.behaviours.push_back(entry->row);

@@ -97,8 +97,8 @@ void ExpectBalanced(const Json& doctor) {
   const uint64_t entered = LedgerSum(doctor, "pipeline", "", "received");
   EXPECT_EQ(entered, LedgerSum(doctor, "enrich", "", "received"));
   EXPECT_EQ(LedgerSum(doctor, "enrich", "", "delivered"),
-            LedgerSum(doctor, "profile", "", "received"));
-  EXPECT_EQ(LedgerSum(doctor, "profile", "", "delivered"),
+            LedgerSum(doctor, "profile", "events", "received"));
+  EXPECT_EQ(LedgerSum(doctor, "profile", "events", "delivered"),
             LedgerSum(doctor, "correlate", "", "received"));
   EXPECT_THAT(doctor["problems"], IsEmpty()) << doctor["problems"].dump();
 }

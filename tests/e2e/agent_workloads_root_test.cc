@@ -38,6 +38,7 @@ class AgentWorkloadsTest : public ::testing::Test {
     profiles_ = Profiles::Load(db_.get(), &clock_, {}).value();
     correlator_ = Correlator::Load(db_.get(), &clock_, {}).value();
     delivery_ = Delivery::Start(*db_, {}, {}).value();
+    bound_ = std::make_unique<StoreBound>(db_.get(), &clock_, StoreBound::Options());
     keeper_ = std::make_unique<CacheKeeper>(CacheKeeperParts{.clock = &clock_,
                                                              .cache = cache_.get(),
                                                              .enricher = enricher_.get(),
@@ -58,6 +59,7 @@ class AgentWorkloadsTest : public ::testing::Test {
                                                          .services = &services_,
                                                          .series = &series_,
                                                          .delivery = delivery_.get(),
+                                                         .bound = bound_.get(),
                                                          .hub = &hub_});
     pipeline_->Start();
   }
@@ -110,6 +112,7 @@ class AgentWorkloadsTest : public ::testing::Test {
   std::unique_ptr<Profiles> profiles_;
   std::unique_ptr<Correlator> correlator_;
   std::unique_ptr<Delivery> delivery_;
+  std::unique_ptr<StoreBound> bound_;
   EventHub hub_{[] {}};
   ServiceMap services_;
   WorkloadSeries series_{2000};

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store's disk is full, turns read-only or spoils what is on it.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "tests/e2e/acts.h"
+#include "tests/support/agent/agent_process.h"
+
+namespace vedette::testing {
+namespace {
+
+using Json = nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class AgentStoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto cgroup = ScopedCgroup::Create();
+    ASSERT_TRUE(cgroup.ok()) << cgroup.status();
+    cgroup_.emplace(*std::move(cgroup));
+    workload_ = WorkloadOf(*cgroup_);
+    std::filesystem::create_directories(agent_.store_dir());
+  }
+  void TearDown() override {
+    agent_.Kill();
+    umount2(agent_.store_dir().c_str(), MNT_DETACH);
+    if (!loop_.empty()) {
+      Child::Run({"losetup", "-d", loop_}).IgnoreError();
+    }
+  }
+
+  // What is mounted from here on is this process's and its children's alone.
+  static void UseOwnMounts() {
+    ASSERT_EQ(unshare(CLONE_NEWNS), 0) << strerror(errno);
+    ASSERT_EQ(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0) << strerror(errno);
+  }
+
+  void Act(std::vector<std::string> acts) {
+    acts.insert(acts.begin(), VEDETTE_ACTOR_PATH);
+    auto result = cgroup_->Run(std::move(acts), absl::Seconds(60));
+    ASSERT_TRUE(result.ok()) << result.status();
+    ASSERT_EQ(result->exit_code, 0) << result->err;
+  }
+  // Runs programs that the workload never ran: one finding each.
+  void RunNew(int first, int count) {
+    TempDir programs("vedette-programs");
+    for (int i = first; i < first + count; ++i) {
+      ASSERT_TRUE(WriteProgram(programs / fmt::format("program-{:05}", i), std::to_string(i)));
+    }
+    Act({"spawn-each:" + programs.path()});
+  }
+  void StartAndFreeze() {
+    ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+    Act({"spawn:1"});
+    agent_.FreezeOnce(workload_, "vedette_actor", 2);
+  }
+  std::string Problems() { return agent_.Doctor().value("problems", Json::array()).dump(); }
+  bool WaitForProblem(const std::string& text) {
+    return WaitFor([&] { return Problems().find(text) != std::string::npos; }, absl::Seconds(30));
+  }
+  // The programs of the findings of the file, in its order, each once.
+  std::vector<int> Told() {
+    std::vector<int> told;
+    std::set<std::string> uids;
+    for (const Json& line : agent_.FindingLines(workload_)) {
+      const std::string text = line.dump();
+      const size_t at = text.find("program-");
+      if (at != std::string::npos && uids.insert(line["finding_info"]["uid"]).second) {
+        told.push_back(std::stoi(text.substr(at + 8, 5)));
+      }
+    }
+    return told;
+  }
+  std::vector<int> ToldSorted() {
+    std::vector<int> told = Told();
+    std::sort(told.begin(), told.end());
+    return told;
+  }
+  // As they stand in the file.
+  std::vector<int64_t> Times() {
+    std::vector<int64_t> times;
+    for (const Json& line : agent_.FindingLines(workload_)) {
+      times.push_back(line["time"].get<int64_t>());
+    }
+    return times;
+  }
+  static std::vector<int> Numbers(int count) {
+    std::vector<int> numbers;
+    for (int i = 0; i < count; ++i) {
+      numbers.push_back(i);
+    }
+    return numbers;
+  }
+  bool StreamTells(const std::string& text) {
+    return WaitFor(
+        [&] {
+          for (const std::string& line : agent_.JsonLines()) {
+            if (line.find(text) != std::string::npos) {
+              return true;
+            }
+          }
+          return false;
+        },
+        absl::Seconds(30));
+  }
+
+  AgentProcess agent_;
+  std::optional<ScopedCgroup> cgroup_;
+  std::string workload_;
+  std::string loop_;
+};
+
+TEST_F(AgentStoreTest, AFullDiskLosesNothingAndGoesOnByItselfWhenThereIsRoom) {
+  UseOwnMounts();
+  ASSERT_EQ(mount("tmpfs", agent_.store_dir().c_str(), "tmpfs", 0, "size=6m"), 0);
+  agent_.SetConfig("learning: { min_time: 24h }");
+  StartAndFreeze();
+  RunNew(0, 5);
+  ASSERT_TRUE(WaitFor([&] { return Told().size() >= 5; }));
+
+  const std::string filler = agent_.store_dir() + "/filler";
+  const int fd = open(filler.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  const std::string block(4096, 'f');
+  while (write(fd, block.data(), block.size()) > 0) {
+  }
+  close(fd);
+  RunNew(5, 150);
+  ASSERT_TRUE(WaitForProblem("the disk is full")) << Problems() << agent_.Log();
+  EXPECT_EQ(agent_.Doctor()["status"], "degraded");
+  EXPECT_GT(agent_.Doctor()["store"]["failed_commits"].get<int>(), 0);
+  RunNew(155, 45);
+  EXPECT_EQ(agent_.Findings(workload_).size(), Told().size()) << "what is told is in the store";
+
+  ASSERT_TRUE(std::filesystem::remove(filler));
+  EXPECT_TRUE(WaitFor([&] { return Told().size() >= 200; }, absl::Seconds(40)));
+  EXPECT_EQ(ToldSorted(), Numbers(200)) << "none lost";
+  EXPECT_TRUE(std::ranges::is_sorted(Times())) << "in the order in which they were done";
+  EXPECT_EQ(agent_.Findings(workload_).size(), 200u);
+  EXPECT_TRUE(WaitFor([&] { return agent_.Doctor()["problems"].empty(); })) << Problems();
+  agent_.ExpectValidJsonLines();
+}
+
+TEST_F(AgentStoreTest, AStopOnADiskThatTurnedReadOnlyLosesNothing) {
+  UseOwnMounts();
+  const std::string image = agent_.dir() + "/disk";
+  std::ofstream(image).close();
+  std::filesystem::resize_file(image, 64 << 20);
+  auto made = Child::Run({"mkfs.ext4", "-q", image});
+  auto loop = Child::Run({"losetup", "-f", "--show", image});
+  if (!made.ok() || made->exit_code != 0 || !loop.ok() || loop->exit_code != 0) {
+    GTEST_SKIP() << "needs loop";
+  }
+  loop_ = loop->out.substr(0, loop->out.find('\n'));
+  const char* disk = loop_.c_str();
+  const std::string dir = agent_.store_dir();
+  ASSERT_EQ(mount(disk, dir.c_str(), "ext4", 0, "errors=remount-ro"), 0) << strerror(errno);
+  StartAndFreeze();
+  RunNew(0, 5);
+  ASSERT_TRUE(WaitFor([&] { return Told().size() >= 5; }));
+  // As the kernel does when the disk fails.
+  const std::string trigger =
+      fmt::format("/sys/fs/ext4/{}/trigger_fs_error", loop_.substr(loop_.rfind('/') + 1));
+  std::ofstream(trigger) << "test" << std::flush;
+  RunNew(5, 20);
+  ASSERT_TRUE(WaitForProblem("read-only")) << agent_.Log();
+  ASSERT_TRUE(agent_.Stop().ok());
+  EXPECT_THAT(agent_.Pins(), Not(IsEmpty()));
+
+  ASSERT_EQ(umount2(dir.c_str(), 0), 0) << strerror(errno);
+  auto checked = Child::Run({"e2fsck", "-fy", image}, absl::Seconds(30));
+  ASSERT_TRUE(checked.ok());
+  ASSERT_EQ(mount(disk, dir.c_str(), "ext4", 0, nullptr), 0) << strerror(errno);
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  EXPECT_TRUE(WaitFor([&] { return Told().size() >= 25; }, absl::Seconds(30)));
+  EXPECT_EQ(ToldSorted(), Numbers(25));
+  EXPECT_TRUE(agent_.Stop().ok());
+  EXPECT_THAT(agent_.Pins(), IsEmpty());
+}
+
+TEST_F(AgentStoreTest, DamageDuringTheRunIsSetAsideAndTheAgentGoesOn) {
+  StartAndFreeze();
+  RunNew(0, 150);
+  ASSERT_TRUE(WaitFor([&] { return Told().size() >= 150; }));
+  const pid_t pid = agent_.pid();
+  for (const char* suffix : {"", "-wal"}) {
+    // All but the first pages.
+    const std::string path = agent_.store_dir() + "/vedette.db" + suffix;
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const auto size = static_cast<size_t>(std::filesystem::file_size(path));
+    if (size > 65536) {
+      file.seekp(65536);
+      file << std::string(size - 65536, '\x5a');
+    }
+  }
+  int round = 0;
+  const bool set_aside = WaitFor(
+      [&] {
+        if (round < 20) {
+          RunNew(300 + 5 * round, 5);
+          ++round;
+        }
+        for (const auto& entry : std::filesystem::directory_iterator(agent_.store_dir())) {
+          if (entry.path().string().find(".damaged-") != std::string::npos) {
+            return true;
+          }
+        }
+        return false;
+      },
+      absl::Seconds(60));
+  ASSERT_TRUE(set_aside) << agent_.Log();
+  ASSERT_TRUE(agent_.WaitUntilReady().ok()) << agent_.Log();
+  EXPECT_EQ(agent_.pid(), pid);
+  EXPECT_TRUE(WaitForProblem("was damaged and is set aside as")) << Problems();
+  EXPECT_TRUE(StreamTells("was damaged and is set aside as"));
+  EXPECT_EQ(agent_.Doctor()["status"], "degraded");
+  // It guards on: what is new after the damage is told, if the profile could be kept as frozen.
+  agent_.Freeze(workload_);
+  RunNew(90000, 1);
+  EXPECT_TRUE(StreamTells("program-90000")) << agent_.Log();
+}
+
+TEST_F(AgentStoreTest, ADatabaseThatIsNoneIsSetAsideAtTheStart) {
+  ASSERT_TRUE(WriteFile(agent_.store_dir() + "/vedette.db", std::string(9000, 'x')));
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  EXPECT_THAT(Problems(), HasSubstr("was damaged and is set aside as"));
+  EXPECT_TRUE(StreamTells("was damaged and is set aside as"));
+  ASSERT_TRUE(agent_.Stop().ok());
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  EXPECT_THAT(Problems(), Not(HasSubstr("damaged")));
+}
+
+TEST_F(AgentStoreTest, ASinkThatLeavesTheConfigurationIsToldToTheOthers) {
+  const std::string both = fmt::format(
+      "sinks:\n  - jsonl: {{ path: {} }}\n  - jsonl: {{ path: {}/no/such/dir/f.jsonl }}\n",
+      agent_.jsonl_path(), agent_.dir());
+  agent_.SetSinks(both);
+  std::ofstream(agent_.dir() + "/no") << "a file, so that the sink cannot write";
+  StartAndFreeze();
+  RunNew(0, 3);
+  ASSERT_TRUE(WaitFor([&] { return Told().size() >= 3; }));
+  ASSERT_TRUE(agent_.Stop().ok());
+  agent_.SetSinks("");
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  EXPECT_THAT(agent_.Log(), HasSubstr("sink jsonl-2 is no longer configured"));
+  EXPECT_TRUE(StreamTells("records waited for sink jsonl-2"));
+  agent_.ExpectValidJsonLines();
+}
+
+}  // namespace
+}  // namespace vedette::testing
