@@ -157,7 +157,9 @@ TEST_F(AgentInputTest, ADamagedStoreIsSetAsideAndTheAgentStarts) {
   }
   ASSERT_EQ(aside.size(), 1u);
   EXPECT_EQ(aside[0], std::string(20000, 'x'));
-  EXPECT_EQ(agent_.Doctor()["status"], "ok");
+  // It guards, and says until its next start that it begins without what it knew.
+  EXPECT_EQ(agent_.Doctor()["status"], "degraded");
+  EXPECT_THAT(agent_.Doctor()["problems"].dump(), HasSubstr("damaged"));
 }
 
 TEST_F(AgentInputTest, ABrokerThatCannotBeReachedDegradesAndLosesNothing) {
