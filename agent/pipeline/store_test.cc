@@ -159,7 +159,8 @@ TEST_F(StoreTest, WhatIsWholeBesideOverwrittenPagesIsKept) {
   Open();
   EXPECT_THAT(damage_, HasSubstr("could be read and are kept"));
   uint64_t waiting = 0, lost = 0;
-  for (const SinkAccount& account : ReadSpoolAccounts(*db_).value()) {
+  const std::vector<SinkAccount> accounts = ReadSpoolAccounts(*db_).value();
+  for (const SinkAccount& account : accounts) {
     EXPECT_EQ(account.received, 200u);
     waiting = account.lag();
     lost = account.dropped.contains(kDropDamaged) ? account.dropped.at(kDropDamaged) : 0;
