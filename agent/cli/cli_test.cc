@@ -13,9 +13,7 @@
 #include <sstream>
 #include <thread>
 
-#include "agent/api/api_server.h"
-#include "agent/api/fake_backend.h"
-#include "agent/cli/table.h"
+#include "agent/cli/cli_fixture.h"
 
 namespace vedette {
 namespace {
@@ -32,59 +30,6 @@ bool IsPrintableAscii(const std::string& text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return c == '\n' || (c >= 0x20 && c < 0x7f); });
 }
-
-// The command line against a real server on a socket of its own, with a backend that answers what
-// the test says.
-class CliTest : public ::testing::Test {
- protected:
-  CliTest() : directory_(::testing::TempDir() + "vedette_cli_XXXXXX") {
-    EXPECT_NE(mkdtemp(directory_.data()), nullptr);
-    socket_ = directory_ + "/agent.sock";
-    setenv("VEDETTE_SOCKET", socket_.c_str(), 1);
-    setenv("TZ", "UTC", 1);
-  }
-  ~CliTest() override {
-    api_.reset();
-    unsetenv("VEDETTE_SOCKET");
-    std::filesystem::remove_all(directory_);
-  }
-
-  void Start(uid_t admin = geteuid()) {
-    auto api = ApiServer::Start({.socket = socket_, .group = "", .admin = admin}, &backend_);
-    ASSERT_TRUE(api.ok()) << api.status();
-    api_ = *std::move(api);
-  }
-
-  int Run(std::vector<const char*> arguments) {
-    arguments.insert(arguments.begin(), "vedette");
-    out_.str("");
-    err_.str("");
-    CliIo io{out_, err_, terminal_, [this](absl::Duration) { return --looks_ > 0; }};
-    return RunCli(
-        static_cast<int>(arguments.size()), arguments.data(),
-        [this](const RunOptions& options) {
-          ran_ = options;
-          return 42;
-        },
-        io);
-  }
-
-  std::string Out() const { return out_.str(); }
-  std::string Err() const { return err_.str(); }
-  long Lines() const {
-    std::string out = Out();
-    return std::count(out.begin(), out.end(), '\n');
-  }
-
-  std::string directory_;
-  std::string socket_;
-  FakeBackend backend_;
-  std::unique_ptr<ApiServer> api_;
-  std::ostringstream out_, err_;
-  bool terminal_ = false;
-  int looks_ = 1;
-  RunOptions ran_;
-};
 
 TEST_F(CliTest, RunHandsItsOptionsOn) {
   EXPECT_EQ(Run({"run", "--config", "/a b", "--set", "a.b=1", "--set", "c=[x, y]", "--duration",
@@ -459,18 +404,6 @@ TEST_F(CliTest, ALostEventIsSaid) {
   if (Lines() < 20000) {
     EXPECT_THAT(Err(), HasSubstr("events were lost here"));
   }
-}
-
-TEST(TableTest, LongCellsAreCutInTheMiddleOnATerminalOnly) {
-  Json rows = Json::array({{{"a", "/begin" + std::string(100, 'x') + "é/end"}}});
-  std::ostringstream plain, terminal;
-  PrintTable({{"A", "a"}, {"NEVER", "b"}}, rows, false, plain);
-  EXPECT_THAT(plain.str(), HasSubstr(std::string(100, 'x') + "é/end\n"));
-  EXPECT_THAT(plain.str(), Not(HasSubstr("NEVER")));
-  PrintTable({{"A", "a"}}, rows, true, terminal);
-  EXPECT_THAT(terminal.str(), AllOf(HasSubstr("/beginx"), HasSubstr("…"), HasSubstr("xé/end")));
-  std::string cut = terminal.str().substr(terminal.str().find("/begin"));
-  EXPECT_EQ(DisplayWidth(cut), 60u);
 }
 
 }  // namespace
