@@ -26,7 +26,7 @@ Severity SeverityOf(Channel channel, double score_bits, absl::Duration watched);
 
 std::string_view SeverityName(Severity severity);  // "informational" … "critical"
 std::string_view KindName(Finding::Kind kind);     // "deviation", "cache-overflow", "unattributed",
-                                                // "move", "held-back", "lost-novelty"
+                                                   // "move", "held-back", "lost-novelty"
 std::optional<Severity> SeverityFromName(std::string_view name);
 
 // A UUID (version 8) of the first bytes of SHA-256 over what makes a deviation the same deviation:

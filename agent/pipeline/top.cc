@@ -34,8 +34,8 @@ std::string_view DirectionName(const PeerName& name) {
 // An act that is with no peer is one of those beyond the bound of a channel.
 Json FlowRow(const std::string& workload, const BehaviourRecord& record) {
   const Act act = {record.behaviour.channel, record.behaviour.object};
-  const PeerName flow = PeerNameOf(act).value_or(
-      PeerName{act.channel == Channel::kAccept, act.object, 0, ""});
+  const PeerName flow =
+      PeerNameOf(act).value_or(PeerName{act.channel == Channel::kAccept, act.object, 0, ""});
   return {{"workload", workload},
           {"direction", DirectionName(flow)},
           {"peer", PrintableUtf8(flow.peer)},

@@ -19,14 +19,14 @@ TEST_F(CollectorTest, ARecordThatCannotBeDecodedIsDroppedByNameAndIsNoGap) {
     rings.push_back(*std::move(ring));
   }
   uint64_t turn = 0;
-  Collector collector(
-      std::move(rings), absl::Milliseconds(10),
-      {[&](std::string_view record) { return decoder.Header(record); },
-       [&](std::string_view record, std::vector<Event>& events) {
-         return ++turn % 2 == 0 ? absl::InvalidArgumentError("every second one is refused")
-                                : decoder.Decode(record, events);
-       }},
-      [](Batch&) { return true; });
+  Collector collector(std::move(rings), absl::Milliseconds(10),
+                      {[&](std::string_view record) { return decoder.Header(record); },
+                       [&](std::string_view record, std::vector<Event>& events) {
+                         return ++turn % 2 == 0
+                                    ? absl::InvalidArgumentError("every second one is refused")
+                                    : decoder.Decode(record, events);
+                       }},
+                      [](Batch&) { return true; });
   ASSERT_TRUE(collector.Start().ok());
   const auto run = cgroup.Run({Actor(), "spawn:20"}, kDefaultBound);
   ASSERT_TRUE(run.ok()) << run.status();
