@@ -19,7 +19,7 @@ function(vedette_bpf_objects target)
               -Wno-unused-parameter -Wno-missing-declarations -fno-stack-protector
               -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -I${PROJECT_SOURCE_DIR} -c ${source} -o ${object}
       COMMAND ${BPF_STRIP} -g ${object}
-      DEPENDS ${ARGN} ${headers} # together.bpf.c includes the others
+      DEPENDS ${ARGN} ${headers} # together_*.bpf.c include the others
       COMMENT "BPF ${name}")
     list(APPEND objects ${object})
   endforeach()

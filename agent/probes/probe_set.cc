@@ -13,47 +13,21 @@
 #include <sys/resource.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "agent/base/status.h"
 #include "agent/probes/bpffs.h"
+#include "agent/probes/libbpf_reason.h"
 #include "agent/probes/registry.h"
 
 namespace vedette {
 namespace {
 
 constexpr std::string_view kSharedMapPrefix = "vd_";
-// All probes in one object, and the scan.
-constexpr std::string_view kTogetherObject = "together";
+constexpr std::string_view kMapsObject = "maps";
+// All probes and the scan in two objects, each loaded by a thread of its own.
+constexpr std::string_view kTogetherObjects[] = {"together_code", "together_flow"};
 constexpr int kBuildDigestBytes = 8;
-
-// What libbpf last complained about on this thread; it has no other way to say why.
-std::string& LastComplaint() {
-  thread_local std::string complaint;
-  return complaint;
-}
-
-int KeepComplaint(enum libbpf_print_level level, const char* format, va_list args) {
-  if (level == LIBBPF_WARN) {
-    char line[512];
-    vsnprintf(line, sizeof(line), format, args);
-    std::string text(line);
-    while (!text.empty() && text.back() == '\n') {
-      text.pop_back();
-    }
-    LastComplaint() = std::move(text);
-  }
-  return 0;
-}
-
-std::string Reason(std::string_view what, int error) {
-  std::string hint;
-  if (error == EPERM) {
-    hint = "; run as root, and look for lockdown or a foreign program that is attached exclusively";
-  }
-  char text[128];
-  libbpf_strerror(error, text, sizeof(text));
-  return fmt::format("{}: {} ({}){}", what, text, LastComplaint(), hint);
-}
 
 std::string BuildDigest(absl::Span<const EmbeddedObject> objects) {
   std::string bytes;
@@ -124,7 +98,7 @@ ProbeSet::~ProbeSet() {
 }
 
 absl::StatusOr<std::unique_ptr<ProbeSet>> ProbeSet::Load(const ProbeOptions& options) {
-  libbpf_set_print(KeepComplaint);
+  KeepLibbpfComplaints();
   if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
     return absl::FailedPreconditionError(
         "/sys/kernel/btf/vmlinux: this kernel has no BTF; use a kernel built with "
@@ -141,12 +115,30 @@ absl::StatusOr<std::unique_ptr<ProbeSet>> ProbeSet::Load(const ProbeOptions& opt
     return absl::NotFoundError(fmt::format("{}: cannot open the cgroup v2 hierarchy: {}",
                                            options.cgroup_root, strerror(errno)));
   }
-  if (absl::Status together = set->LoadObject(kTogetherObject); !together.ok()) {
+  VEDETTE_RETURN_IF_ERROR(set->LoadObject(kMapsObject));
+  if (absl::Status together = set->LoadTogether(); !together.ok()) {
     spdlog::info("the probes are loaded one by one, since together they are refused: {}",
                  Message(together));
+    set->objects_.resize(1);  // The maps.
     VEDETTE_RETURN_IF_ERROR(set->LoadOneByOne());
   }
   return set;
+}
+
+// Most of a start is the verifier's work, and a relocation that goes over all types of the kernel.
+absl::Status ProbeSet::LoadTogether() {
+  absl::StatusOr<LoadedObject> code = OpenObject(kTogetherObjects[0]);
+  VEDETTE_RETURN_IF_ERROR(code.status());
+  absl::StatusOr<LoadedObject> flow = OpenObject(kTogetherObjects[1]);
+  VEDETTE_RETURN_IF_ERROR(flow.status());
+  absl::Status flow_loaded;
+  std::thread other([&] { flow_loaded = LoadIntoKernel(*flow); });
+  const absl::Status code_loaded = LoadIntoKernel(*code);
+  other.join();
+  VEDETTE_RETURN_IF_ERROR(code_loaded);
+  VEDETTE_RETURN_IF_ERROR(flow_loaded);
+  VEDETTE_RETURN_IF_ERROR(KeepObject(*std::move(code)));
+  return KeepObject(*std::move(flow));
 }
 
 absl::Status ProbeSet::LoadOneByOne() {
@@ -206,7 +198,7 @@ absl::Status ProbeSet::PrepareMap(bpf_map* map) {
   }
   if (auto it = maps_.find(name); it != maps_.end()) {
     if (bpf_map__reuse_fd(map, it->second.get()) != 0) {
-      return absl::InternalError(Reason("cannot share map " + name, errno));
+      return absl::InternalError(LibbpfReason("cannot share map " + name, errno));
     }
     return absl::OkStatus();
   }
@@ -227,54 +219,69 @@ absl::Status ProbeSet::ShareMaps(bpf_object* object) {
     }
     const std::string pin = build_dir_ + "/maps/" + name;
     if (bpf_obj_pin(bpf_map__fd(map), pin.c_str()) != 0) {
-      return absl::InternalError(Reason("cannot pin map at " + pin, errno));
+      return absl::InternalError(LibbpfReason("cannot pin map at " + pin, errno));
     }
     maps_[name] = UniqueFd(fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 0));
   }
   return absl::OkStatus();
 }
 
-absl::Status ProbeSet::LoadObject(std::string_view name) {
+absl::StatusOr<ProbeSet::LoadedObject> ProbeSet::OpenObject(std::string_view name) {
   const EmbeddedObject* embedded = FindObject(options_.objects, name);
   if (embedded == nullptr) {
     return absl::InternalError(fmt::format("no BPF object {} in this binary", name));
   }
-  LastComplaint().clear();
-  LoadedObject loaded;
-  loaded.name = std::string(name);
-  loaded.status.name = loaded.name;
-  LIBBPF_OPTS(bpf_object_open_opts, open_options, .object_name = loaded.name.c_str());
-  loaded.object.reset(
+  ForgetLibbpfComplaint();
+  LoadedObject opened;
+  opened.name = std::string(name);
+  opened.status.name = opened.name;
+  LIBBPF_OPTS(bpf_object_open_opts, open_options, .object_name = opened.name.c_str());
+  opened.object.reset(
       bpf_object__open_mem(embedded->elf.data(), embedded->elf.size(), &open_options));
-  if (!loaded.object) {
-    return absl::InternalError(Reason("the BPF object cannot be opened", errno));
+  if (!opened.object) {
+    return absl::InternalError(LibbpfReason("the BPF object cannot be opened", errno));
   }
   bpf_map* map;
-  bpf_object__for_each_map(map, loaded.object.get()) { VEDETTE_RETURN_IF_ERROR(PrepareMap(map)); }
-  if (bpf_object__load(loaded.object.get()) != 0) {
-    return absl::PermissionDeniedError(Reason("the kernel refused the programs", errno));
+  bpf_object__for_each_map(map, opened.object.get()) { VEDETTE_RETURN_IF_ERROR(PrepareMap(map)); }
+  return opened;
+}
+
+absl::Status ProbeSet::LoadIntoKernel(LoadedObject& opened) {
+  ForgetLibbpfComplaint();
+  if (bpf_object__load(opened.object.get()) != 0) {
+    return absl::PermissionDeniedError(LibbpfReason("the kernel refused the programs", errno));
   }
+  opened.status.ok = true;
+  return absl::OkStatus();
+}
+
+absl::Status ProbeSet::KeepObject(LoadedObject loaded) {
   VEDETTE_RETURN_IF_ERROR(ShareMaps(loaded.object.get()));
-  loaded.status.ok = true;
   objects_.push_back(std::move(loaded));
   return absl::OkStatus();
 }
 
+absl::Status ProbeSet::LoadObject(std::string_view name) {
+  VEDETTE_ASSIGN_OR_RETURN(LoadedObject opened, OpenObject(name));
+  VEDETTE_RETURN_IF_ERROR(LoadIntoKernel(opened));
+  return KeepObject(std::move(opened));
+}
+
 absl::StatusOr<bpf_link*> ProbeSet::AttachProgram(bpf_program* program) {
-  LastComplaint().clear();
+  ForgetLibbpfComplaint();
   bpf_link* link = IsCgroupProgram(program) ? bpf_program__attach_cgroup(program, cgroup_fd_.get())
                                             : bpf_program__attach(program);
   if (link == nullptr) {
     return absl::PermissionDeniedError(
-        Reason(fmt::format("{} cannot be attached to {}", bpf_program__name(program),
-                           bpf_program__section_name(program)),
-               errno));
+        LibbpfReason(fmt::format("{} cannot be attached to {}", bpf_program__name(program),
+                                 bpf_program__section_name(program)),
+                     errno));
   }
   const std::string pin = fmt::format("{}/links/{}", build_dir_, bpf_program__name(program));
   if (bpf_link__pin(link, pin.c_str()) != 0) {
     const int error = errno;
     bpf_link__destroy(link);
-    return absl::InternalError(Reason("cannot pin the link at " + pin, error));
+    return absl::InternalError(LibbpfReason("cannot pin the link at " + pin, error));
   }
   return link;
 }
@@ -312,19 +319,16 @@ void ProbeSet::AttachProbe(std::string_view probe, LoadedObject& object, ProbeSt
 }
 
 void ProbeSet::Attach() {
-  for (LoadedObject& object : objects_) {
-    if (object.name == kTogetherObject) {
-      for (const ProbeInfo& probe : AllProbes()) {
-        ProbeStatus status = {std::string(probe.name), true, "", {}, 0};
-        AttachProbe(probe.name, object, status);
-        statuses_.push_back(std::move(status));
-      }
-    } else if (object.name != kScanObject) {
+  for (const ProbeInfo& probe : AllProbes()) {
+    ProbeStatus status = {std::string(probe.name), true, "", {}, 0};
+    for (LoadedObject& object : objects_) {
       if (object.object) {
-        AttachProbe(object.name, object, object.status);
+        AttachProbe(probe.name, object, status);
+      } else if (object.name == probe.name) {
+        status = object.status;
       }
-      statuses_.push_back(object.status);
     }
+    statuses_.push_back(std::move(status));
   }
 }
 
@@ -351,7 +355,7 @@ absl::StatusOr<std::string> ProbeSet::RunIterator(std::string_view program,
     } else if (target.own_process) {
       info.task.pid = static_cast<uint32_t>(getpid());
     }
-    LastComplaint().clear();
+    ForgetLibbpfComplaint();
     using Link = std::unique_ptr<bpf_link, LoadedObject::DestroyLink>;
     Link link(bpf_program__attach_iter(found, &attach_options));
     if (!link && target.own_process) {
@@ -359,7 +363,7 @@ absl::StatusOr<std::string> ProbeSet::RunIterator(std::string_view program,
       link = Link(bpf_program__attach_iter(found, nullptr));
     }
     if (!link) {
-      return absl::InternalError(Reason(fmt::format("iterator {}", program), errno));
+      return absl::InternalError(LibbpfReason(fmt::format("iterator {}", program), errno));
     }
     UniqueFd iterator(bpf_iter_create(bpf_link__fd(link.get())));
     std::string bytes;
@@ -369,7 +373,7 @@ absl::StatusOr<std::string> ProbeSet::RunIterator(std::string_view program,
       bytes.append(chunk, static_cast<size_t>(n));
     }
     if (n < 0) {
-      return absl::InternalError(Reason(fmt::format("reading iterator {}", program), errno));
+      return absl::InternalError(LibbpfReason(fmt::format("reading iterator {}", program), errno));
     }
     return bytes;
   }

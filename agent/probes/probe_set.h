@@ -92,7 +92,11 @@ class ProbeSet {
   explicit ProbeSet(const ProbeOptions& options);
 
   absl::Status TakePinDir();
+  absl::StatusOr<LoadedObject> OpenObject(std::string_view name);
+  static absl::Status LoadIntoKernel(LoadedObject& opened);  // Any thread.
+  absl::Status KeepObject(LoadedObject loaded);
   absl::Status LoadObject(std::string_view name);
+  absl::Status LoadTogether();
   absl::Status PrepareMap(bpf_map* map);
   absl::Status ShareMaps(bpf_object* object);
   absl::StatusOr<bpf_link*> AttachProgram(bpf_program* program);

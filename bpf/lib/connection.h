@@ -9,7 +9,6 @@
 #include "bpf/lib/flavors.h"
 #include "bpf/lib/flow.h"
 
-#define CONNECTIONS 8192 /* a power of two */
 #define CONNECTION_WAYS 4
 #define CONNECTION_STRIDE 1031
 
@@ -25,21 +24,6 @@
 #define TCP_CLOSE 7
 #define TCP_LAST_ACK 9
 #define TCP_LISTEN 10
-
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, CONNECTIONS);
-  __type(key, __u32);
-  __type(value, struct connection);
-} vd_connections SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 4096);
-  __type(key, struct listener_key);
-  __type(value, struct socket_owner);
-} vd_listeners SEC(".maps");
 
 static const struct socket_owner blank_owner;
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
-/* The maps that objects share by name: those that begin with vd_. The first object that is loaded
- * makes one, the others reuse it, and it is pinned. Maps that begin with scratch_ belong to one
- * object alone. The agent sets the sizes of those marked "sized by the agent". */
+/* The maps that objects share by name: those that begin with vd_. bpf/probes/maps.bpf.c is loaded
+ * first and makes them, the others reuse them, and they are pinned; a vd_ map that stands in a
+ * probe is the probe's own, and pinned too. Maps that begin with scratch_ belong to one object
+ * alone. The agent sets the sizes of those marked "sized by the agent". */
 
 #include "bpf/lib/kernel_types.h"
 #include "bpf/lib/process_context.h"
@@ -161,3 +162,29 @@ struct {
   __type(key, int);
   __type(value, struct socket_owner);
 } vd_sockets SEC(".maps");
+
+/* Places of TCP sockets by cookie, see connection.h. */
+#define CONNECTIONS 8192 /* a power of two */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, CONNECTIONS);
+  __type(key, __u32);
+  __type(value, struct connection);
+} vd_connections SEC(".maps");
+
+/* Owners of listening sockets by name. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 4096);
+  __type(key, struct listener_key);
+  __type(value, struct socket_owner);
+} vd_listeners SEC(".maps");
+
+/* A process context of zeroes, to begin a new one with. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct process_context);
+} vd_blank_process SEC(".maps");

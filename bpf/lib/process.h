@@ -7,13 +7,6 @@
 #include "bpf/lib/path.h"
 #include "bpf/lib/workload.h"
 
-struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, struct process_context);
-} vd_blank_process SEC(".maps");
-
 /* A workload's processes fill at most this part of the table, so that no workload's forks take away
  * the context of others. */
 #define PROCESS_SHARE_PART 4

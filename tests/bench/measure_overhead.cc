@@ -19,6 +19,7 @@ constexpr double kStartTarget = 0.3;
 
 // Tries for every pair that is wanted; others are thrown away.
 constexpr int kTriesPerPair = 3;
+constexpr absl::Duration kFreeingBound = absl::Seconds(1);
 
 struct Slices {
   std::map<std::string, Slice> by_load;
@@ -33,6 +34,15 @@ absl::StatusOr<Slices> RunAll(const BenchNode& node, absl::Duration slice, int a
   }
   slices.is_disturbed |= CountAgents() != agents;
   return slices;
+}
+
+// The kernel frees the programs of an agent that has ended a moment after its process is gone.
+absl::Status AwaitAgents(int count) {
+  const absl::Time bound = absl::Now() + kFreeingBound;
+  while (CountAgents() > count && absl::Now() < bound) {
+    VEDETTE_RETURN_IF_ERROR(Pause(absl::Milliseconds(10)));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -57,6 +67,7 @@ absl::StatusOr<std::vector<Figure>> MeasureOverhead(const BenchNode& node, const
     VEDETTE_ASSIGN_OR_RETURN(AgentProcess agent, node.StartLearnedAgent(kLearningSlice));
     first.samples.Add(absl::ToDoubleSeconds(agent.start_time()));
   }
+  VEDETTE_RETURN_IF_ERROR(AwaitAgents(0));
   std::optional<AgentProcess> agent;
   int disturbed = 0;
   for (int pair = 0; pair < extent.pairs + disturbed;) {
@@ -70,6 +81,7 @@ absl::StatusOr<std::vector<Figure>> MeasureOverhead(const BenchNode& node, const
     } else {
       VEDETTE_ASSIGN_OR_RETURN(on, RunAll(node, extent.slice, 1));
       agent.reset();
+      VEDETTE_RETURN_IF_ERROR(AwaitAgents(0));
       VEDETTE_ASSIGN_OR_RETURN(off, RunAll(node, extent.slice, 0));
     }
     ++pair;
