@@ -149,15 +149,17 @@ std::optional<Finding> Correlator::HoldBack(const Finding& finding) {
 }
 
 void Correlator::Grow(const DeviationGrowth& growth) {
-  Finding finding;
-  finding.workload.name = growth.workload;
-  finding.behaviour = growth.behaviour;
-  const std::string uid = UidOf(finding);
-  if (const auto it = open_.find(uid); it != open_.end()) {
+  Finding goes_on = GoesOn(growth);
+  if (const auto it = open_.find(goes_on.uid); it != open_.end()) {
     Raise(it->first, it->second, growth.hits, growth.last_seen);
-  } else {
-    growth_lost_ += growth.hits;
+    return;
   }
+  ++begun_anew_;
+  Open& open = Hold(goes_on);
+  open.count = 0;
+  open.emitted_count = 0;
+  open.held_back = {growth.workload, goes_on.severity};
+  Raise(goes_on.uid, open, growth.hits, growth.last_seen);
 }
 
 void Correlator::Raise(const std::string& uid, Open& open, uint64_t by, absl::Time seen) {

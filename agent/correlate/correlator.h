@@ -61,7 +61,8 @@ class Correlator {
   // A finding that was not there before, or the one that stands for those held back; repeats are
   // counted and come out of DueUpdates.
   std::optional<Finding> Correlate(ScoredEvent scored);
-  // What the kernel counted of a known deviation. An evicted finding does not grow.
+  // What the kernel counted of a known deviation. One whose finding has left the store begins anew,
+  // with what is still known of it, and comes out of DueUpdates.
   void Grow(const DeviationGrowth& growth);
 
   // Findings whose count grew since they were last given out, each at most once per interval. To be
@@ -84,7 +85,7 @@ class Correlator {
   const StageLedger& ledger() const { return ledger_; }
   uint64_t evicted() const { return evicted_; }
   uint64_t updates() const { return updates_; }
-  uint64_t growth_lost() const { return growth_lost_; }  // Of evicted findings.
+  uint64_t begun_anew() const { return begun_anew_; }  // By Grow.
 
  private:
   struct Open {
@@ -126,7 +127,7 @@ class Correlator {
   StageLedger ledger_;
   uint64_t evicted_ = 0;
   uint64_t updates_ = 0;
-  uint64_t growth_lost_ = 0;
+  uint64_t begun_anew_ = 0;
 };
 
 }  // namespace vedette

@@ -125,10 +125,34 @@ TEST_F(CorrelatorTest, KernelCountsRaiseTheFindingOfTheirDeviation) {
   correlator_->Grow(*growth);
   Commit();
   EXPECT_EQ(correlator_->Show(first->uid)->count, 42u);
-  DeviationGrowth other = *growth;
-  other.behaviour.object = "unknown";
-  correlator_->Grow(other);
-  EXPECT_EQ(correlator_->growth_lost(), 41u);
+}
+
+TEST_F(CorrelatorTest, ADeviationThatGoesOnAfterItsFindingLeftTheStoreIsToldAnew) {
+  const CacheSlot slot{7, 1, 1, 9};
+  const auto first = Send(events_.Connect("evil.example", 443, slot));
+  ASSERT_TRUE(first);
+  Commit();
+  Wait(absl::Hours(1));
+  ASSERT_EQ(correlator_->ForgetLeast(10).value(), 1u);
+  Commit();
+  ASSERT_FALSE(correlator_->Show(first->uid).ok());
+
+  for (int i = 0; i < 2; ++i) {
+    const auto growth = profiles_->AddCounts(slot, {.hits = 41}, events_.time);
+    ASSERT_TRUE(growth);
+    correlator_->Grow(*growth);
+  }
+  const std::vector<Finding> due = Due();
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_EQ(due[0].uid, first->uid);
+  EXPECT_EQ(due[0].change, Finding::Change::kCreated);
+  EXPECT_EQ(due[0].count, 82u);
+  EXPECT_EQ(due[0].title, first->title);
+  EXPECT_THAT(due[0].sentence, HasSubstr("goes on whose finding has left the store"));
+  Commit();
+  EXPECT_EQ(correlator_->Show(first->uid)->count, 82u);
+  EXPECT_EQ(correlator_->begun_anew(), 1u);
+  EXPECT_TRUE(Due().empty());
 }
 
 TEST_F(CorrelatorTest, ARestartKeepsFindingsCountsAndWhatIsStillDue) {

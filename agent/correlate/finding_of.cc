@@ -27,13 +27,8 @@ std::string WorkloadText(const WorkloadInfo& workload) {
                                : PrintableUtf8(workload.name);
 }
 
-std::string DeviationTitle(const ScoredEvent& scored) {
-  const Behaviour& b = scored.behaviour;
-  const std::string workload = WorkloadText(scored.enriched.workload);
+std::string DeviationTitle(const std::string& workload, const Behaviour& b) {
   const std::string object = PrintableUtf8(b.object);
-  if (scored.new_revision) {
-    return fmt::format("New revision of a program in {}: {}", workload, PathText(b.object));
-  }
   switch (b.channel) {
     case Channel::kExec:
       return fmt::format("New program in {}: {}", workload, PathText(b.object));
@@ -67,7 +62,11 @@ Finding Story(ScoredEvent&& scored) {
 }
 
 Finding Deviation(ScoredEvent&& scored) {
-  const std::string title = DeviationTitle(scored);
+  const std::string workload = WorkloadText(scored.enriched.workload);
+  const std::string title = scored.new_revision
+                                ? fmt::format("New revision of a program in {}: {}", workload,
+                                              PathText(scored.behaviour.object))
+                                : DeviationTitle(workload, scored.behaviour);
   const Severity severity = SeverityOf(scored.behaviour.channel, scored.score, scored.watched);
   Finding f = Story(std::move(scored));
   f.kind = Finding::Kind::kDeviation;
@@ -260,6 +259,24 @@ std::optional<Finding> FindingOf(ScoredEvent scored) {
   if (f) {
     f->uid = UidOf(*f);
   }
+  return f;
+}
+
+Finding GoesOn(const DeviationGrowth& growth) {
+  Finding f;
+  f.kind = Finding::Kind::kDeviation;
+  f.severity = Severity::kLow;
+  f.first_seen = f.last_seen = growth.last_seen;
+  f.count = growth.hits;
+  f.workload.name = growth.workload;
+  f.behaviour = growth.behaviour;
+  const std::string workload = WorkloadText(f.workload);
+  f.title = DeviationTitle(workload, f.behaviour);
+  f.sentence = fmt::format(
+      "{}: a deviation goes on whose finding has left the store, and with it the story and the "
+      "score; the kernel counted {} more of it by {}.",
+      workload, growth.hits, PathText(f.behaviour.subject));
+  f.uid = UidOf(f);
   return f;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "agent/correlate/finding.h"
+#include "agent/profile/profiles.h"
 #include "agent/profile/scored_event.h"
 
 namespace vedette {
@@ -36,6 +37,10 @@ std::string UidOf(const Finding& finding);
 // The finding that an event alone makes, with count 1; nothing for what is known, learned or
 // context.
 std::optional<Finding> FindingOf(ScoredEvent scored);
+
+// A deviation that the kernel goes on counting, but whose finding has left the store: all that the
+// profile still knows of it. It has the uid that the first one had.
+Finding GoesOn(const DeviationGrowth& growth);
 
 // What goes out for all findings of `first`'s workload that the bound of the hour holds back,
 // `first` being the first of them: one such finding per workload and hour, whose count says how
