@@ -5,6 +5,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -38,6 +39,15 @@ void KeepMemorySmall() {
   constexpr int kLargeBytes = 128 * 1024;
   mallopt(M_ARENA_MAX, kArenas);
   mallopt(M_MMAP_THRESHOLD, kLargeBytes);
+}
+
+// Each workload's part of the verdict cache is held by descriptors; shells allow 1024.
+void AllowManyFiles() {
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
 }
 
 void Tell(std::string_view state) {
@@ -120,6 +130,7 @@ int Run(const RunOptions& options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   KeepMemorySmall();
+  AllowManyFiles();
   const absl::Time end = absl::Now() + options.duration;
   StoreState store = StoreState::kUnknown;
   for (int damages = 0;; store = StoreState::kDamaged) {

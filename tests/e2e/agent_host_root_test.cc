@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -167,6 +168,34 @@ TEST_F(ApiGroupTest, AnybodyElseDoesNeither) {
   EXPECT_THAT(said, HasSubstr("read: PERMISSION_DENIED"));
   EXPECT_THAT(said, HasSubstr("change: PERMISSION_DENIED"));
   EXPECT_TRUE(backend_.freezes.empty());
+}
+
+// Restores the limit that it lowers; children inherit it.
+class FewFiles {
+ public:
+  explicit FewFiles(rlim_t files) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit few = {files, before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  }
+  ~FewFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_;
+};
+
+TEST(AgentHostTest, TheSoftLimitOfOpenFilesDoesNotBoundTheWorkloads) {
+  const FewFiles few(160);  // Enough to load; three for each workload are not.
+  AgentProcess agent;
+  ASSERT_TRUE(agent.Start().ok()) << agent.Log();
+  std::vector<ScopedCgroup> cgroups;
+  for (int i = 0; i < 40; ++i) {
+    cgroups.push_back(ScopedCgroup::Create().value());
+    ASSERT_TRUE(cgroups.back().Run({"/usr/bin/true"}).ok());
+  }
+  for (const ScopedCgroup& cgroup : cgroups) {
+    EXPECT_TRUE(WaitFor([&] { return agent.Top(WorkloadOf(cgroup)).has_value(); }));
+  }
 }
 
 TEST(AgentHostTest, TheServiceManagerIsToldReadyOnceTheAgentAnswers) {
