@@ -251,7 +251,7 @@ TEST_F(ConfigTest, SetOverridesTheFile) {
   absl::StatusOr<Config> config =
       Load("learning: { min_time: 2h }\nsinks: [{ jsonl: { path: /a } }]\n",
            {"learning.min_time=3s", "metrics.listen=[::1]:9477", "sinks=[{jsonl: {path: /b}}]",
-            "dns.resolvers=[10.0.0.1, ::1]", "store={dir: /s}", "identity.cluster=a: b"});
+            "dns.resolvers=[10.0.0.1, ::1]", "store={dir: /s}", "api.socket=/a: b"});
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->learning.min_time, absl::Seconds(3));
   EXPECT_EQ(config->metrics.listen, "[::1]:9477");
@@ -260,7 +260,7 @@ TEST_F(ConfigTest, SetOverridesTheFile) {
   EXPECT_EQ(config->sinks[0].origin, "--set sinks");
   EXPECT_THAT(config->dns.resolvers, ElementsAre("10.0.0.1", "::1"));
   EXPECT_EQ(config->store.dir, "/s");
-  EXPECT_EQ(config->identity.cluster, "a: b");
+  EXPECT_EQ(config->api.socket, "/a: b");
   EXPECT_EQ(ConfigValue(*config, "learning.min_time"), "3s");
   EXPECT_EQ(ConfigValue(*config, "dns.resolvers"), "[10.0.0.1, ::1]");
   EXPECT_EQ(ConfigValue(*config, "no.such"), std::nullopt);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agent/base/trust_domain.h"
 #include "agent/config/key_kinds.h"
 #include "agent/config/values.h"
 #include "agent/redact/patterns.h"
@@ -20,6 +21,15 @@ std::string CheckNothing(const std::string&) { return ""; }
 
 std::string CheckAbsolute(const std::string& text) {
   return text.front() == '/' ? "" : "write an absolute path, starting with /";
+}
+
+std::string CheckCluster(const std::string& text) {
+  return IsTrustDomain(text)
+             ? ""
+             : fmt::format(
+                   "it is the trust domain of SPIFFE IDs: write 1 to {} of a-z, 0-9, '.', "
+                   "'-' and '_'",
+                   kMaxTrustDomainBytes);
 }
 
 std::string CheckSocketPath(const std::string& text) {
@@ -190,8 +200,8 @@ void AppendNamingKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(
       WithFallback(StringKey(
                        "identity.cluster", "name",
-                       [](Config& c) -> std::string& { return c.identity.cluster; }, CheckNothing),
-                   "none"));
+                       [](Config& c) -> std::string& { return c.identity.cluster; }, CheckCluster),
+                   "hostname"));
   keys.push_back(StringListKey(
       "dns.resolvers", "IP address",
       [](Config& c) -> std::vector<std::string>& { return c.dns.resolvers; }, CheckIp));

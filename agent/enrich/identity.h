@@ -4,8 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "absl/status/status.h"
-
 namespace vedette {
 
 // Longer names are cut and end in a hash of the whole, so that two long names stay two.
@@ -13,9 +11,6 @@ inline constexpr size_t kMaxWorkloadNameBytes = 512;
 
 // A name of at most kMaxWorkloadNameBytes; short ones are unchanged.
 std::string BoundedName(std::string name);
-
-// A cluster's name becomes the trust domain of SPIFFE IDs: 1 to 255 of a-z 0-9 . - _
-absl::Status CheckTrustDomain(std::string_view cluster);
 
 // "spiffe://<cluster>/<workload>". SPIFFE allows letters, digits, '.', '-' and '_' in a path; any
 // other byte, and '_' itself, becomes '_' and two hex digits, so that two names never give one ID.

@@ -40,17 +40,6 @@ TEST(IdentityTest, LongNamesAreCutAndStayDifferent) {
   EXPECT_LE(SpiffeId("c", BoundedName(std::string(4000, '\xff'))).size(), 2048u);
 }
 
-TEST(IdentityTest, ABadClusterNameSaysWhatToUse) {
-  EXPECT_TRUE(CheckTrustDomain("prod.eu-1.example").ok());
-  for (const std::string& bad : {std::string(), std::string("Prod"), std::string("a b"),
-                                 std::string(256, 'a'), std::string("x\n\xff")}) {
-    const absl::Status status = CheckTrustDomain(bad);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_NE(status.message().find("use 1 to 255"), absl::string_view::npos);
-    EXPECT_EQ(status.message().find('\n'), absl::string_view::npos);
-  }
-}
-
 TEST(Sha256Test, KnownAnswer) {
   EXPECT_EQ(Sha256::HexOf("abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,13 +68,32 @@ absl::StatusOr<std::vector<IpAddress>> ReadResolvConf(const std::string& path) {
   std::string text(kMaxResolvConfBytes, '\0');
   const ssize_t got = fd.valid() ? read(fd.get(), text.data(), text.size()) : -1;
   if (got < 0) {
-    return absl::UnavailableError(fmt::format(
-        "cannot read {}: {}; without it no DNS answer is trusted but those of resolvers "
-        "listed in the configuration",
-        path, std::strerror(errno)));
+    return absl::UnavailableError(
+        fmt::format("cannot read {}: {}; until it can be, no DNS answer is trusted but those of "
+                    "resolvers that it named before or that dns.resolvers lists",
+                    path, std::strerror(errno)));
   }
   text.resize(static_cast<size_t>(got));
   return ParseResolvConf(text);
+}
+
+absl::StatusOr<bool> ResolvConf::Look() {
+  struct stat info = {};
+  Version version;  // Of a file that is not there.
+  if (stat(path_.c_str(), &info) == 0) {
+    version = {info.st_dev, info.st_ino, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec,
+               info.st_size};
+  }
+  if (seen_ == version) {
+    return false;
+  }
+  seen_ = version;
+  absl::StatusOr<std::vector<IpAddress>> read = ReadResolvConf(path_);
+  if (!read.ok()) {
+    return read.status();
+  }
+  addresses_ = *std::move(read);
+  return true;
 }
 
 }  // namespace vedette

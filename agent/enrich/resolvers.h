@@ -24,6 +24,32 @@ std::optional<IpAddress> ParseIpAddress(std::string_view text);
 std::vector<IpAddress> ParseResolvConf(std::string_view text);
 absl::StatusOr<std::vector<IpAddress>> ReadResolvConf(const std::string& path);
 
+// The nameservers of a resolv.conf(5) that may change while the agent runs: DHCP, a VPN, a boot
+// that writes it late. One thread.
+class ResolvConf {
+ public:
+  explicit ResolvConf(std::string path) : path_(std::move(path)) {}
+
+  // Looks whether the file is another one than at the last look, or was written since. True: so it
+  // is, and `addresses` has what it says now. A file that cannot be read leaves the addresses as
+  // they were; what is wrong with it is returned once for each time it goes wrong.
+  absl::StatusOr<bool> Look();
+  const std::vector<IpAddress>& addresses() const { return addresses_; }
+
+ private:
+  struct Version {
+    uint64_t device = 0;
+    uint64_t inode = 0;
+    int64_t modified_ns = 0;
+    int64_t size = -1;
+    bool operator==(const Version&) const = default;
+  };
+
+  const std::string path_;
+  std::optional<Version> seen_;
+  std::vector<IpAddress> addresses_;
+};
+
 // The resolvers whose answers count: those of the node's configuration and those listed by the
 // user. A stub on a loopback address counts only when it is listed like any other.
 class TrustedResolvers {

@@ -2,7 +2,10 @@
 #include "agent/enrich/resolvers.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 namespace vedette {
@@ -45,6 +48,26 @@ TEST(ResolvConfTest, AMissingFileSaysWhatFollows) {
   EXPECT_EQ(resolvers.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(resolvers.status().message().find("no/such/resolv.conf"), absl::string_view::npos);
   EXPECT_TRUE(ReadResolvConf("/dev/null").ok());
+}
+
+TEST(ResolvConfTest, WhatIsWrittenLaterIsSeenAtTheNextLook) {
+  const std::string path = testing::TempDir() + "resolv.conf." + std::to_string(getpid());
+  const auto write = [&](const char* text) { std::ofstream(path + ".new") << text; };
+  ResolvConf file(path);
+  EXPECT_FALSE(file.Look().ok());
+  EXPECT_FALSE(file.Look().value()) << "said once";
+  write("nameserver 10.0.0.1\n");
+  std::filesystem::rename(path + ".new", path);
+  EXPECT_TRUE(file.Look().value());
+  EXPECT_EQ(file.addresses(), std::vector{*ParseIpAddress("10.0.0.1")});
+  EXPECT_FALSE(file.Look().value());
+  write("nameserver 10.0.0.2\n");
+  std::filesystem::rename(path + ".new", path);
+  EXPECT_TRUE(file.Look().value());
+  EXPECT_EQ(file.addresses(), std::vector{*ParseIpAddress("10.0.0.2")});
+  std::filesystem::remove(path);
+  EXPECT_FALSE(file.Look().ok());
+  EXPECT_EQ(file.addresses(), std::vector{*ParseIpAddress("10.0.0.2")}) << "as they were";
 }
 
 TEST(TrustedResolversTest, MappedAndPlainIpv4AreOneAndThePortCounts) {

@@ -15,6 +15,7 @@
 #include "agent/api/api_server.h"
 #include "agent/api/metrics_server.h"
 #include "agent/base/status.h"
+#include "agent/base/trust_domain.h"
 #include "agent/enrich/hash_thread.h"
 #include "agent/enrich/resolvers.h"
 #include "agent/pipeline/adoption.h"
@@ -53,21 +54,6 @@ uint32_t RingBytes(const Config& config) {
   return bytes;
 }
 
-std::vector<IpAddress> Resolvers(const Config& config) {
-  std::vector<IpAddress> resolvers;
-  if (absl::StatusOr<std::vector<IpAddress>> node = ReadResolvConf(kResolvConfPath); node.ok()) {
-    resolvers = *std::move(node);
-  } else {
-    spdlog::warn("{}; only the resolvers of dns.resolvers are trusted", Message(node.status()));
-  }
-  for (const std::string& text : config.dns.resolvers) {
-    if (std::optional<IpAddress> address = ParseIpAddress(text)) {
-      resolvers.push_back(*address);
-    }
-  }
-  return resolvers;
-}
-
 std::vector<std::string> GapsOf(const OpenedStore& store) {
   return store.damage.empty() ? std::vector<std::string>() : std::vector<std::string>{store.damage};
 }
@@ -86,6 +72,7 @@ struct Agent::Parts {
   std::unique_ptr<HashSpawner> spawner;  // Until the hash thread has it.
   std::unique_ptr<HashThread> hasher;
   std::unique_ptr<CacheBindings> bindings;
+  ResolvConf resolv_conf{kResolvConfPath};
   std::unique_ptr<Enricher> enricher;
   std::unique_ptr<Profiles> profiles;
   std::unique_ptr<Correlator> correlator;
@@ -107,6 +94,7 @@ struct Agent::Parts {
 
   absl::Status BuildKernelSide(const Config& config);
   absl::Status BuildStages(const Config& config, StoreState state);
+  void TrustResolvers(const Config& config);
   absl::Status StartDelivery(const Config& config, const EventSource& source);
   absl::Status LookAround(const Config& config);
   absl::Status StartThreads(const Config& config);
@@ -151,12 +139,13 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
   db = std::move(store.db);
   VEDETTE_ASSIGN_OR_RETURN(bindings, CacheBindings::Load(db.get(), boot_id, probes->adopted()));
   Enricher::Options enrich;
-  enrich.cluster = config.identity.cluster.empty() ? NodeName() : config.identity.cluster;
+  enrich.cluster =
+      config.identity.cluster.empty() ? TrustDomainOf(NodeName()) : config.identity.cluster;
   enrich.boot_id = boot_id;
-  enrich.resolvers = Resolvers(config);
   enrich.hasher = hasher.get();
   enrich.new_number = [this] { return cache->TakeNumber().value_or(0); };
   VEDETTE_ASSIGN_OR_RETURN(enricher, Enricher::Create(std::move(enrich)));
+  TrustResolvers(config);
   VEDETTE_RETURN_IF_ERROR(enricher->KeepNames(db.get(), clock.Now()));
   ProfilesOptions profile_options;
   profile_options.min_time = config.learning.min_time;
@@ -209,6 +198,20 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
   return absl::OkStatus();
 }
 
+// Those of the node's configuration, as it is now, and those listed by the user.
+void Agent::Parts::TrustResolvers(const Config& config) {
+  if (const absl::StatusOr<bool> looked = resolv_conf.Look(); !looked.ok()) {
+    spdlog::warn("{}", Message(looked.status()));
+  }
+  std::vector<IpAddress> resolvers = resolv_conf.addresses();
+  for (const std::string& text : config.dns.resolvers) {
+    if (std::optional<IpAddress> address = ParseIpAddress(text)) {
+      resolvers.push_back(*address);
+    }
+  }
+  enricher->SetResolvers(resolvers);
+}
+
 absl::Status Agent::Parts::StartDelivery(const Config& config, const EventSource& source) {
   VEDETTE_ASSIGN_OR_RETURN(Sinks sinks, MakeSinks(config));
   files = std::move(sinks.files);
@@ -257,8 +260,9 @@ absl::Status Agent::Parts::StartThreads(const Config& config) {
   pipeline->SetAcknowledge(
       [this](const std::vector<uint64_t>& positions) { collector->Acknowledge(positions); });
   account = std::make_unique<Account>(pipeline.get(), collector.get());
-  pipeline->SetPeriodic([this] {
+  pipeline->SetPeriodic([this, config] {
     account->Refresh();
+    TrustResolvers(config);
     if (hub->watched()) {
       taps->Refresh().IgnoreError();  // Tried again in ten seconds.
     }

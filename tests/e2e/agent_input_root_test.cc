@@ -61,6 +61,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"UnknownKeyBelow", "collect: { pol: 50ms }", {":6:12: ", "pol", "poll"}},
         BadConfig{"WrongUnit", "collect: { poll: 50 parsecs }", {":6:18: ", "50 parsecs", "50ms"}},
         BadConfig{"WrongSize", "collect: { ring_size: 3MiB }", {":6:23: ", "3MiB", "power of two"}},
+        BadConfig{"Cluster", "identity: { cluster: Prod }", {":6:22: ", "trust domain"}},
         BadConfig{"NotYaml", "collect: { poll: [", {"vedette.yaml:"}}),
     [](const auto& info) { return info.param.name; });
 
@@ -79,6 +80,20 @@ TEST_F(AgentInputTest, AConfigurationThatIsNotThere) {
   EXPECT_EQ(result->exit_code, 1);
   ExpectOneSentence(result->err);
   EXPECT_THAT(result->err, HasSubstr(agent_.dir() + "/no.yaml"));
+}
+
+TEST_F(AgentInputTest, AHostWhoseNameHasCapitalLetters) {
+  const std::string config = agent_.dir() + "/capital.yaml";
+  ASSERT_TRUE(WriteFile(config, fmt::format("store: {{ dir: {0}/s }}\napi: {{ socket: {0}/a }}\n"
+                                            "bpf: {{ pin_dir: {1} }}\n"
+                                            "sinks: [{{ jsonl: {{ path: {0}/f }} }}]\n",
+                                            agent_.dir(), agent_.pin_dir())));
+  const std::string run = fmt::format("hostname Web-01 && exec {} run --duration 1s --config {}",
+                                      VEDETTE_BINARY, config);
+  const auto result = Child::Run({"unshare", "--uts", "sh", "-c", run});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 0) << result->err;
+  EXPECT_THAT(result->err, HasSubstr("on Web-01, kernel"));
 }
 
 TEST_F(AgentInputTest, AnOptionThatLibrdkafkaRefuses) {
