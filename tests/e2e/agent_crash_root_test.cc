@@ -12,6 +12,7 @@
 #include <set>
 
 #include "tests/e2e/acts.h"
+#include "tests/e2e/agent_ledger.h"
 #include "tests/support/agent/agent_process.h"
 
 namespace vedette::testing {
@@ -67,41 +68,6 @@ class AgentCrashTest : public ::testing::Test {
   std::string workload_;
   TempDir programs_{"vedette-programs"};
 };
-
-uint64_t LedgerSum(const Json& doctor, std::string_view stage, std::string_view suffix,
-                   std::string_view field, std::string_view reason = "") {
-  uint64_t sum = 0;
-  for (const Json& row : doctor.value("ledger", Json::array())) {
-    const std::string counter = row["counter"];
-    if (row["stage"] != stage || !std::string_view(counter).ends_with(suffix)) {
-      continue;
-    }
-    const Json& value = row[std::string(field)];
-    sum +=
-        value.is_object() ? value.value(std::string(reason), uint64_t{0}) : value.get<uint64_t>();
-  }
-  return sum;
-}
-
-void ExpectBalanced(const Json& doctor) {
-  for (const Json& row : doctor["ledger"]) {
-    uint64_t dropped = 0;
-    for (const auto& [reason, count] : row["dropped"].items()) {
-      dropped += count.get<uint64_t>();
-    }
-    EXPECT_EQ(row["received"].get<uint64_t>(),
-              row["delivered"].get<uint64_t>() + dropped + row["in_flight"].get<uint64_t>())
-        << row.dump();
-  }
-  // From end to end: whatever enters is enriched, judged, and correlated.
-  const uint64_t entered = LedgerSum(doctor, "pipeline", "", "received");
-  EXPECT_EQ(entered, LedgerSum(doctor, "enrich", "", "received"));
-  EXPECT_EQ(LedgerSum(doctor, "enrich", "", "delivered"),
-            LedgerSum(doctor, "profile", "events", "received"));
-  EXPECT_EQ(LedgerSum(doctor, "profile", "events", "delivered"),
-            LedgerSum(doctor, "correlate", "", "received"));
-  EXPECT_THAT(doctor["problems"], IsEmpty()) << doctor["problems"].dump();
-}
 
 TEST_F(AgentCrashTest, WhatAnotherBuildLeftUnreadIsAGapThatTheStreamTells) {
   const std::string left = agent_.pin_dir() + "/0123456789abcdef";

@@ -70,14 +70,18 @@ absl::StatusOr<std::string> CgroupV2Mount() {
 absl::StatusOr<ScopedCgroup> ScopedCgroup::Create(std::string_view parent,
                                                   std::string_view suffix) {
   static std::atomic<int> count{0};
+  return CreateAt(fmt::format("{}{}vedette-test-{}-{}{}", parent, parent == "/" ? "" : "/",
+                              getpid(), ++count, suffix));
+}
+
+absl::StatusOr<ScopedCgroup> ScopedCgroup::CreateAt(std::string path) {
   VEDETTE_ASSIGN_OR_RETURN(const std::string mount, CgroupV2Mount());
   ScopedCgroup cgroup;
-  cgroup.path_ = fmt::format("{}{}vedette-test-{}-{}{}", parent, parent == "/" ? "" : "/", getpid(),
-                             ++count, suffix);
-  const std::string directory = mount + cgroup.path_;
+  const std::string directory = mount + path;
   if (mkdir(directory.c_str(), 0755) != 0) {
     return absl::ErrnoToStatus(errno, fmt::format("cannot make the cgroup {}", directory));
   }
+  cgroup.path_ = std::move(path);
   cgroup.directory_ = directory;
   cgroup.fd_.Reset(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!cgroup.fd_.valid()) {

@@ -25,6 +25,8 @@ class ScopedCgroup {
   // name, so that a test can ask for what looks like a unit ("x.service").
   static absl::StatusOr<ScopedCgroup> Create(std::string_view parent = "/",
                                              std::string_view suffix = "");
+  // At a path of the caller's, who sees to it that nobody else has it: one that is made again.
+  static absl::StatusOr<ScopedCgroup> CreateAt(std::string path);
   ScopedCgroup(ScopedCgroup&& other) noexcept;
   ScopedCgroup& operator=(ScopedCgroup&&) = delete;
   ~ScopedCgroup();

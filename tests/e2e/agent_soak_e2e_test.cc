@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent under the load of three services for as long as VEDETTE_SOAK says ("1h"; three minutes
+// without it): its memory stays flat, its descriptors do not become more, its ledger adds up.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/numbers.h"
+#include "tests/e2e/acts.h"
+#include "tests/e2e/agent_ledger.h"
+#include "tests/support/agent/agent_process.h"
+
+namespace vedette::testing {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr absl::Duration kShort = absl::Minutes(3);
+constexpr absl::Duration kRound = absl::Milliseconds(500);
+constexpr int kJobNames = 20;
+constexpr size_t kFilesPerWorkload = 3;  // Its part of the verdict cache, and its counts.
+// Until a number that the kernel gave, and the agent replaced, is given up as fast as new ones
+// come.
+constexpr absl::Duration kWarmUp = absl::Seconds(90);
+constexpr int kNewsEvery = 8;                           // Rounds.
+constexpr double kGrowth = 1.05;                        // Of the median of one quarter to another.
+constexpr size_t kGrowthSlackKb = 1024;                 // Pages of the C library's.
+constexpr absl::Duration kCounted = absl::Seconds(25);  // Counts come each ten seconds.
+
+absl::Duration SoakTime() {
+  const char* text = std::getenv("VEDETTE_SOAK");
+  absl::Duration duration = kShort;
+  EXPECT_TRUE(text == nullptr || absl::ParseDuration(text, &duration))
+      << "VEDETTE_SOAK=" << text << ": write a duration such as 1h";
+  return duration;
+}
+
+size_t ResidentKb(pid_t pid) {
+  std::ifstream status(fmt::format("/proc/{}/status", pid));
+  for (std::string line; std::getline(status, line);) {
+    uint64_t kb = 0;
+    if (line.rfind("VmRSS:", 0) == 0 &&
+        absl::SimpleAtoi(line.substr(6, line.find(" kB") - 6), &kb)) {
+      return kb;
+    }
+  }
+  return 0;
+}
+
+size_t OpenFiles(pid_t pid) {
+  using Iterator = std::filesystem::directory_iterator;
+  return static_cast<size_t>(std::distance(Iterator(fmt::format("/proc/{}/fd", pid)), Iterator()));
+}
+
+// What was measured after each round, in quarters of the whole time.
+class Samples {
+ public:
+  void Add(size_t value) { values_.push_back(value); }
+  size_t Median(int quarter) const {
+    const auto part = static_cast<ptrdiff_t>(values_.size() / 4);
+    std::vector<size_t> of(values_.begin() + part * quarter,
+                           values_.begin() + part * (quarter + 1));
+    std::nth_element(of.begin(), of.begin() + part / 2, of.end());
+    return of[static_cast<size_t>(part / 2)];
+  }
+
+ private:
+  std::vector<size_t> values_;
+};
+
+class SoakTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    agent_.SetConfig("findings: { per_hour: 60 }\n");
+    ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+    files_at_start_ = OpenFiles(agent_.pid());
+    Shop();
+    Job();
+    Workshop("first");
+    ASSERT_TRUE(WaitFor([this] {
+      return agent_.Top(WorkloadOf(shop_)) && agent_.Top(WorkloadOf(jobs_) + "/job-0") &&
+             agent_.Top(WorkloadOf(workshop_));
+    }));
+    agent_.Freeze(WorkloadOf(shop_));
+    agent_.Freeze(WorkloadOf(workshop_));
+  }
+
+  static void Run(const ScopedCgroup& cgroup, std::vector<std::string> acts) {
+    acts.insert(acts.begin(), VEDETTE_ACTOR_PATH);
+    const auto result = cgroup.Run(std::move(acts));
+    ASSERT_TRUE(result.ok()) << result.status();
+    ASSERT_EQ(result->exit_code, 0) << result->err;
+  }
+
+  // Learned: connections and processes that make no record.
+  void Shop() { Run(shop_, {fmt::format("connect:{}:200", listener_.port()), "spawn:20"}); }
+
+  // A cgroup that comes and goes, under one of a few names.
+  void Job() {
+    const auto cgroup =
+        ScopedCgroup::CreateAt(fmt::format("{}/job-{}", jobs_.path(), rounds_ % kJobNames));
+    ASSERT_TRUE(cgroup.ok()) << cgroup.status();
+    Run(*cgroup, {"fork:10", "udp:5:9", "spawn:5"});
+  }
+
+  // A program that nobody has seen.
+  void Workshop(const std::string& what) {
+    const std::string path = programs_ / "program-" + what;
+    ASSERT_TRUE(WriteProgram(path, what));
+    ASSERT_TRUE(workshop_.Run({path}).ok());
+    std::filesystem::remove(path);
+  }
+
+  void Round() {
+    const absl::Time end = absl::Now() + kRound;
+    Shop();
+    Job();
+    if (++rounds_ % kNewsEvery == 0) {
+      Workshop(std::to_string(rounds_));
+      ++news_;
+    }
+    WaitFor([end] { return absl::Now() >= end; }, kRound);
+  }
+
+  AgentProcess agent_;
+  Listener listener_;
+  ScopedCgroup shop_ = ScopedCgroup::Create().value();
+  ScopedCgroup jobs_ = ScopedCgroup::Create().value();
+  ScopedCgroup workshop_ = ScopedCgroup::Create().value();
+  TempDir programs_{"vedette-soak"};
+  int rounds_ = 0;
+  uint64_t news_ = 0;
+  size_t files_at_start_ = 0;
+};
+
+TEST_F(SoakTest, MemoryAndDescriptorsStayAndTheLedgerAddsUp) {
+  const absl::Time start = absl::Now();
+  const absl::Duration time = SoakTime();
+  Samples resident_kb;
+  while (absl::Now() < start + time && !HasFatalFailure()) {
+    Round();
+    if (absl::Now() > start + kWarmUp) {
+      resident_kb.Add(ResidentKb(agent_.pid()));
+    }
+  }
+  ASSERT_TRUE(agent_.Running()) << agent_.Log();
+  const size_t early = resident_kb.Median(0), late = resident_kb.Median(3);
+  EXPECT_LE(late, static_cast<size_t>(static_cast<double>(early) * kGrowth) + kGrowthSlackKb);
+  const size_t files = files_at_start_ + kFilesPerWorkload * (kJobNames + 3);
+  EXPECT_TRUE(WaitFor([&] { return OpenFiles(agent_.pid()) <= files; }, kWarmUp));
+  fmt::print(
+      "{} rounds, {} new programs; resident, median of the first and the last quarter after "
+      "{}: {} and {} KB; descriptors at the start {}, at the end {}\n",
+      rounds_, news_, absl::FormatDuration(kWarmUp), early, late, files_at_start_,
+      OpenFiles(agent_.pid()));
+
+  // Whatever was done is in the counts, and of what was new nothing is missing.
+  const auto found = [this] {
+    uint64_t count = 0;
+    for (const Json& finding : agent_.Findings(WorkloadOf(workshop_))) {
+      count += finding["kind"] == "deviation" ? 1 : 0;
+    }
+    return count;
+  };
+  EXPECT_TRUE(WaitFor([&] { return found() == news_; })) << found();
+  EXPECT_TRUE(WaitFor([this] { return agent_.Doctor()["status"] == "ok"; }, kCounted));
+  EXPECT_THAT(agent_.Findings(WorkloadOf(shop_)), ::testing::IsEmpty());
+  ExpectBalanced(agent_.Doctor());
+  agent_.ExpectValidJsonLines();
+}
+
+}  // namespace
+}  // namespace vedette::testing
