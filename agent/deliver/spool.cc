@@ -110,7 +110,9 @@ uint64_t SinkAccount::lag() const {
   return received > gone ? received - gone : 0;
 }
 
-absl::Status CreateSpoolTables(SqliteDatabase& db) { return db.Exec(kTables); }
+absl::Status CreateSpoolTables(SqliteDatabase& db) {
+  return db.Exec(std::string(kTables) + kSpoolDictionaryTables);
+}
 
 absl::StatusOr<std::vector<SinkAccount>> ReadSpoolAccounts(SqliteDatabase& db) {
   // One statement, so that what it reads is of one moment.
@@ -161,6 +163,8 @@ absl::StatusOr<std::unique_ptr<SpoolWriter>> SpoolWriter::Open(SqliteDatabase& d
 }
 
 absl::Status SpoolWriter::Prepare() {
+  VEDETTE_ASSIGN_OR_RETURN(SpoolEncoder encoder, SpoolEncoder::Open(db_));
+  encoder_ = std::make_unique<SpoolEncoder>(std::move(encoder));
   VEDETTE_ASSIGN_OR_RETURN(
       insert_, PrepareOwned(db_, "INSERT INTO spool(severity, size, event) VALUES(?, ?, ?)"));
   VEDETTE_ASSIGN_OR_RETURN(receive_,
@@ -190,15 +194,15 @@ absl::Status SpoolWriter::Append(const pb::Event& event) {
   if (!has_sinks_) {
     return absl::OkStatus();
   }
-  const std::string bytes = event.SerializeAsString();
-  const int64_t size = SpoolBytesOnDisk(static_cast<int64_t>(bytes.size()));
+  VEDETTE_ASSIGN_OR_RETURN(const std::string row, encoder_->Encode(event.SerializeAsString()));
+  const int64_t size = SpoolBytesOnDisk(static_cast<int64_t>(row.size()));
   const int64_t severity = RankOf(event);
   VEDETTE_RETURN_IF_ERROR(receive_->Run());
   VEDETTE_ASSIGN_OR_RETURN(const bool room, MakeRoom(size, severity));
   if (!room) {
     return CountDrop(INT64_MAX);
   }
-  return insert_->Bind(1, severity).Bind(2, size).BindBlob(3, bytes).Run();
+  return insert_->Bind(1, severity).Bind(2, size).BindBlob(3, row).Run();
 }
 
 absl::StatusOr<bool> SpoolWriter::MakeRoom(int64_t size, int64_t severity) {
@@ -278,9 +282,10 @@ absl::StatusOr<std::vector<SpoolRow>> SpoolReader::Read(size_t max_events, size_
     }
     SpoolRow row;
     row.sequence = select.Int64(0);
-    const std::string blob = select.Bytes(1);
+    std::string blob = select.Bytes(1);
     bytes += blob.size();
-    row.readable = row.event.ParseFromString(blob);
+    const std::optional<std::string> event = decoder_.Decode(std::move(blob));
+    row.readable = event && row.event.ParseFromString(*event);
     row.event.set_sequence(static_cast<uint64_t>(row.sequence));
     if (!row.readable && !rows.empty()) {
       return rows;

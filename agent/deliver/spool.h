@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/base/sqlite.h"
+#include "agent/deliver/spool_codec.h"
 #include "exporters/schema/event.pb.h"
 
 namespace vedette {
@@ -84,6 +85,7 @@ class SpoolWriter {
   SqliteDatabase& db_;
   const uint64_t max_bytes_;
   const bool has_sinks_;
+  std::unique_ptr<SpoolEncoder> encoder_;
   std::unique_ptr<SqliteStatement> insert_, receive_, used_;
   std::vector<GivenUpSink> given_up_;
 };
@@ -112,10 +114,11 @@ class SpoolReader {
 
  private:
   SpoolReader(std::unique_ptr<SqliteDatabase> db, std::string sink)
-      : db_(std::move(db)), sink_(std::move(sink)) {}
+      : db_(std::move(db)), decoder_(*db_), sink_(std::move(sink)) {}
   absl::Status PassInTransaction(const std::vector<SpoolRow>& rows, const std::string& reason);
 
   std::unique_ptr<SqliteDatabase> db_;
+  SpoolDecoder decoder_;
   const std::string sink_;
   int64_t cursor_ = 0;
 };
