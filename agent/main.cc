@@ -16,6 +16,7 @@
 #include "agent/cli/cli.h"
 #include "agent/config/config.h"
 #include "agent/pipeline/agent.h"
+#include "agent/pipeline/log_format.h"
 #include "agent/pipeline/self_check.h"
 
 namespace vedette {
@@ -24,9 +25,7 @@ namespace {
 void SetUpLog(const Config& config) {
   auto log = spdlog::stderr_color_mt("vedette");
   log->set_level(spdlog::level::from_str(config.log.level));
-  log->set_pattern(config.log.format == LogFormat::kJson
-                       ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":"%v"})"
-                       : "%H:%M:%S.%e %^%l%$ %v");
+  log->set_formatter(MakeLogFormatter(config.log.format));
   log->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(log));
 }
