@@ -18,6 +18,7 @@
 #include "agent/base/status.h"
 #include "agent/probes/bpffs.h"
 #include "agent/probes/libbpf_reason.h"
+#include "agent/probes/pin_dir.h"
 #include "agent/probes/registry.h"
 
 namespace vedette {
@@ -27,7 +28,6 @@ constexpr std::string_view kSharedMapPrefix = "vd_";
 constexpr std::string_view kMapsObject = "maps";
 // All probes and the scan in two objects, each loaded by a thread of its own.
 constexpr std::string_view kTogetherObjects[] = {"together_code", "together_flow"};
-constexpr int kBuildDigestBytes = 8;
 
 std::string BuildDigest(absl::Span<const EmbeddedObject> objects) {
   std::string bytes;
@@ -37,7 +37,7 @@ std::string BuildDigest(absl::Span<const EmbeddedObject> objects) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr);
   std::string hex;
-  for (int i = 0; i < kBuildDigestBytes; ++i) {
+  for (size_t i = 0; i < kBuildDigestBytes; ++i) {
     hex += fmt::format("{:02x}", digest[i]);
   }
   return hex;
@@ -165,15 +165,23 @@ absl::Status ProbeSet::TakePinDir() {
                     "bpf.pin_dir",
                     options_.pin_dir));
   }
+  absl::StatusOr<std::vector<std::string>> builds = FindPinnedBuilds(options_.pin_dir);
+  if (!builds.ok()) {
+    remove_on_exit_ = false;
+    if (mounted_bpffs_) {
+      UnmountBpffs();
+    }
+    return builds.status();
+  }
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(options_.pin_dir, error)) {
-    if (entry.path() != build_dir_) {
+  for (const std::string& build : *builds) {
+    if (std::filesystem::path(build) != build_dir_) {
       discarded_.push_back(
           fmt::format("{}: left by another build of the agent, which was killed; what it had not "
                       "told is lost",
-                      entry.path().string()));
+                      build));
       spdlog::warn("{}", discarded_.back());
-      std::filesystem::remove_all(entry.path(), error);
+      std::filesystem::remove_all(build, error);
     }
   }
   adopted_ = std::filesystem::exists(build_dir_ + "/links", error);

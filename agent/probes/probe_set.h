@@ -21,8 +21,11 @@ struct bpf_program;
 
 namespace vedette {
 
+// The first bytes of the digest that names a build's directory of pins.
+inline constexpr size_t kBuildDigestBytes = 8;
+
 struct ProbeOptions {
-  std::string pin_dir;      // On a bpffs; made, and removed by Remove().
+  std::string pin_dir;      // On a bpffs, for agents alone; made, and removed by Remove().
   std::string cgroup_root;  // Where the v2 hierarchy is mounted.
   uint32_t ring_bytes = 1 << 20;
   uint32_t max_processes = 65536;

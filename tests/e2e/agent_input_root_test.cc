@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bad input and hostile bytes: one sentence each that says what, where and what to do, the exit
 // code that fits, and nothing left behind.
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 
+#include "agent/base/unique_fd.h"
 #include "agent/base/utf8.h"
 #include "tests/e2e/acts.h"
 #include "tests/support/agent/agent_process.h"
@@ -134,6 +137,50 @@ TEST_F(AgentInputTest, ASecondAgentOnTheSameSocketOrPins) {
   // The first one is none the worse for it.
   EXPECT_THAT(agent_.Pins(), Not(IsEmpty()));
   EXPECT_THAT(agent_.Doctor()["problems"], IsEmpty());
+}
+
+// A bpffs of its own, so that a mistake of the agent's cannot reach the pins of this machine.
+class OwnBpffs {
+ public:
+  OwnBpffs() { mounted_ = mount("bpf", dir_.path().c_str(), "bpf", 0, nullptr) == 0; }
+  ~OwnBpffs() {
+    if (mounted_) {
+      umount2(dir_.path().c_str(), MNT_DETACH);
+    }
+  }
+  bool mounted() const { return mounted_; }
+  std::string operator/(std::string_view name) const { return dir_ / name; }
+  // A map that is pinned there, as other programs do it.
+  bool Pin(std::string_view name) const {
+    const UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "foreign", 4, 8, 1, nullptr));
+    return bpf_obj_pin(map.get(), (dir_ / name).c_str()) == 0;
+  }
+
+ private:
+  TempDir dir_;
+  bool mounted_ = false;
+};
+
+TEST_F(AgentInputTest, PinsOfOtherProgramsStayWhateverThePinDirectoryIs) {
+  const OwnBpffs bpffs;
+  ASSERT_TRUE(bpffs.mounted());
+  std::filesystem::create_directories(bpffs / "others/globals");
+  ASSERT_TRUE(bpffs.Pin("map") && bpffs.Pin("others/map"));
+  ASSERT_TRUE(WriteFile(agent_.config_path(), agent_.ConfigText()));
+  for (const char* name : {"", "others"}) {
+    const std::string pin_dir = bpffs / name;
+    const auto result = Child::Run({VEDETTE_BINARY, "run", "--config", agent_.config_path(),
+                                    "--set", "bpf.pin_dir=" + pin_dir},
+                                   kAgentBound);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->exit_code, 3);
+    ExpectOneSentence(result->err);
+    EXPECT_THAT(result->err, AllOf(HasSubstr(pin_dir), HasSubstr("set bpf.pin_dir to")));
+    ExpectNothingLeft(agent_);
+  }
+  for (const char* name : {"map", "others/map", "others/globals"}) {
+    EXPECT_TRUE(std::filesystem::exists(bpffs / name)) << name;
+  }
 }
 
 TEST_F(AgentInputTest, NoRoot) {
