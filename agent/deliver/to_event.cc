@@ -114,7 +114,8 @@ void FillEnvelope(const EventSource& source, pb::Event* event) {
 pb::Event ToEvent(const EventSource& source, const Finding& finding) {
   pb::Event event;
   FillEnvelope(source, &event);
-  event.set_uid(fmt::format("{}/{}", Text(finding.uid), finding.count));
+  event.set_uid(fmt::format("{}/{}/{}/{}", event.node(), Text(finding.uid),
+                            absl::ToUnixNanos(finding.first_seen), finding.count));
   event.set_key(Text(finding.workload.name));
   event.set_time_unix_ns(absl::ToUnixNanos(finding.last_seen));
   pb::Finding* to = event.mutable_finding();
@@ -152,7 +153,8 @@ pb::Event ToEvent(const EventSource& source, pb::Ledger ledger) {
   pb::Event event;
   FillEnvelope(source, &event);
   if (ledger.uid().empty()) {
-    ledger.set_uid(fmt::format("ledger/{}/{}", event.boot_id(), ledger.to_unix_ns()));
+    ledger.set_uid(
+        fmt::format("{}/ledger/{}/{}", event.node(), event.boot_id(), ledger.to_unix_ns()));
   }
   // Names of workloads, which are bytes, may be part of what the account says.
   for (std::string& gap : *ledger.mutable_gaps()) {

@@ -17,11 +17,12 @@ struct EventSource {
   absl::Time boot_time;  // Makes wall-clock time of the kernel's nanoseconds since boot.
 };
 
-// The uid of the event is that of the finding with its count, so that each update is an event of
-// its own and the same update sent twice has the same uid.
+// The uid of the event says all that makes it one of its own: the node, since other nodes have the
+// same finding; when the finding was first seen, since it may leave the store and come again; and
+// its count, for each update. The same update sent twice has the same uid.
 pb::Event ToEvent(const EventSource& source, const Finding& finding);
 
-// `ledger` needs its times and entries; a uid is made of boot and time where it has none.
+// `ledger` needs its times and entries; a uid is made of node, boot and time where it has none.
 pb::Event ToEvent(const EventSource& source, pb::Ledger ledger);
 
 }  // namespace vedette

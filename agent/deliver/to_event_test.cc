@@ -79,7 +79,7 @@ TEST(ToEventTest, AnyFindingSurvivesTheSpoolAndObeysTheSchema) {
 
 TEST(ToEventTest, NamesAndTimesAreStable) {
   const pb::Event event = ToEvent(Source(), Deviation());
-  EXPECT_EQ(event.uid(), "f-1/3");
+  EXPECT_EQ(event.uid(), "node\\xff/f-1/1780000100000000000/3");
   EXPECT_EQ(event.key(), "host/a\\xc3");
   EXPECT_EQ(event.node(), "node\\xff");
   EXPECT_EQ(event.finding().uid(), "f-1");
@@ -87,6 +87,23 @@ TEST(ToEventTest, NamesAndTimesAreStable) {
   EXPECT_EQ(event.finding().process().start_time_unix_ns(), 1'780'000'005'000'000'000);
   EXPECT_EQ(event.finding().process().code().origin(), "deleted");
   EXPECT_EQ(ToEvent(Source(), Deviation()).SerializeAsString(), event.SerializeAsString());
+}
+
+TEST(ToEventTest, TheSameFindingOfAnotherNodeOrAnotherLifeIsAnotherRecord) {
+  const std::string uid = ToEvent(Source(), Deviation()).uid();
+  EventSource other = Source();
+  other.node = "node-2";
+  EXPECT_NE(ToEvent(other, Deviation()).uid(), uid);
+  // It left the store and came again, so that its count began anew.
+  Finding again = Deviation();
+  again.first_seen += absl::Hours(720);
+  EXPECT_NE(ToEvent(Source(), again).uid(), uid);
+  Finding update = Deviation();
+  ++update.count;
+  EXPECT_NE(ToEvent(Source(), update).uid(), uid);
+  other.boot_id = "boot-2";
+  pb::Ledger ledger;
+  EXPECT_NE(ToEvent(other, ledger).uid(), ToEvent(Source(), ledger).uid());
 }
 
 TEST(ToEventTest, CredentialsThatAreNotKnownAreAbsentAndNotRoot) {
@@ -126,7 +143,7 @@ TEST(ToEventTest, ALedgerGetsAUidAndObeysItsSchema) {
   ledger.mutable_entries(0)->set_counter("host/a\xff");
   ledger.add_gaps("host/a\xff: 3 records were lost");
   const pb::Event event = ToEvent(Source(), ledger);
-  EXPECT_EQ(event.uid(), "ledger/boot-1/2");
+  EXPECT_EQ(event.uid(), "node\\xff/ledger/boot-1/2");
   EXPECT_EQ(event.ledger().uid(), event.uid());
   EXPECT_EQ(event.ledger().gaps(0), "host/a\\xff: 3 records were lost");
   pb::Event back;

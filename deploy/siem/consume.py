@@ -23,7 +23,8 @@ MAX_IDS = 1_000_000  # Ids that are remembered; a copy comes within minutes of t
 MAX_MISSING = 100_000  # Numbers that are remembered as missing, per judgement.
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS ids(place INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT UNIQUE);
+CREATE TABLE IF NOT EXISTS records(place INTEGER PRIMARY KEY AUTOINCREMENT, node TEXT, uid TEXT,
+  UNIQUE(node, uid));
 CREATE TABLE IF NOT EXISTS arrived(node TEXT, number INTEGER, PRIMARY KEY(node, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS missing(node TEXT, number INTEGER, PRIMARY KEY(node, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pending(node TEXT, number INTEGER, accounted INTEGER, received REAL);
@@ -47,9 +48,9 @@ class Reader:
         self.trouble = self.trouble or kind in ("lost", "missing", "renumbered")
         print(json.dumps({"vedette": {"kind": kind, "node": node, "sentence": sentence, **more}}))
 
-    def is_copy(self, uid):
+    def is_copy(self, node, uid):
         try:
-            self.db.execute("INSERT INTO ids(uid) VALUES(?)", (uid,))
+            self.db.execute("INSERT INTO records(node, uid) VALUES(?, ?)", (node, uid))
         except sqlite3.IntegrityError:
             return True
         return False
@@ -61,12 +62,14 @@ class Reader:
             (message.topic(), message.partition(), message.offset() + 1),
         )
         headers = {name: value.decode() for name, value in message.headers() or []}
-        if "event-uid" not in headers or self.is_copy(headers["event-uid"]):
+        if "event-uid" not in headers:
             return
         node, number = headers["node"], int(headers.get("sequence", 0))
         if number > 0:
             self.db.execute("INSERT OR IGNORE INTO arrived VALUES(?, ?)", (node, number))
             self.db.execute("DELETE FROM missing WHERE node = ? AND number = ?", (node, number))
+        if self.is_copy(node, headers["event-uid"]):
+            return
         if message.topic() == self.args.ledger:
             self.take_ledger(node, number, json.loads(message.value()))
         else:
@@ -96,7 +99,7 @@ class Reader:
         self.db.execute("DELETE FROM pending WHERE received <= ?", (arrived_before,))
         for (node,) in self.db.execute("SELECT node FROM nodes").fetchall():
             self.tell(node)
-        self.db.execute("DELETE FROM ids WHERE place <= (SELECT max(place) FROM ids) - ?", (MAX_IDS,))
+        self.db.execute("DELETE FROM records WHERE place <= (SELECT max(place) FROM records) - ?", (MAX_IDS,))
 
     def judge_ledger(self, node, number, accounted):
         row = self.db.execute("SELECT judged FROM nodes WHERE node = ?", (node,)).fetchone()

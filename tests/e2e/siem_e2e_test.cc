@@ -12,6 +12,7 @@
 #include <set>
 #include <sstream>
 
+#include "agent/deliver/to_event.h"
 #include "agent/health/report.h"
 #include "tests/e2e/kafka_delivery.h"
 #include "tests/support/child.h"
@@ -57,7 +58,7 @@ class SiemTest : public KafkaDeliveryTest {
     ASSERT_TRUE(broker_->CreateTopic(kLedgerTopic, 1).ok());
   }
   // What happened at the sink since the last ledger, as the agent tells it.
-  pb::Event Ledger() {
+  pb::Event Ledger(const std::string& node = kNode) {
     const SinkAccount account = Account();
     LedgerEntry entry{.stage = "export", .counter = "kafka:vedette.findings"};
     entry.received = account.received;
@@ -67,6 +68,7 @@ class SiemTest : public KafkaDeliveryTest {
     *event.mutable_ledger() = LedgerBetween(told_, {entry}, {absl::Now(), absl::Now()});
     event.set_uid(fmt::format("ledger-{}", ++ledgers_));
     event.mutable_ledger()->set_uid(event.uid());
+    event.set_node(node);
     told_ = {entry};
     return event;
   }
@@ -191,6 +193,45 @@ TEST_F(SiemTest, TheConsumerDropsCopiesAndNoticesGaps) {
   Consumed last = Consume();
   EXPECT_EQ(last.exit_code, 0);
   EXPECT_TRUE(last.notes.empty() && last.findings.empty());
+}
+
+TEST_F(SiemTest, WhatHappensOnTwoNodesOrTwiceIsNoCopy) {
+  MakeTopics();
+  // Made as the agent makes it, so that what tells records apart is the agent's own.
+  Finding finding;
+  finding.uid = "8f6c1f0e-0000-8000-8000-000000000000";
+  finding.workload.name = "host/nginx.service";
+  finding.title = "New program in host/nginx.service: /usr/bin/curl";
+  finding.first_seen = finding.last_seen = absl::FromUnixSeconds(1'780'000'100);
+  Finding updated = finding;
+  updated.count = 2;
+  updated.change = Finding::Change::kUpdated;
+  Finding again = finding;  // The store had forgotten it.
+  again.first_seen = again.last_seen = finding.last_seen + absl::Hours(720);
+  std::vector<std::string> expected;
+  for (const std::string node : {"node-1", "node-2"}) {
+    told_.clear();
+    ledgers_ = 0;  // An agent before this one gave the same ids on every node.
+    OpenStore(node + ".db");
+    Append({Ledger(node)});
+    std::vector<pb::Event> events;
+    for (const Finding& record : {finding, updated, again}) {
+      events.push_back(ToEvent({node, "boot-1", "0.1.0", absl::UnixEpoch()}, record));
+    }
+    events.push_back(Findings(0, 1)[0]);
+    events.back().set_node(node);
+    for (const pb::Event& event : events) {
+      expected.push_back(event.uid());
+    }
+    Append(events);
+    Append({Ledger(node)});
+    ASSERT_TRUE(WaitUntilIdle()) << log_.last_failure();
+    CloseStore();
+  }
+  const Consumed consumed = Consume();
+  EXPECT_EQ(consumed.exit_code, 0);
+  EXPECT_THAT(consumed.notes, ::testing::IsEmpty());
+  EXPECT_THAT(consumed.findings, ::testing::UnorderedElementsAreArray(expected));
 }
 
 }  // namespace
