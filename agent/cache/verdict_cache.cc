@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <set>
+#include <utility>
 
 #include "agent/base/status.h"
 #include "agent/cache/maps.h"
@@ -100,19 +101,33 @@ absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint
       (first && bpf_map_update_elem(maps_("vd_next_workload"), &kZero, &next, BPF_ANY) != 0)) {
     return MapError("map vd_config");
   }
-  uint64_t number = 0;
-  for (const uint64_t* at = nullptr; bpf_map_get_next_key(maps_("vd_workloads"), at, &number) == 0;
-       at = &number) {
-    wire_workload workload;
-    if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) == 0) {
-      VEDETTE_ASSIGN_OR_RETURN(workloads_[number], AdoptWorkload(number, workload.generation));
-      AdoptClasses(number);
-    }
-  }
+  VEDETTE_RETURN_IF_ERROR(AdoptWorkloads());
   VEDETTE_RETURN_IF_ERROR(AdoptCgroups());
   // Numbers below were given out by a predecessor; those that are in use have their maps by now.
   prepared_ = next;
   return PrepareWorkloads();
+}
+
+absl::Status VerdictCache::AdoptWorkloads() {
+  uint32_t tgid = 0;
+  // The table of processes was made anew, so no workload has any part of it. No program runs yet.
+  const bool no_processes =
+      bpf_map_get_next_key(maps_("vd_processes"), nullptr, &tgid) != 0 && errno == ENOENT;
+  uint64_t number = 0;
+  for (const uint64_t* at = nullptr; bpf_map_get_next_key(maps_("vd_workloads"), at, &number) == 0;
+       at = &number) {
+    wire_workload workload;
+    if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) != 0) {
+      continue;
+    }
+    VEDETTE_ASSIGN_OR_RETURN(workloads_[number], AdoptWorkload(number, workload.generation));
+    AdoptClasses(number);
+    if (no_processes && std::exchange(workload.processes, 0) != 0 &&
+        bpf_map_update_elem(maps_("vd_workloads"), &number, &workload, BPF_EXIST) != 0) {
+      return MapError(fmt::format("map vd_workloads, workload {}", number));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // Cgroups that were made while no agent ran may have numbers beyond those prepared.

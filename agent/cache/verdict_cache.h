@@ -144,6 +144,7 @@ class VerdictCache {
     UniqueFd code, flow, counts;
     std::array<uint32_t, 2> lost = {};  // By cache: what was told.
   };
+  absl::Status AdoptWorkloads();
   absl::Status AdoptCgroups();
   void AdoptClasses(uint64_t workload_number);
   absl::Status MakeWorkloads(const std::vector<uint64_t>& numbers);

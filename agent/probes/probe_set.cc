@@ -17,6 +17,7 @@
 
 #include "agent/base/status.h"
 #include "agent/probes/bpffs.h"
+#include "agent/probes/leftovers.h"
 #include "agent/probes/libbpf_reason.h"
 #include "agent/probes/pin_dir.h"
 #include "agent/probes/registry.h"
@@ -184,7 +185,7 @@ absl::Status ProbeSet::TakePinDir() {
       std::filesystem::remove_all(build, error);
     }
   }
-  adopted_ = std::filesystem::exists(build_dir_ + "/links", error);
+  adopted_ = KeepLeftovers(build_dir_);
   std::filesystem::create_directories(build_dir_ + "/maps", error);
   std::filesystem::create_directories(build_dir_ + "/links", error);
   if (error) {
@@ -409,8 +410,7 @@ uint32_t ProbeSet::MaxEntries(std::string_view name) const {
 }
 
 void ProbeSet::Detach() {
-  std::error_code error;
-  std::filesystem::remove_all(build_dir_ + "/links", error);
+  RemoveLinkPins(build_dir_);
   for (LoadedObject& object : objects_) {
     object.links.clear();
   }

@@ -55,7 +55,11 @@ class ProbeSet {
   // Attaches every program that is not attached yet. A probe that fails is degraded, and named.
   void Attach();
 
-  // True: the programs of a killed predecessor are still attached and their maps hold what it left.
+  // Where the pins of this build are.
+  const std::string& pin_dir() const { return build_dir_; }
+
+  // True: the maps hold what a killed predecessor left. Its programs are still attached, unless it
+  // was killed while it stopped.
   bool adopted() const { return adopted_; }
 
   // One sentence for each set of pins that another build left and that was removed unread.

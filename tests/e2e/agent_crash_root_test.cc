@@ -182,6 +182,40 @@ TEST_F(AgentCrashTest, WhatWasReportedButNotJudgedIsJudgedAfterTheKill) {
   agent_.ExpectValidJsonLines();
 }
 
+TEST_F(AgentCrashTest, WhoIsKilledWhileStoppingLosesNothing) {
+  // A broker that does not answer makes the stop last.
+  agent_.SetSinks("sinks:\n  - kafka: { brokers: [\"127.0.0.1:1\"] }\n");
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  MakePrograms(2);
+  LearnAndFreeze();
+  Act({"spawn-each:" + programs_.path()});
+  ASSERT_TRUE(WaitFor([&] { return agent_.Findings(workload_).size() == 2; }));
+  agent_.Signal(SIGTERM);
+  const auto pins = [&](std::string_view folder) {
+    size_t count = 0;
+    for (const std::string& pin : agent_.Pins()) {
+      count += pin.find(folder) != std::string::npos;
+    }
+    return count;
+  };
+  ASSERT_TRUE(WaitFor([&] { return pins("/links") == 0; }));
+  agent_.Kill();
+  ASSERT_GT(pins("/maps/"), 0u) << "it stopped before it was killed";
+
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  EXPECT_THAT(agent_.Log(), HasSubstr("took over from an agent that was killed"));
+  Act({"spawn:5"});
+  EXPECT_TRUE(WaitFor([&] { return CountOf("exec", "vedette_actor") == 3u + 2 + 6; }))
+      << CountOf("exec", "vedette_actor");
+  EXPECT_EQ(CountOf("exec", programs_.path()), 2u);
+  // Each known program again is the same deviation, that grows.
+  Act({"spawn-each:" + programs_.path()});
+  EXPECT_TRUE(WaitFor([&] { return CountOf("exec", programs_.path()) == 4; }));
+  EXPECT_EQ(agent_.Findings(workload_).size(), 2u);
+  ASSERT_EQ(agent_.Stop().value_or(-1), 0);
+  EXPECT_THAT(agent_.Pins(), IsEmpty());
+}
+
 TEST_F(AgentCrashTest, CountsAreExactHoweverOftenTheAgentIsKilled) {
   constexpr int kRounds = 6, kExecs = 300, kConnects = 500, kPrograms = 60;
   Listener listener;

@@ -38,6 +38,18 @@ void KernelTest::SetUp() {
   options_.ring_bytes = kRingBytes;
   options_.max_processes = 16384;
   Change(options_);
+  Load();
+}
+
+void KernelTest::KillAndLoad() {
+  rings_.clear();
+  cache_.reset();
+  probes_->Abandon();
+  probes_.reset();
+  Load();
+}
+
+void KernelTest::Load() {
   absl::StatusOr<std::unique_ptr<ProbeSet>> probes = ProbeSet::Load(options_);
   ASSERT_TRUE(probes.ok()) << probes.status();
   probes_ = *std::move(probes);

@@ -40,6 +40,9 @@ class KernelTest : public ::testing::Test {
   // Called before the probes are loaded.
   virtual void Change(ProbeOptions&) {}
 
+  // As when the agent is killed and started again: pins stay, nothing is attached anew.
+  void KillAndLoad();
+
   // Attaches, and expects every probe to be well.
   void Attach();
 
@@ -106,6 +109,7 @@ class KernelTest : public ::testing::Test {
   uint64_t root_id() const { return root_id_; }
 
  private:
+  void Load();
   void BindRoot();
 
   ProbeOptions options_;
