@@ -172,9 +172,32 @@ static __always_inline void flow_follow_up(struct socket_owner* o, struct flow_r
   lane_submit(lane, &r->header, false);
 }
 
+/* The agent has pointed the cgroup to another number since the flow began, and the maps of the
+ * first are gone: from here on the flow belongs to the same behaviour of the number in force. NULL,
+ * counted, when that never did the like. */
+static __noinline struct wire_count* count_in_force(struct socket_owner* o) {
+  struct lookup l = {.cache = WIRE_CACHE_FLOW};
+  struct wire_flow_key key = o->key;
+  struct governed g;
+
+  governed_by(o->home_cgroup_id, &g);
+  look_up_flow(&g, &key, &l);
+  if (!l.verdict) {
+    count_error(WIRE_ERROR_NO_CACHE);
+    return NULL;
+  }
+  o->slot.workload = g.key.workload;
+  o->slot.generation = g.key.generation;
+  o->slot.slot = l.verdict->slot;
+  return count_of(&g, l.verdict->slot);
+}
+
 /* Counts of the behaviour that the socket's current flow belongs to. */
 static __always_inline struct wire_count* flow_count(struct socket_owner* o) {
-  struct governed g = {.key = {.workload = o->slot.workload, .generation = o->slot.generation}};
+  struct wire_cache_key key = {.workload = o->slot.workload, .generation = o->slot.generation};
+  void* inner;
 
-  return count_of(&g, o->slot.slot);
+  if (!o->slot.slot) return NULL;
+  inner = bpf_map_lookup_elem(&vd_counts, &key);
+  return inner ? count_in(inner, o->slot.slot) : count_in_force(o);
 }

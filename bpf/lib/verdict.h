@@ -26,17 +26,27 @@ enum act_class {
 
 static const struct wire_count blank_count;
 
-static __always_inline struct wire_count* count_of(struct governed* g, __u32 slot) {
-  struct wire_count* c;
-  void* inner = bpf_map_lookup_elem(&vd_counts, &g->key);
+/* The count of a slot in the counts of one workload and generation. NULL, counted, when there is no
+ * memory for it. */
+static __always_inline struct wire_count* count_in(void* inner, __u32 slot) {
+  struct wire_count* c = bpf_map_lookup_elem(inner, &slot);
 
-  if (!inner || !slot) return NULL;
-  c = bpf_map_lookup_elem(inner, &slot);
   if (c) return c;
   bpf_map_update_elem(inner, &slot, &blank_count, BPF_NOEXIST);
   c = bpf_map_lookup_elem(inner, &slot);
   if (!c) count_error(WIRE_ERROR_COUNT_INSERT);
   return c;
+}
+
+/* NULL for an act that has no entry, and, counted, where the workload's maps are gone. */
+static __always_inline struct wire_count* count_of(struct governed* g, __u32 slot) {
+  void* inner;
+
+  if (!slot) return NULL;
+  inner = bpf_map_lookup_elem(&vd_counts, &g->key);
+  if (inner) return count_in(inner, slot);
+  count_error(WIRE_ERROR_NO_CACHE);
+  return NULL;
 }
 
 /* The act that made an entry is not counted here: that there is an entry says it. Making a count is

@@ -274,8 +274,8 @@ static __noinline bool take_share(struct socket_owner* o, struct wire_dns_query_
   return true;
 }
 
-static __always_inline void note_query(struct __sk_buff* skb, struct datagram* d,
-                                       struct socket_owner* o) {
+static __noinline void note_query(struct __sk_buff* skb, struct datagram* d,
+                                  struct socket_owner* o) {
   struct dns_pending pending = {};
   struct wire_dns_query_key key = {.cookie = bpf_get_socket_cookie(skb)};
   __u32 bytes = d->payload_bytes;
@@ -315,38 +315,37 @@ static __always_inline bool is_answer_new(struct __sk_buff* skb, struct datagram
   return true;
 }
 
-static __noinline void tell_answer(struct __sk_buff* skb, struct datagram* d,
+/* True: it answers a query of this socket with an error. */
+static __noinline bool tell_answer(struct __sk_buff* skb, struct datagram* d,
                                    struct socket_owner* o) {
   struct wire_dns_query_key key = {.cookie = bpf_get_socket_cookie(skb)};
   struct dns_pending* pending;
   struct governed g;
   struct wire_dns* r;
   __u32 bytes = d->payload_bytes;
-  struct wire_count* c;
-  __u8 flags;
+  __u8 flags = 0;
+  bool failed;
   __u16 id;
 
-  if (bytes < DNS_HEADER_BYTES || bpf_skb_load_bytes(skb, d->payload_at, &id, sizeof(id))) return;
+  if (bytes < DNS_HEADER_BYTES || bpf_skb_load_bytes(skb, d->payload_at, &id, sizeof(id)))
+    return false;
   key.id = id;
   pending = bpf_map_lookup_elem(&vd_dns_pending, &key);
   if (!pending || pending->resolver.port != d->source_port ||
       __builtin_memcmp(pending->resolver.address, d->source, 16))
-    return;
-  if (!bpf_skb_load_bytes(skb, d->payload_at + 3, &flags, 1) && (flags & DNS_RCODE)) {
-    c = flow_count(o);
-    if (c) __sync_fetch_and_add(&c->failures, 1);
-  }
+    return false;
+  failed = !bpf_skb_load_bytes(skb, d->payload_at + 3, &flags, 1) && (flags & DNS_RCODE);
   governed_by(o->home_cgroup_id, &g);
   /* Reserved first: an answer that found no room is not one that was told. */
   r = lane_reserve(WIRE_LANE_FLOW, sizeof(*r));
   if (!r) {
     lane_dropped(WIRE_LANE_FLOW);
-    return;
+    return failed;
   }
   if (!is_answer_new(skb, d, g.key.workload)) {
     bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
     bpf_map_delete_elem(&vd_dns_pending, &key);
-    return;
+    return failed;
   }
   FILL_HEADER(r, DNS);
   r->header.lane = WIRE_LANE_FLOW;
@@ -369,6 +368,7 @@ static __noinline void tell_answer(struct __sk_buff* skb, struct datagram* d,
   if (bpf_skb_load_bytes(skb, d->payload_at, r->answer, bytes)) r->answer_bytes = 0;
   lane_submit(WIRE_LANE_FLOW, &r->header, false);
   bpf_map_delete_elem(&vd_dns_pending, &key);
+  return failed;
 }
 
 /* The socket of a UDP packet; NULL for TCP, which leaves here, and for packets without a socket. */
@@ -433,7 +433,8 @@ int udp_ingress(struct __sk_buff* skb) {
   __sync_fetch_and_add(&o->received_packets, 1);
   c = flow_count(o);
   if (c) __sync_fetch_and_add(&c->received_bytes, d.payload_bytes);
-  if (d.source_port == DNS_PORT) tell_answer(skb, &d, o);
+  if (d.source_port == DNS_PORT && tell_answer(skb, &d, o) && c)
+    __sync_fetch_and_add(&c->failures, 1);
   return 1;
 }
 

@@ -56,7 +56,7 @@ enum wire_error {
   WIRE_ERROR_NO_INSTANCE = 3,      /* the cgroup is not known; workload 0 */
   WIRE_ERROR_INSTANCE_TABLE = 4,   /* the table of cgroups is full */
   WIRE_ERROR_NO_WORKLOAD = 5,      /* the workload has no generation yet */
-  WIRE_ERROR_NO_CACHE = 6,         /* the workload has no cache at its generation */
+  WIRE_ERROR_NO_CACHE = 6,         /* no cache, or no counts, of this workload and generation */
   WIRE_ERROR_CACHE_FULL = 7,       /* an act that was not inserted because its cache is full */
   WIRE_ERROR_CACHE_INSERT = 8,     /* the kernel refused an insert for another reason */
   WIRE_ERROR_COUNT_INSERT = 9,     /* a count could not be stored */
