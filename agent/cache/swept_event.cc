@@ -50,6 +50,7 @@ Event SweptEvent(const wire_code_key& key, const wire_verdict& verdict, const Ca
     process.credentials.gid = static_cast<uint32_t>(key.object.change_time_ns);
     process.credentials.euid = static_cast<uint32_t>(key.object.inode >> 32);
     process.credentials.egid = static_cast<uint32_t>(key.object.inode);
+    process.credentials.cap_permitted = uint64_t{key.object.flags} << 32 | key.object.generation;
     process.credentials.cap_effective = key.name;
     change.before.euid = static_cast<uint32_t>(key.object.device >> 32);
     change.before.egid = static_cast<uint32_t>(key.object.device);

@@ -30,6 +30,7 @@ static __always_inline void credential_act(struct task_struct* task, struct proc
   struct lookup l = {.cache = WIRE_CACHE_CODE};
   struct wire_credentials* before = &s->before;
   struct wire_credentials* now = &p->wire.credentials;
+  __u64 permitted = now->cap_permitted & ~before->cap_permitted;
   struct governed g;
   enum act_class class;
   struct wire_credential* r;
@@ -43,6 +44,8 @@ static __always_inline void credential_act(struct task_struct* task, struct proc
   s->key.object.inode = (__u64)now->euid << 32 | now->egid;
   s->key.object.change_time_ns = (__u64)now->uid << 32 | now->gid;
   s->key.object.size_bytes = (__u64)before->uid << 32 | before->gid;
+  s->key.object.generation = (__u32)permitted;
+  s->key.object.flags = permitted >> 32;
   s->key.name = now->cap_effective & ~before->cap_effective;
   l.inner = bpf_map_lookup_elem(&vd_code_cache, &g.key);
   if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, &s->key);
@@ -75,7 +78,8 @@ static __always_inline void credential_act(struct task_struct* task, struct proc
 static __always_inline bool is_gain(const struct wire_credentials* before,
                                     const struct wire_credentials* now) {
   return before->euid != now->euid || before->egid != now->egid || before->uid != now->uid ||
-         (now->cap_effective & ~before->cap_effective);
+         before->gid != now->gid || (now->cap_effective & ~before->cap_effective) ||
+         (now->cap_permitted & ~before->cap_permitted);
 }
 
 /* Looks again at the current process, and tells what it gained since the last look. Without a

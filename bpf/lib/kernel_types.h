@@ -145,6 +145,7 @@ struct linux_binprm {
   struct file* file;
   const char* filename;
   const char* interp;
+  unsigned int secureexec : 1;
 };
 
 struct mm_struct {

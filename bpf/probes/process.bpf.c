@@ -7,6 +7,9 @@
 #include "bpf/wire/fork.h"
 
 #define CLONE_THREAD 0x00010000
+#define S_ISUID 04000
+#define S_ISGID 02000
+#define S_IXGRP 00010
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -300,6 +303,40 @@ static __always_inline void note_root(struct process_context* p, struct task_str
   if (!bpf_map_lookup_elem(&vd_runtimes, &p->wire.code)) p->flags &= ~PROCESS_STARTING;
 }
 
+/* Was it this file that gave the process what it gained: by its set-user or set-group bit, or by
+ * its capabilities? If not, the program before did it. A script's bits mean nothing to the kernel.
+ */
+static __always_inline bool is_gain_of_file(struct linux_binprm* bprm,
+                                            const struct wire_credentials* before,
+                                            const struct wire_credentials* now) {
+  __u16 mode;
+
+  if (!BPF_CORE_READ_BITFIELD_PROBED(bprm, secureexec)) return false;
+  mode = BPF_CORE_READ(bprm, file, f_inode, i_mode);
+  if ((mode & S_ISUID) || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) return true;
+  return before->uid == now->uid && before->gid == now->gid && before->euid == now->euid &&
+         before->egid == now->egid;
+}
+
+/* What the process gained since the last look. True: by executing this file, which is told once the
+ * context is that of the new program. What the program before did is told here, as its own. */
+static __always_inline bool look_at_exec(struct task_struct* task, struct linux_binprm* bprm,
+                                         struct process_context* p, struct exec_act* act) {
+  struct wire_credentials now;
+
+  read_credentials(task, &now);
+  if (is_gain(&act->before, &now)) {
+    if (!is_gain_of_file(bprm, &act->before, &now)) {
+      look_at_credentials();
+      return false;
+    }
+    p->wire.credentials = now;
+    return true;
+  }
+  p->wire.credentials = now;
+  return false;
+}
+
 /* A program was executed, nothing of it has run; in the context of the process. */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
@@ -309,6 +346,7 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   struct exec_act* act;
   enum act_class class;
   __u32 zero = 0;
+  bool gained;
 
   act = bpf_map_lookup_elem(&scratch_exec, &zero);
   if (!act) {
@@ -320,8 +358,8 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
     count_error(WIRE_ERROR_SCRATCH);
     return 0;
   }
+  gained = look_at_exec(task, bprm, p, act);
   read_script(bprm, act);
-  read_credentials(task, &p->wire.credentials);
   act->origin = code_of_file(bprm->file, &p->wire.code);
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
   p->wire.cgroup_id = bpf_get_current_cgroup_id();
@@ -352,7 +390,7 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   if ((class == ACT_NEWS || class == ACT_TAPPED) && report_exec(task, bprm, p, act, &g, &l, class))
     p->flags |= PROCESS_NEWS;
   count_act(&g, &l);
-  if (is_gain(&act->before, &p->wire.credentials)) {
+  if (gained) {
     p->wire.credentials = act->before;
     look_at_credentials();
   }

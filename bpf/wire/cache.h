@@ -34,7 +34,8 @@ WIRE_LAYOUT(struct wire_cache_key, 16);
 
 /* Executing: parent code, new code, keyed hash of the script's name. Credentials: subject is the
  * code, object.device the old and object.inode the new (euid << 32 | egid), object.size_bytes the
- * old and object.change_time_ns the new (uid << 32 | gid), name the capabilities gained. */
+ * old and object.change_time_ns the new (uid << 32 | gid), object.flags << 32 | object.generation the
+ * capabilities that were not permitted before, name those that were not effective. */
 struct wire_code_key {
   struct wire_code subject;
   struct wire_code object;

@@ -245,6 +245,13 @@ static void act_setuid(char** fields, int count) {
   printf("setuid uid=%u\n", uid);
 }
 
+// The real group alone.
+static void act_setgid(char** fields, int count) {
+  gid_t gid = (gid_t)number(fields, count, 1, 65534);
+  if (setresgid(gid, (gid_t)-1, (gid_t)-1) != 0) fail("setresgid");
+  printf("setgid gid=%u\n", gid);
+}
+
 static void* thread_nothing(void* arg) { return arg; }
 
 static void act_thread(char** fields, int count) {
@@ -404,6 +411,7 @@ static const struct act kActs[] = {
     {"serve", "serve[:TIMES[:PORT[:shared]]]  accept connections, read each to its end", act_serve},
     {"flow", "flow[:BYTES]               a TCP flow to itself", act_flow},
     {"setuid", "setuid[:UID]               drop to UID (65534)", act_setuid},
+    {"setgid", "setgid[:GID]               only the real group becomes GID (65534)", act_setgid},
     {"thread", "thread[:TIMES]             threads that only end", act_thread},
     {"thread-exec", "thread-exec[:PATH]         a child whose second thread executes",
      act_thread_exec},
