@@ -237,26 +237,35 @@ TEST_F(CliTest, NoFindingsIsSaid) {
 
 TEST_F(CliTest, ProfilesAreListedShownAndExported) {
   backend_.profiles = Json::parse(R"json({"profiles": [
-    {"workload": "host/a&b c.service", "state_text": "learning", "watched_seconds": 90,
+    {"workload": "host/a&b c.service", "state": "learning",
+     "state_text": "learning (2 of 5 runs, 1 of 3 without news)", "watched_seconds": 90,
+     "progress": "2 of 5 runs, 1 of 3 without news",
      "channels": {"exec": {"behaviours": 1, "deviations": 0}, "connect": {"behaviours": 2, "deviations": 1}}},
-    {"workload": "host/d", "state_text": "frozen (by root)", "watched_seconds": 90000,
+    {"workload": "host/d", "state": "frozen", "state_text": "frozen (by root)",
+     "watched_seconds": 90000, "progress": "3 min of 24 h, quiet 10 s of 6 h",
      "channels": {"exec": {"behaviours": 14, "deviations": 0}}}]
 })json");
   backend_.profile["host/a&b c.service"] = Json::parse(R"json({"workload": "host/a&b c.service",
-    "state_text": "learning", "watched_seconds": 90, "min_time_seconds": 86400,
+    "state": "learned", "state_text": "learned", "watched_seconds": 90, "is_job": true, "runs": 6,
+    "progress": "6 of 5 runs, 3 of 3 without news", "first_seen": "2026-01-02T03:04:05Z",
     "channels": {"exec": {"behaviours": 1, "deviations": 0}},
     "behaviours": [{"channel": "exec", "subject": "/bin/sh", "object": "/bin/ls", "count": 4,
                     "sources": ["a", "b"]}]})json");
   Start();
   EXPECT_EQ(Run({"profile", "list"}), kExitYes);
-  EXPECT_EQ(Out(),
-            "WORKLOAD            STATE             WATCHED  BEHAVIOURS  DEVIATIONS\n"
-            "host/a&b c.service  learning           1m 30s           3           1\n"
-            "host/d              frozen (by root)    1d 1h          14           0\n");
+  EXPECT_EQ(
+      Out(),
+      "WORKLOAD            STATE                                        LEARNED FROM               "
+      "       WATCHED  BEHAVIOURS  DEVIATIONS\n"
+      "host/a&b c.service  learning (2 of 5 runs, 1 of 3 without news)                             "
+      "        1m 30s           3           1\n"
+      "host/d              frozen (by root)                             3 min of 24 h, quiet 10 s o"
+      "f 6 h    1d 1h          14           0\n");
   EXPECT_EQ(Run({"profile", "list", "-o", "jsonl"}), kExitYes);
   EXPECT_EQ(Lines(), 2);
   EXPECT_EQ(Run({"profile", "show", "host/a&b c.service"}), kExitYes);
-  EXPECT_THAT(Out(), AllOf(HasSubstr("watched for 1m 30s of at least 1d 0h"),
+  EXPECT_THAT(Out(), AllOf(HasSubstr("watched for 1m 30s since 2026-01-02 03:04:05, a job: 6 runs\n"
+                                     "learned from 6 of 5 runs, 3 of 3 without news\n"),
                            HasSubstr("exec     /bin/sh  /bin/ls      4        2\n")));
   EXPECT_EQ(Run({"profile", "export", "host/a&b c.service"}), kExitYes);
   EXPECT_EQ(Json::parse(Out()), backend_.profile["host/a&b c.service"]);
@@ -282,7 +291,8 @@ TEST_F(CliTest, FreezeIsForTheAdmin) {
 
 TEST_F(CliTest, TopShowsWorkloadsLearningAndFlows) {
   backend_.top = Json::parse(R"json({"uptime_seconds": 10, "workloads": [
-     {"name": "host/a", "state": "learning", "watched_seconds": 8640, "min_time_seconds": 86400,
+     {"name": "host/a", "state": "learning",
+      "state_text": "learning (2 h of 24 h, quiet 1 h of 6 h)",
       "behaviours": 3, "execs": 5, "flows": 6, "new": 1, "findings": 0},
      {"name": "host/b", "state": "frozen", "state_text": "frozen (by root)", "behaviours": 1,
       "execs": 0, "flows": 0, "new": 0, "findings": 2}],
@@ -294,12 +304,14 @@ TEST_F(CliTest, TopShowsWorkloadsLearningAndFlows) {
       "WORKLOAD  DIRECTION  PEER        PORT  PROTOCOL  CONNECTIONS  FAILED     SENT  RECEIVED\n"
       "host/a    outbound   db.example  5432  tcp                 7       1  2.0 KiB       9 B\n";
   EXPECT_EQ(Run({"top"}), kExitYes);
-  EXPECT_EQ(
-      Out(),
-      "WORKLOAD  PROFILE                         BEHAVIOURS  EXECS  FLOWS  NEW  FINDINGS\n"
-      "host/a    learning 10% (2h 24m of 1d 0h)           3      5      6    1         0\n"
-      "host/b    frozen (by root)                         1      0      0    0         2\n\n" +
-          flows);
+  EXPECT_EQ(Out(),
+            "WORKLOAD  PROFILE                                   BEHAVIOURS  EXECS  FLOWS  NEW  "
+            "FINDINGS\n"
+            "host/a    learning (2 h of 24 h, quiet 1 h of 6 h)           3      5      6    1     "
+            "    0\n"
+            "host/b    frozen (by root)                                   1      0      0    0     "
+            "    2\n\n" +
+                flows);
   EXPECT_EQ(Run({"top", "-o", "jsonl"}), kExitYes);
   EXPECT_EQ(Lines(), 2);
 }

@@ -37,6 +37,11 @@ Json ChannelRows(const Json& profile) {
   return rows;
 }
 
+// How far learning was when it ended; while it goes on, the state says how far it is.
+std::string LearnedFrom(const Json& profile) {
+  return profile.value("state", "") == "learning" ? "" : profile.value("progress", "");
+}
+
 // One line per profile: the channels' counts added up.
 Json SummaryRows(const Json& profiles) {
   Json rows = Json::array();
@@ -47,6 +52,7 @@ Json SummaryRows(const Json& profiles) {
       behaviours += channel.value("behaviours", uint64_t{0});
       deviations += channel.value("deviations", uint64_t{0});
     }
+    row["learned_from"] = LearnedFrom(profile);
     row["behaviours"] = behaviours;
     row["deviations"] = deviations;
   }
@@ -55,12 +61,15 @@ Json SummaryRows(const Json& profiles) {
 
 void PrintProfile(const Json& profile, const CliIo& io) {
   std::string state = Text(profile, "state_text");
-  io.out << fmt::format("{}  {}\n{}\nwatched for {} of at least {}, since {}\n",
-                        Text(profile, "workload"), Paint(state, ColourOf(state), io.terminal),
-                        Text(profile, "identity"),
-                        Text(profile, "watched_seconds", Format::kDuration),
-                        Text(profile, "min_time_seconds", Format::kDuration),
-                        Text(profile, "first_seen", Format::kTime));
+  io.out << fmt::format(
+      "{}  {}\n{}\nwatched for {} since {}{}\n", Text(profile, "workload"),
+      Paint(state, ColourOf(state), io.terminal), Text(profile, "identity"),
+      Text(profile, "watched_seconds", Format::kDuration),
+      Text(profile, "first_seen", Format::kTime),
+      profile.value("is_job", false) ? fmt::format(", a job: {} runs", Text(profile, "runs")) : "");
+  if (std::string from = LearnedFrom(profile); !from.empty()) {
+    io.out << fmt::format("learned from {}\n", from);
+  }
   io.out << '\n';
   PrintTable({{"CHANNEL", "channel"},
               {"BEHAVIOURS", "behaviours", Format::kNumber},
@@ -91,6 +100,7 @@ int ProfileListCommand(const ClientOptions& options, const CliIo& io) {
   }
   PrintTable({{"WORKLOAD", "workload"},
               {"STATE", "state_text", Format::kState},
+              {"LEARNED FROM", "learned_from"},
               {"WATCHED", "watched_seconds", Format::kDuration},
               {"BEHAVIOURS", "behaviours", Format::kNumber},
               {"DEVIATIONS", "deviations", Format::kNumber},

@@ -16,18 +16,6 @@ using Json = nlohmann::json;
 constexpr absl::Duration kRefresh = absl::Seconds(1);
 constexpr size_t kMaxRows = 20;  // Per table on a terminal.
 
-std::string Learning(const Json& workload) {
-  double watched = workload.value("watched_seconds", 0.0);
-  double needed = workload.value("min_time_seconds", 0.0);
-  std::string state = workload.value("state", "");
-  if (state != "learning" || needed <= 0) {
-    return workload.value("state_text", state);
-  }
-  return fmt::format("learning {:.0f}% ({} of {})", std::min(100.0, 100 * watched / needed),
-                     FormatValue(watched, Format::kDuration),
-                     FormatValue(needed, Format::kDuration));
-}
-
 // What a workload did since the look before, per second.
 class Rates {
  public:
@@ -70,12 +58,9 @@ void PrintRows(const std::vector<Column>& columns, const Json& rows, const CliIo
 }
 
 void PrintTop(Json& top, const CliIo& io, std::ostream& out) {
-  Json& workloads = top["workloads"];
-  for (Json& workload : workloads) {
-    workload["learning"] = Learning(workload);
-  }
+  const Json& workloads = top["workloads"];
   PrintRows({{"WORKLOAD", "name"},
-             {"PROFILE", "learning", Format::kState},
+             {"PROFILE", "state_text", Format::kState},
              {"BEHAVIOURS", "behaviours", Format::kNumber},
              {"EXECS", "execs", Format::kNumber},
              {"/S", "execs_rate", Format::kNumber},

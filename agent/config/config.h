@@ -61,6 +61,8 @@ struct Config {
   } spool;
   struct {
     absl::Duration min_time = absl::Hours(24);
+    absl::Duration quiet = absl::Hours(6);
+    uint32_t min_runs = 5;
   } learning;
   struct {
     uint32_t per_hour = 60;  // New ones that go out, per workload.

@@ -70,7 +70,7 @@ api: { socket: /run/x.sock }
 sinks:
   - jsonl: { path: /var/log/f.jsonl }
   - kafka: { brokers: ["127.0.0.1:9092"], topic: t, librdkafka: { linger.ms: 5, acks: all } }
-learning: { min_time: 1h30m }
+learning: { min_time: 1h30m, quiet: 20m, min_runs: 3 }
 collect: { poll: 20ms, ring_size: 4MiB }
 capture: { argv: none, redact: ['tok_[a-z]+', '(?i)pin (\d+)'] }
 telemetry: full
@@ -79,6 +79,8 @@ log: { level: debug, format: json }
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->store.dir, "/srv/vedette");
   EXPECT_EQ(config->learning.min_time, absl::Minutes(90));
+  EXPECT_EQ(config->learning.quiet, absl::Minutes(20));
+  EXPECT_EQ(config->learning.min_runs, 3u);
   EXPECT_EQ(config->collect.ring_size_bytes, 4u << 20);
   EXPECT_EQ(config->capture.argv, ArgvCapture::kNone);
   EXPECT_THAT(config->capture.redact, ElementsAre("tok_[a-z]+", "(?i)pin (\\d+)"));
@@ -100,6 +102,12 @@ TEST_F(ConfigTest, UnknownKeysGetTheNearestName) {
               ElementsAre(":2:3: unknown key \"learning.min_tiem\"; did you mean \"min_time\"?"));
   EXPECT_THAT(Errors("log: { colour: red }\n"),
               ElementsAre(":1:8: unknown key \"log.colour\"; known here: level, format"));
+}
+
+TEST_F(ConfigTest, OneRunIsNoEvidence) {
+  EXPECT_THAT(Errors("learning: { min_runs: 1 }\n"),
+              ElementsAre(":1:23: learning.min_runs: \"1\" cannot be used; write a whole number "
+                          "from 2 to 1000"));
 }
 
 TEST_F(ConfigTest, WrongUnitsSayWhatIsExpected) {

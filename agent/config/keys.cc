@@ -291,6 +291,11 @@ std::vector<ConfigKey> BuildConfigKeys() {
   keys.push_back(DurationKey(
       "learning.min_time", [](Config& c) -> absl::Duration& { return c.learning.min_time; },
       absl::ZeroDuration(), absl::Hours(24 * 365)));
+  keys.push_back(DurationKey(
+      "learning.quiet", [](Config& c) -> absl::Duration& { return c.learning.quiet; },
+      absl::ZeroDuration(), absl::Hours(24 * 365)));
+  keys.push_back(CountKey(
+      "learning.min_runs", [](Config& c) -> uint32_t& { return c.learning.min_runs; }, 2, 1000));
   keys.push_back(CountKey(
       "findings.per_hour", [](Config& c) -> uint32_t& { return c.findings.per_hour; }, 1,
       1'000'000));

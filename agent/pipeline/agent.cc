@@ -148,7 +148,9 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
   TrustResolvers(config);
   VEDETTE_RETURN_IF_ERROR(enricher->KeepNames(db.get(), clock.Now()));
   ProfilesOptions profile_options;
-  profile_options.min_time = config.learning.min_time;
+  profile_options.learning = {.min_time = config.learning.min_time,
+                              .quiet = config.learning.quiet,
+                              .min_runs = config.learning.min_runs};
   profile_options.is_running = [this](const std::string& workload) {
     return enricher->workloads().IsRunning(workload);
   };
@@ -293,7 +295,6 @@ absl::Status Agent::Parts::OpenControl(const Config& config, absl::Time started)
   }
   facts.rings_bytes = uint64_t{ring_bytes} * kRingCount;
   facts.started = started;
-  facts.min_time = config.learning.min_time;
   backend = std::make_unique<ControlBackend>(pipeline.get(), account.get(), std::move(facts));
   if (!config.metrics.listen.empty()) {
     VEDETTE_ASSIGN_OR_RETURN(metrics, MetricsServer::Start(config.metrics.listen, backend.get()));

@@ -20,7 +20,6 @@ class ControlBackend final : public Backend {
     std::string self_check;  // Empty: it passed.
     uint64_t rings_bytes = 0;
     absl::Time started;
-    absl::Duration min_time;
   };
   // All outlive the backend.
   ControlBackend(Pipeline* pipeline, Account* account, Facts facts)

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "agent/profile/activity.h"
 #include "agent/profile/behaviour.h"
+#include "agent/profile/learning.h"
 #include "agent/profile/profile_view.h"
 
 namespace vedette {
@@ -81,7 +82,7 @@ class Profile {
   const std::string name;
   std::string identity;
   const absl::Time first_seen;
-  absl::Duration first_uptime;  // The agents' summed running time when the workload was first seen.
+  Learning learning;
   absl::Time learned_at = absl::InfiniteFuture();
   std::string frozen_by;  // Empty: not frozen.
   absl::Time frozen_at = absl::InfiniteFuture();

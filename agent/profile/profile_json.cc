@@ -88,7 +88,15 @@ json ToJson(const ProfileSummary& summary) {
           {"state_text", PrintableUtf8(summary.state_text)},
           {"first_seen", TimeText(summary.first_seen)},
           {"watched_seconds", absl::ToInt64Seconds(summary.watched)},
-          {"min_time_seconds", absl::ToInt64Seconds(summary.min_time)},
+          {"min_time_seconds", absl::ToInt64Seconds(summary.rules.min_time)},
+          {"quiet_seconds", absl::ToInt64Seconds(summary.quiet)},
+          {"min_quiet_seconds", absl::ToInt64Seconds(summary.rules.quiet)},
+          {"is_job", summary.is_job},
+          {"runs", summary.runs},
+          {"min_runs", summary.rules.min_runs},
+          {"quiet_runs", summary.quiet_runs},
+          {"min_quiet_runs", summary.rules.quiet_runs()},
+          {"progress", PrintableUtf8(summary.progress)},
           {"channels", std::move(channels)}};
 }
 

@@ -20,6 +20,10 @@ CREATE TABLE IF NOT EXISTS workload(
   id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, identity BLOB NOT NULL,
   first_seen_ns INTEGER NOT NULL, first_uptime_ns INTEGER NOT NULL, learned_at_ns INTEGER NOT NULL,
   frozen_by BLOB NOT NULL, frozen_at_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS learning(
+  workload_id INTEGER PRIMARY KEY REFERENCES workload(id), last_new_ns INTEGER NOT NULL,
+  runs INTEGER NOT NULL, last_new_run INTEGER NOT NULL, absent_ns INTEGER NOT NULL,
+  absent_since_ns INTEGER NOT NULL, ended TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS activity(
   workload_id INTEGER NOT NULL REFERENCES workload(id), channel TEXT NOT NULL,
   windows INTEGER NOT NULL, newest INTEGER NOT NULL, recent INTEGER NOT NULL, cut INTEGER NOT NULL,
@@ -39,20 +43,24 @@ constexpr const char* kSaves[] = {
     "INSERT INTO workload VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET "
     "identity=excluded.identity, learned_at_ns=excluded.learned_at_ns, "
     "frozen_by=excluded.frozen_by, frozen_at_ns=excluded.frozen_at_ns",
+    "INSERT OR REPLACE INTO learning VALUES(?, ?, ?, ?, ?, ?, ?)",
     "INSERT OR REPLACE INTO activity VALUES(?, ?, ?, ?, ?, ?)",
     "INSERT OR REPLACE INTO behaviour VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
     "?, ?)",
     "DELETE FROM behaviour WHERE id = ?",
     "DELETE FROM activity WHERE workload_id = ?",
+    "DELETE FROM learning WHERE workload_id = ?",
     "DELETE FROM workload WHERE id = ?",
 };
 enum Save {
   kUptime,
   kWorkload,
+  kLearning,
   kActivity,
   kBehaviour,
   kRemoveBehaviour,
   kRemoveActivity,
+  kRemoveLearning,
   kRemoveWorkload
 };
 
@@ -142,6 +150,7 @@ absl::StatusOr<ProfileStore::Content> ProfileStore::Load() {
   VEDETTE_ASSIGN_OR_RETURN(const bool there, uptime.Step());
   content.uptime = absl::Nanoseconds(there ? uptime.Int64(0) : 0);
   VEDETTE_RETURN_IF_ERROR(LoadWorkloads(content));
+  VEDETTE_RETURN_IF_ERROR(LoadLearning(content));
   VEDETTE_RETURN_IF_ERROR(LoadActivity(content));
   VEDETTE_RETURN_IF_ERROR(LoadEntries(content));
   return content;
@@ -159,12 +168,40 @@ absl::Status ProfileStore::LoadWorkloads(Content& content) {
     }
     auto profile = std::make_unique<Profile>(rows.Bytes(1), rows.Bytes(2), TimeOf(rows.Int64(3)));
     profile->row = rows.Int64(0);
-    profile->first_uptime = absl::Nanoseconds(rows.Int64(4));
+    // In a store of before, which does not say since when nothing is new, that begins now.
+    profile->learning = Learning(absl::Nanoseconds(rows.Int64(4)));
+    profile->learning.NoteNew(content.uptime);
     profile->learned_at = TimeOf(rows.Int64(5));
     profile->frozen_by = rows.Bytes(6);
     profile->frozen_at = TimeOf(rows.Int64(7));
     content.last_workload_row = profile->row;
     content.profiles.push_back(std::move(profile));
+  }
+}
+
+absl::Status ProfileStore::LoadLearning(Content& content) {
+  VEDETTE_ASSIGN_OR_RETURN(
+      auto rows, db_->Prepare("SELECT workload_id, last_new_ns, runs, last_new_run, absent_ns, "
+                              "absent_since_ns, ended FROM learning"));
+  for (;;) {
+    VEDETTE_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) {
+      return absl::OkStatus();
+    }
+    Profile* profile = ProfileOfRow(content.profiles, rows.Int64(0));
+    if (profile == nullptr || rows.Int64(2) < rows.Int64(3) || rows.Int64(3) < 0) {
+      return Damaged("learning");
+    }
+    Learning::State state;
+    state.last_new = absl::Nanoseconds(rows.Int64(1));
+    state.runs = Unsigned(rows, 2);
+    state.last_new_run = Unsigned(rows, 3);
+    state.absent = absl::Nanoseconds(rows.Int64(4));
+    if (rows.Int64(5) >= 0) {
+      state.absent_since = absl::Nanoseconds(rows.Int64(5));
+    }
+    state.ended = rows.Bytes(6);
+    profile->learning = Learning(profile->learning.begun(), std::move(state));
   }
 }
 
@@ -221,11 +258,12 @@ absl::Status ProfileStore::SaveWorkload(const Profile& p) {
                               .BindBlob(2, p.name)
                               .BindBlob(3, p.identity)
                               .Bind(4, Nanos(p.first_seen))
-                              .Bind(5, absl::ToInt64Nanoseconds(p.first_uptime))
+                              .Bind(5, absl::ToInt64Nanoseconds(p.learning.begun()))
                               .Bind(6, Nanos(p.learned_at))
                               .BindBlob(7, p.frozen_by)
                               .Bind(8, Nanos(p.frozen_at))
                               .Run());
+  VEDETTE_RETURN_IF_ERROR(SaveLearning(p));
   for (const Channel channel : kChannels) {
     const Activity& activity = p.activity(channel);
     if (activity.windows() == 0 && !p.cut(channel)) {
@@ -243,12 +281,27 @@ absl::Status ProfileStore::SaveWorkload(const Profile& p) {
   return absl::OkStatus();
 }
 
+absl::Status ProfileStore::SaveLearning(const Profile& p) {
+  const Learning::State& state = p.learning.state();
+  const absl::Duration there = absl::Nanoseconds(-1);
+  return statements_[kLearning]
+      .Bind(1, p.row)
+      .Bind(2, absl::ToInt64Nanoseconds(state.last_new))
+      .Bind(3, static_cast<int64_t>(state.runs))
+      .Bind(4, static_cast<int64_t>(state.last_new_run))
+      .Bind(5, absl::ToInt64Nanoseconds(state.absent))
+      .Bind(6, absl::ToInt64Nanoseconds(state.absent_since.value_or(there)))
+      .BindText(7, state.ended)
+      .Run();
+}
+
 absl::Status ProfileStore::Remove(const ProfileRows& rows) {
   // Row by row: there is no index on a behaviour's workload.
   for (const int64_t row : rows.behaviours) {
     VEDETTE_RETURN_IF_ERROR(statements_[kRemoveBehaviour].Bind(1, row).Run());
   }
   VEDETTE_RETURN_IF_ERROR(statements_[kRemoveActivity].Bind(1, rows.workload).Run());
+  VEDETTE_RETURN_IF_ERROR(statements_[kRemoveLearning].Bind(1, rows.workload).Run());
   return statements_[kRemoveWorkload].Bind(1, rows.workload).Run();
 }
 

@@ -20,9 +20,9 @@ struct ProfileRows {
   std::vector<int64_t> behaviours;
 };
 
-// Profiles as rows: tables workload, activity, behaviour (deviations included) and profile_meta.
-// Rows are written whole and by key, so that writing one twice does no harm. Owned by Profiles,
-// pipeline thread. Opens no transaction: the caller does.
+// Profiles as rows: tables workload, learning, activity, behaviour (deviations included) and
+// profile_meta. Rows are written whole and by key, so that writing one twice does no harm. Owned by
+// Profiles, pipeline thread. Opens no transaction: the caller does.
 class ProfileStore {
  public:
   struct Content {
@@ -47,8 +47,10 @@ class ProfileStore {
   ProfileStore(SqliteDatabase* db, std::vector<SqliteStatement> statements)
       : db_(db), statements_(std::move(statements)) {}
   absl::Status LoadWorkloads(Content& content);
+  absl::Status LoadLearning(Content& content);
   absl::Status LoadActivity(Content& content);
   absl::Status LoadEntries(Content& content);
+  absl::Status SaveLearning(const Profile& profile);
   absl::Status Damaged(std::string_view what) const;
 
   SqliteDatabase* const db_;

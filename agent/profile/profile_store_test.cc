@@ -30,7 +30,7 @@ TEST_F(ProfilesStoreTest, TheTimeTheAgentWasDownDoesNotCount) {
   EXPECT_EQ(profiles_->List()[0].state, ProfileState::kLearned);
   // A longer time asked for later does not start learning again.
   Commit();
-  options_.min_time = absl::Hours(48);
+  options_.learning.min_time = absl::Hours(48);
   Reopen();
   EXPECT_EQ(profiles_->List()[0].state, ProfileState::kLearned);
 }

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "agent/profile/behaviour.h"
+#include "agent/profile/learning.h"
 #include "agent/profile/scored_event.h"
 
 namespace vedette {
@@ -63,7 +64,12 @@ struct ProfileSummary {
   std::string state_text;
   absl::Time first_seen;
   absl::Duration watched;
-  absl::Duration min_time;
+  absl::Duration quiet;  // Since something new was learned.
+  LearningRules rules;
+  bool is_job = false;  // Counts runs instead of hours.
+  uint64_t runs = 0;
+  uint64_t quiet_runs = 0;
+  std::string progress;  // How far learning is, or was when it ended; see Learning::Text.
   std::array<ChannelSummary, kChannels.size()> channels;  // In the order of kChannels.
 };
 

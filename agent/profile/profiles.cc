@@ -35,6 +35,9 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
   ++ledger_.received;
   ScoredEvent scored;
   scored.enriched = std::move(event);
+  if (const auto* cgroup = std::get_if<CgroupEvent>(&scored.enriched.event.body)) {
+    NotePresence(*cgroup, scored.enriched.workload.name);
+  }
   std::optional<Behaviour> behaviour;
   if (!scored.enriched.workload.name.empty()) {
     behaviour = BehaviourOf(scored.enriched);
@@ -60,6 +63,9 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
   if (scored.state == ProfileState::kLearning) {
     scored.judgement = found.known_or_same() ? Judgement::kKnown : Judgement::kLearned;
     entry = Learn(profile, scored, found);
+    if (entry != nullptr && scored.judgement == Judgement::kLearned) {
+      NoteNew(profile);
+    }
   } else if (found.known() ||
              (found.match == Profile::Match::kSubjectRevision &&
               profile->KnowsCode(scored.behaviour.subject, scored.behaviour.subject_sha256))) {
@@ -103,7 +109,10 @@ Profile* Profiles::ProfileFor(const WorkloadInfo& workload) {
       std::make_unique<Profile>(workload.name, workload.identity, clock_->Now()));
   ++counters_.profiles_made;
   profile->row = ++last_workload_row_;
-  profile->first_uptime = Uptime();
+  profile->learning = Learning(Uptime());
+  if (!IsRunning(*profile)) {
+    profile->learning.EndRun(Uptime());  // Its first run is over before it is judged.
+  }
   by_name_.emplace(workload.name, profile.get());
   MarkDirty(profile.get(), Dirty::kRow);
   return profile.get();
@@ -321,28 +330,15 @@ absl::StatusOr<std::vector<std::string>> Profiles::Freeze(const std::vector<std:
     if (profile->frozen_by.empty()) {
       profile->frozen_by = user.empty() ? "unknown" : user;
       profile->frozen_at = clock_->Now();
+      if (profile->learned_at == absl::InfiniteFuture()) {
+        profile->learning.End(profile->learning.Text(options_.learning, Uptime()));
+      }
       MarkDirty(profile, Dirty::kRow);
       frozen.push_back(profile->name);
     }
   }
   std::sort(frozen.begin(), frozen.end());
   return frozen;
-}
-
-void Profiles::Tick() {
-  for (const auto& profile : profiles_) {
-    EndLearningIfDue(profile.get());
-  }
-}
-
-void Profiles::EndLearningIfDue(Profile* profile) {
-  // Once learned stays learned, also when a later configuration asks for more time.
-  if (profile->learned_at == absl::InfiniteFuture() && Watched(*profile) >= options_.min_time) {
-    profile->learned_at = clock_->Now();
-    MarkDirty(profile, Dirty::kRow);
-    spdlog::info("{}: learning ended after {}", PrintableUtf8(profile->name),
-                 DurationText(Watched(*profile)));
-  }
 }
 
 absl::Duration Profiles::Uptime() const {

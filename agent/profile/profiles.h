@@ -36,13 +36,13 @@ inline constexpr std::string_view kDropWorkloadsFull = "workloads-full";
 inline constexpr std::string_view kDropBehavioursFull = "behaviours-full";
 
 struct ProfilesOptions {
-  absl::Duration min_time = absl::Hours(24);  // Of watching, before learning ends by itself.
+  LearningRules learning;
   size_t max_workloads = kMaxWorkloads;
   size_t max_behaviours = kMaxBehavioursPerChannel;
   size_t max_deviations = kMaxDeviationsPerChannel;
   size_t max_slots = kMaxBoundSlots;
-  // Is any cgroup of the workload there? Without it no workload is known to be gone, and no profile
-  // ever makes room for another.
+  // Is any cgroup of the workload there? Without it no workload is known to be gone: none is a job,
+  // and no profile ever makes room for another.
   std::function<bool(const std::string& workload)> is_running;
 };
 
@@ -133,12 +133,17 @@ class Profiles {
   void CountAct(ProfileEntry* entry, const EnrichedEvent& event);
   void Bind(const CacheSlot& slot, ProfileEntry* entry);
   void EndLearningIfDue(Profile* profile);
+  void NoteNew(Profile* profile);
+  void NotePresence(const CgroupEvent& event, const std::string& workload);
+  bool IsRunning(const Profile& profile) const;
   void MarkDirty(ProfileEntry* entry, Dirty dirty);
   void MarkDirty(Profile* profile, Dirty dirty);
   absl::Status Save(Dirty least);
 
   absl::Duration Uptime() const;
-  absl::Duration Watched(const Profile& profile) const { return Uptime() - profile.first_uptime; }
+  absl::Duration Watched(const Profile& profile) const {
+    return profile.learning.Watched(Uptime());
+  }
   ProfileState StateOf(const Profile& profile) const;
   std::string StateText(const Profile& profile) const;
   ProfileSummary SummaryOf(const Profile& profile) const;

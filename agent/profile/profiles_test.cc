@@ -21,12 +21,16 @@ TEST_F(ProfilesTest, LearnsThenKnowsThenReportsWhatIsNew) {
   EXPECT_EQ(Judge(events_.Exec("/bin/a")).judgement, Judgement::kKnown);
   Wait(absl::Hours(24) - absl::Seconds(1));
   EXPECT_EQ(Judge(events_.Exec("/bin/b")).judgement, Judgement::kLearned);
+  Wait(absl::Hours(6) - absl::Seconds(1));
+  EXPECT_EQ(profiles_->List()[0].state, ProfileState::kLearning);
+  EXPECT_EQ(profiles_->List()[0].state_text, "learning (29 h of 24 h, quiet 5 h of 6 h)");
   Wait(absl::Seconds(1));
   const ScoredEvent scored = Judge(events_.Exec("/bin/c"));
   EXPECT_EQ(scored.judgement, Judgement::kDeviation);
   EXPECT_EQ(scored.state, ProfileState::kLearned);
   EXPECT_EQ(scored.state_text, "learned");
-  EXPECT_EQ(scored.watched, absl::Hours(24));
+  EXPECT_EQ(scored.watched, absl::Hours(30) - absl::Seconds(1));
+  EXPECT_EQ(profiles_->List()[0].progress, "29 h of 24 h, quiet 6 h of 6 h");
   EXPECT_GT(scored.score, 0);
   EXPECT_EQ(Judge(events_.Exec("/bin/b")).judgement, Judgement::kKnown);
   EXPECT_TRUE(profiles_->ledger().Balances());
@@ -49,7 +53,7 @@ TEST_F(ProfilesTest, ARepeatedDeviationIsTheSameOneAndIsCounted) {
 
 TEST_F(ProfilesTest, FreezeEndsLearningAtOnceAndSurvivesARestart) {
   Judge(events_.Exec("/bin/a"));
-  EXPECT_EQ(profiles_->List()[0].state_text, "learning (0 s of 24 h)");
+  EXPECT_EQ(profiles_->List()[0].state_text, "learning (0 s of 24 h, quiet 0 s of 6 h)");
   EXPECT_EQ(profiles_->Freeze({"host/web", "host/none"}, "root").status().code(),
             absl::StatusCode::kNotFound);
   EXPECT_EQ(profiles_->List()[0].state, ProfileState::kLearning);

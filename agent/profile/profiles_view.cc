@@ -21,8 +21,7 @@ ProfileState Profiles::StateOf(const Profile& profile) const {
 std::string Profiles::StateText(const Profile& profile) const {
   switch (StateOf(profile)) {
     case ProfileState::kLearning:
-      return fmt::format("learning ({} of {})", DurationText(Watched(profile)),
-                         DurationText(options_.min_time));
+      return fmt::format("learning ({})", profile.learning.Text(options_.learning, Uptime()));
     case ProfileState::kLearned:
       return "learned";
     case ProfileState::kFrozen:
@@ -39,7 +38,14 @@ ProfileSummary Profiles::SummaryOf(const Profile& profile) const {
   s.state_text = StateText(profile);
   s.first_seen = profile.first_seen;
   s.watched = Watched(profile);
-  s.min_time = options_.min_time;
+  const Learning& learning = profile.learning;
+  s.quiet = learning.Quiet(Uptime());
+  s.rules = options_.learning;
+  s.is_job = learning.IsJob(Uptime());
+  s.runs = learning.state().runs;
+  s.quiet_runs = learning.QuietRuns();
+  s.progress = s.state == ProfileState::kLearning ? learning.Text(options_.learning, Uptime())
+                                                  : learning.state().ended;
   for (size_t i = 0; i < kChannels.size(); ++i) {
     const Channel channel = kChannels[i];
     s.channels[i] = {profile.Size(channel, false), profile.Size(channel, true),

@@ -143,20 +143,6 @@ std::string RevisionSentence(const Behaviour& b, const Evidence& evidence) {
 
 }  // namespace
 
-std::string DurationText(absl::Duration duration) {
-  duration = std::max(duration, absl::ZeroDuration());
-  if (duration >= absl::Hours(72)) {
-    return fmt::format("{} d", absl::ToInt64Hours(duration) / 24);
-  }
-  if (duration >= absl::Hours(2)) {
-    return fmt::format("{} h", absl::ToInt64Hours(duration));
-  }
-  if (duration >= absl::Minutes(2)) {
-    return fmt::format("{} min", absl::ToInt64Minutes(duration));
-  }
-  return fmt::format("{} s", absl::ToInt64Seconds(duration));
-}
-
 std::string DeviationSentence(const Behaviour& b, const Evidence& evidence) {
   const Profile& profile = *evidence.profile;
   if (evidence.nearest.match == Profile::Match::kObjectRevision ||

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "agent/profile/learning.h"
 #include "agent/profile/profile.h"
 
 namespace vedette {
@@ -11,9 +12,6 @@ namespace vedette {
 // Below either of these the sentence says that the evidence is weak.
 inline constexpr absl::Duration kStrongEvidenceTime = absl::Hours(1);
 inline constexpr uint64_t kStrongEvidenceWindows = 100;
-
-// "26 h", "3 min", "12 s": for reading, rounded down.
-std::string DurationText(absl::Duration duration);
 
 // What the profile knew when a deviation was judged.
 struct Evidence {
