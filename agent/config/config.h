@@ -84,6 +84,15 @@ struct Config {
   struct {
     std::vector<std::string> runtimes;  // Beside those the agent knows.
     std::string cluster;
+    // Where the runtimes write what their containers are called.
+    std::vector<std::string> docker_roots = {"/var/lib/docker",
+                                             "/var/snap/docker/common/var-lib-docker"};
+    std::vector<std::string> containerd_roots = {"/run/containerd", "/run/k3s/containerd",
+                                                 "/run/k0s/containerd",
+                                                 "/var/snap/microk8s/common/run/containerd"};
+    std::vector<std::string> storage_roots = {"/var/lib/containers/storage",
+                                              "/run/containers/storage"};
+    bool user_containers = true;
   } identity;
   struct {
     std::vector<std::string> resolvers;  // Beside those of /etc/resolv.conf.

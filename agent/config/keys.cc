@@ -203,6 +203,22 @@ void AppendNamingKeys(std::vector<ConfigKey>& keys) {
                        [](Config& c) -> std::string& { return c.identity.cluster; }, CheckCluster),
                    "hostname"));
   keys.push_back(StringListKey(
+      "identity.docker_roots", "path",
+      [](Config& c) -> std::vector<std::string>& { return c.identity.docker_roots; },
+      CheckAbsolute));
+  keys.push_back(StringListKey(
+      "identity.containerd_roots", "path",
+      [](Config& c) -> std::vector<std::string>& { return c.identity.containerd_roots; },
+      CheckAbsolute));
+  keys.push_back(StringListKey(
+      "identity.storage_roots", "path",
+      [](Config& c) -> std::vector<std::string>& { return c.identity.storage_roots; },
+      CheckAbsolute));
+  keys.push_back(WordKey(
+      "identity.user_containers", {"on", "off"},
+      [](Config& c, size_t i) { c.identity.user_containers = i == 0; },
+      [](const Config& c) -> size_t { return c.identity.user_containers ? 0 : 1; }));
+  keys.push_back(StringListKey(
       "dns.resolvers", "IP address",
       [](Config& c) -> std::vector<std::string>& { return c.dns.resolvers; }, CheckIp));
 }

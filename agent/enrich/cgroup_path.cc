@@ -6,16 +6,16 @@
 #include <optional>
 #include <vector>
 
-#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "agent/enrich/name_parts.h"
+#include "agent/enrich/unit_name.h"
 #include "fmt/format.h"
 
 namespace vedette {
 namespace {
 
 constexpr size_t kMaxDepth = 64;  // Deeper components are folded into the last one's workload.
-constexpr size_t kFullIdLength = 64;
 constexpr size_t kShortIdLength = 12;
-constexpr size_t kUuidLength = 36;
 
 struct Prefix {
   std::string_view prefix;
@@ -47,52 +47,23 @@ constexpr std::array<Prefix, 4> kBareParents = {{{"docker", "docker"},
 constexpr std::array<std::string_view, 2> kContainerdNamespaces = {"default", "k8s.io"};
 
 // Units whose cgroup may hold the cgroups of containers or of other units.
-constexpr std::array<std::string_view, 11> kManagers = {
-    "containerd.service", "docker.service",        "crio.service",        "kubelet.service",
-    "k3s.service",        "k3s-agent.service",     "rke2-server.service", "rke2-agent.service",
-    "podman.service",     "k0scontroller.service", "k0sworker.service"};
-
-constexpr std::array<std::string_view, 5> kUnitSuffixes = {".service", ".scope", ".mount",
-                                                           ".socket", ".swap"};
-
-bool IsHex(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
-}
-
-bool IsDigits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
-}
-
-bool IsFullId(std::string_view text) { return text.size() == kFullIdLength && IsHex(text); }
-
-bool IsUuid(std::string_view text) {
-  if (text.size() != kUuidLength) {
-    return false;
-  }
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (dash ? text[i] != '-' : !IsHex(text.substr(i, 1))) {
-      return false;
-    }
-  }
-  return true;
-}
-
-// Names go to text formats and Kafka keys, a cgroup may be called anything but '/' and newline.
-std::string Printable(std::string_view bytes) {
-  std::string out;
-  out.reserve(bytes.size());
-  for (char c : bytes) {
-    if (absl::ascii_isgraph(static_cast<unsigned char>(c)) && c != '%') {
-      out += c;
-    } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
-}
+constexpr std::array<std::string_view, 17> kManagers = {"containerd.service",
+                                                        "docker.service",
+                                                        "crio.service",
+                                                        "cri-o.service",
+                                                        "cri-docker.service",
+                                                        "kubelet.service",
+                                                        "k3s.service",
+                                                        "k3s-agent.service",
+                                                        "rke2-server.service",
+                                                        "rke2-agent.service",
+                                                        "podman.service",
+                                                        "k0scontroller.service",
+                                                        "k0sworker.service",
+                                                        "snap.docker.dockerd.service",
+                                                        "snap.microk8s.daemon-containerd.service",
+                                                        "snap.microk8s.daemon-kubelet.service",
+                                                        "snap.microk8s.daemon-kubelite.service"};
 
 std::vector<std::string_view> Split(std::string_view path) {
   std::vector<std::string_view> parts;
@@ -105,102 +76,6 @@ std::vector<std::string_view> Split(std::string_view path) {
     at = end + 1;
   }
   return parts;
-}
-
-std::string_view UnitSuffix(std::string_view name) {
-  for (std::string_view suffix : kUnitSuffixes) {
-    if (name.size() > suffix.size() && name.ends_with(suffix)) {
-      return suffix;
-    }
-  }
-  return {};
-}
-
-// Scopes are made at run time by programs, which put a number, a hash or a UUID at the end.
-std::string_view WithoutScopeNumber(std::string_view stem) {
-  while (true) {
-    if (stem.size() > kUuidLength + 1 && IsUuid(stem.substr(stem.size() - kUuidLength))) {
-      stem.remove_suffix(kUuidLength + 1);
-      continue;
-    }
-    const size_t cut = stem.find_last_of("-.");
-    if (cut == std::string_view::npos || cut == 0) {
-      return stem;
-    }
-    const std::string_view last = stem.substr(cut + 1);
-    const bool random = last.size() >= 32 && IsHex(last);
-    if (!IsDigits(last) && !random) {
-      return stem;
-    }
-    stem = stem.substr(0, cut);
-  }
-}
-
-// systemd-run's units: run-r<hex>, run-u<n>, run-p<pid>-i<n>, run-<pid>; logind's: session-3, -c3.
-bool IsNumbered(std::string_view stem, std::string_view base) {
-  if (!stem.starts_with(base)) {
-    return false;
-  }
-  stem.remove_prefix(base.size());
-  while (!stem.empty()) {
-    if (stem.front() != '-') {
-      return false;
-    }
-    const size_t end = std::min(stem.find('-', 1), stem.size());
-    std::string_view token = stem.substr(1, end - 1);
-    stem.remove_prefix(end);
-    const bool hashed = token.size() >= 9 && token.front() == 'r' && IsHex(token.substr(1));
-    if (!token.empty() && std::string_view("cupi").find(token.front()) != std::string_view::npos) {
-      token.remove_prefix(1);
-    }
-    if (!hashed && !IsDigits(token)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-// "machine-qemu\x2d3\x2dweb.scope": libvirt counts starts; the name alone stays.
-std::string WithoutMachineNumber(std::string_view stem) {
-  constexpr std::string_view kDash = "\\x2d";
-  const size_t first = stem.find(kDash);
-  if (first == std::string_view::npos) {
-    return std::string(stem);
-  }
-  const size_t second = stem.find(kDash, first + kDash.size());
-  if (second == std::string_view::npos ||
-      !IsDigits(stem.substr(first + kDash.size(), second - first - kDash.size()))) {
-    return std::string(stem);
-  }
-  return fmt::format("{}{}", stem.substr(0, first), stem.substr(second));
-}
-
-// The name of a unit without what changes from start to start.
-std::string StableUnit(std::string_view name) {
-  const std::string_view suffix = UnitSuffix(name);
-  std::string_view stem = name.substr(0, name.size() - suffix.size());
-  for (std::string_view base : {"run", "session"}) {
-    if (IsNumbered(stem, base)) {
-      return fmt::format("{}{}", base, suffix);
-    }
-  }
-  if (suffix == ".scope" && stem.starts_with("machine-")) {
-    return WithoutMachineNumber(stem) + std::string(suffix);
-  }
-  if (suffix == ".scope") {
-    return fmt::format("{}{}", WithoutScopeNumber(stem), suffix);
-  }
-  std::string stable(stem);
-  if (const size_t at = stable.find('@'); at != std::string::npos && at > 0) {
-    stable.resize(at + 1);
-  }
-  constexpr std::string_view kBus = "dbus-:";  // dbus-:1.2-org.example@0: the bus's own number.
-  if (stable.starts_with(kBus)) {
-    if (const size_t dash = stable.find('-', kBus.size()); dash != std::string::npos) {
-      stable = "dbus" + stable.substr(dash);
-    }
-  }
-  return stable + std::string(suffix);
 }
 
 // The UID of "pod<uid>" or "…-pod<uid>.slice"; static pods have a hash for a UID.
@@ -275,6 +150,11 @@ bool IsEcsId(std::string_view name) {
          IsDigits(name.substr(33));
 }
 
+bool IsContainerdNamespace(std::string_view name) {
+  return std::find(kContainerdNamespaces.begin(), kContainerdNamespaces.end(), name) !=
+         kContainerdNamespaces.end();
+}
+
 std::optional<Container> FindContainer(const std::vector<std::string_view>& parts, size_t i,
                                        bool in_pod) {
   const std::string_view name = parts[i];
@@ -297,14 +177,12 @@ std::optional<Container> FindContainer(const std::vector<std::string_view>& part
     if (i >= 2 && parts[i - 2] == "ecs") {
       return Container{"docker", name};
     }
-    return Container{i == 1 ? "containerd" : "container", name};
+    return Container{i == 1 && IsContainerdNamespace(parent) ? "containerd" : "container", name};
   }
   if (i >= 2 && parts[i - 2] == "ecs" && IsEcsId(name)) {
     return Container{"docker", name};
   }
-  const bool known_namespace = std::find(kContainerdNamespaces.begin(), kContainerdNamespaces.end(),
-                                         parent) != kContainerdNamespaces.end();
-  if (i == 1 && known_namespace) {
+  if (i == 1 && IsContainerdNamespace(parent)) {
     return Container{"containerd", name};
   }
   return std::nullopt;
@@ -320,6 +198,26 @@ bool IsManager(std::string_view unit) {
 
 bool IsUserManager(std::string_view unit) {
   return unit.starts_with("user@") && unit.ends_with(".service");
+}
+
+// Docker's builder runs each step of a build in a cgroup of its own below this one.
+bool IsBuilder(const std::vector<std::string_view>& parts, size_t i) {
+  return i > 0 && parts[i] == "buildkit" && parts[i - 1] == "docker";
+}
+
+// "/user.slice/user-1000.slice/…": what is below was made by that user, or for it.
+std::optional<uint32_t> UserOf(const std::vector<std::string_view>& parts) {
+  constexpr std::string_view kUser = "user-";
+  constexpr std::string_view kSlice = ".slice";
+  if (parts.size() < 2 || parts[0] != "user.slice" || !parts[1].starts_with(kUser) ||
+      !parts[1].ends_with(kSlice) || parts[1].size() <= kUser.size() + kSlice.size()) {
+    return std::nullopt;
+  }
+  const std::string_view digits =
+      parts[1].substr(kUser.size(), parts[1].size() - kUser.size() - kSlice.size());
+  uint32_t uid = 0;
+  const bool is_number = IsDigits(digits) && absl::SimpleAtoi({digits.data(), digits.size()}, &uid);
+  return is_number ? std::optional(uid) : std::nullopt;
 }
 
 // A container that systemd runs as a service (podman's quadlets): the unit's name is the stable
@@ -340,6 +238,7 @@ CgroupName ParseCgroupPath(std::string_view path) {
   CgroupName out;
   out.runtime = "cgroup";
   const std::vector<std::string_view> parts = Split(path);
+  out.user_id = UserOf(parts);
   std::string name = "host";
   bool in_manager = false;
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -362,8 +261,12 @@ CgroupName ParseCgroupPath(std::string_view path) {
     }
     const bool is_unit = !UnitSuffix(parts[i]).empty();
     if (!in_manager) {
-      name += "/" + Printable(is_unit ? StableUnit(parts[i]) : std::string(parts[i]));
+      name += "/" + Printable(is_unit ? StableUnit(parts[i]) : StableSlice(parts[i]));
       out.runtime = is_unit || parts[i].ends_with(".slice") ? "systemd" : "cgroup";
+    }
+    if (IsBuilder(parts, i)) {
+      out.is_instance = true;
+      break;
     }
     if (!is_unit) {
       continue;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,9 +14,12 @@ struct CgroupName {
   std::string container_id;  // As the runtime gave it, not shortened; empty outside containers.
   std::string pod_uid;       // With dashes, whatever the driver wrote; empty outside pods.
   std::string unit;          // The systemd unit as it is in the path; empty where there is none.
+  std::optional<uint32_t> user_id;  // Of the user whose slice it is in; root's is one, too.
   // Everything below belongs to the same workload: a container, or a unit that runs no containers.
   bool is_instance = false;
-  std::string workload;  // Printable ASCII without blanks: "host/…" or "container/…".
+  // Printable ASCII without blanks: "host/…" or "container/…". That of a container holds its id,
+  // where nothing in the path outlives the container.
+  std::string workload;
 };
 
 // Pure. Accepts any bytes; a path it does not understand is a plain cgroup. Where instances nest,

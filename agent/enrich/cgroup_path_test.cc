@@ -183,6 +183,162 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"/docker/" ID "/kubelet/kubepods/besteffort/pod" UID "/" ID2,
                          "container/docker/d166c6190614", "docker", ID, "", true}));
 
+// In the forms that the tests of other agents have them in.
+INSTANTIATE_TEST_SUITE_P(
+    Podman, CgroupPathTest,
+    testing::Values(
+        Case{"/libpod_parent/libpod-" ID "/container", "container/podman/d166c6190614", "podman",
+             ID, "", true},
+        Case{"/libpod_parent/conmon", "host/libpod_parent/conmon", "cgroup", "", "", false},
+        Case{"/machine.slice/machine-libpod_pod_" ID2 ".slice/libpod-" ID ".scope",
+             "container/podman/d166c6190614", "podman", ID, "", true},
+        Case{"/machine.slice/machine-libpod_pod_" ID2 ".slice",
+             "host/machine.slice/machine-libpod_pod.slice", "systemd", "", "", false},
+        Case{"/user.slice/user-1000.slice/user@1000.service/user.slice/user-libpod_pod_" ID2
+             ".slice/libpod-" ID ".scope/container",
+             "container/podman/d166c6190614", "podman", ID, "", true},
+        Case{"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-conmon-" ID ".scope",
+             "host/user.slice/user-1000.slice/user@.service/user.slice/libpod-conmon.scope",
+             "systemd", "", "", true},
+        Case{"/user.slice/user-1000.slice/user@1000.service/app.slice/redis.service/"
+             "libpod-payload-" ID,
+             "host/user.slice/user-1000.slice/user@.service/app.slice/redis.service", "podman", ID,
+             "", true},
+        Case{"/user.slice/user-1003.slice/user@1003.service/app.slice/app-map.slice/"
+             "map@8000.service/libpod-payload-" ID,
+             "host/user.slice/user-1003.slice/user@.service/app.slice/app-map.slice/map@.service",
+             "podman", ID, "", true},
+        Case{"/system.slice/web.service/runtime", "host/system.slice/web.service", "systemd", "",
+             "", true},
+        Case{"/system.slice/" ID ".service", "host/system.slice/{id}.service", "systemd", "", "",
+             true},
+        Case{"/system.slice/" ID "-6c1f0e2d3b4a5968.service", "host/system.slice/{id}.service",
+             "systemd", "", "", true}));
+
+INSTANTIATE_TEST_SUITE_P(
+    DockerAndNested, CgroupPathTest,
+    testing::Values(
+        Case{"/" ID, "container/container/d166c6190614", "container", ID, "", true},
+        Case{"/init.scope/docker/" ID, "host/init.scope", "systemd", "", "", true},
+        Case{"/system.slice/snap.docker.dockerd.service/docker/" ID,
+             "container/docker/d166c6190614", "docker", ID, "", true},
+        Case{"/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" ID ".scope",
+             "container/docker/d166c6190614", "docker", ID, "", true},
+        Case{"/user.slice/user-1000.slice/user@1000.service/user.slice/nerdctl-" ID ".scope",
+             "container/containerd/d166c6190614", "containerd", ID, "", true},
+        // Docker in Docker, and kind with the systemd driver on both levels.
+        Case{"/docker/" ID "/docker/" ID2, "container/docker/d166c6190614", "docker", ID, "", true},
+        Case{"/system.slice/docker-" ID
+             ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/"
+             "kubelet-kubepods-besteffort-pod" UID_ ".slice/cri-containerd-" ID2 ".scope",
+             "container/docker/d166c6190614", "docker", ID, "", true},
+        // kind and k3d with podman.
+        Case{"/machine.slice/libpod-" ID ".scope/container/kubepods/burstable/pod" UID "/" ID2,
+             "container/podman/d166c6190614", "podman", ID, "", true},
+        Case{"/docker/buildkit/0bkztzm1zqjxg3yu2kb7x8hfw", "host/docker/buildkit", "cgroup", "", "",
+             true},
+        Case{"/system.slice/docker-" ID ".scope/buildkit/0bkztzm1zqjxg3yu2kb7x8hfw",
+             "container/docker/d166c6190614", "docker", ID, "", true},
+        Case{"/lxc.payload/web", "container/lxc/web", "lxc", "web", "", true},
+        Case{"/lxc/101/ns/system.slice/docker-" ID ".scope", "container/lxc/101", "lxc", "101", "",
+             true},
+        Case{"/lxc.payload.prod_web", "container/lxc/prod_web", "lxc", "prod_web", "", true},
+        Case{"/machine.slice/machine-web.scope", "host/machine.slice/machine-web.scope", "systemd",
+             "", "", true},
+        Case{"/machine.slice/machine-qemu\\x2d12\\x2ddb\\x2d1.scope/libvirt/emulator",
+             "host/machine.slice/machine-qemu\\x2ddb\\x2d1.scope", "systemd", "", "", true},
+        Case{"/nomad.slice/share.slice/0d08203e-255a-11e9-8cd9-0007cb0b2cc8.web.scope",
+             "host/nomad.slice/share.slice/web.scope", "systemd", "", "", true},
+        Case{"/mesos/0d08203e-255a-11e9-8cd9-0007cb0b2cc8", "host/mesos/{id}", "cgroup", "", "",
+             false},
+        Case{"/kata_overhead/" ID, "container/container/d166c6190614", "container", ID, "", true}));
+
+INSTANTIATE_TEST_SUITE_P(
+    ClustersOfAllKinds, CgroupPathTest,
+    testing::Values(
+        Case{"/kubepods/burstable/pod" UID "/crio-conmon-" ID,
+             "host/kubepods/burstable/pod/crio-conmon", "cgroup", "", UID, false},
+        Case{"/kubepods.slice/kubepods-burstable.slice/"
+             "kubepods-burstable-pod3e61c214bc3ed9ff81e21474dd6cba17.slice/cri-containerd-" ID,
+             "container/containerd/d166c6190614", "containerd", ID,
+             "3e61c214bc3ed9ff81e21474dd6cba17", true},
+        Case{"/system.slice/k3s.service", "host/system.slice/k3s.service", "systemd", "", "",
+             false},
+        Case{"/system.slice/k3s-agent.service/kubepods/pod" UID "/" ID,
+             "container/kubernetes/d166c6190614", "kubernetes", ID, UID, true},
+        Case{"/system.slice/rke2-server.service/kubepods/besteffort/pod" UID "/" ID,
+             "container/kubernetes/d166c6190614", "kubernetes", ID, UID, true},
+        Case{"/system.slice/snap.microk8s.daemon-kubelite.service/kubepods/pod" UID "/" ID,
+             "container/kubernetes/d166c6190614", "kubernetes", ID, UID, true},
+        Case{"/system.slice/snap.microk8s.daemon-containerd.service/kubepods-burstable-pod" UID_
+             ".slice:cri-containerd:" ID,
+             "container/containerd/d166c6190614", "containerd", ID, UID, true},
+        Case{"/runtime.slice/kubelet.service", "host/runtime.slice/kubelet.service", "systemd", "",
+             "", false},
+        Case{"/k8s.io/" ID, "container/containerd/d166c6190614", "containerd", ID, "", true},
+        Case{"/podruntime/runtime", "host/podruntime/runtime", "cgroup", "", "", false},
+        Case{"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" UID_
+             ".slice/crio-" ID ".scope/container/init.scope",
+             "container/cri-o/d166c6190614", "cri-o", ID, UID, true},
+        Case{"/kubepods/besteffort/pod" UID "/" ID "/docker/" ID2,
+             "container/kubernetes/d166c6190614", "kubernetes", ID, UID, true}));
+
+INSTANTIATE_TEST_SUITE_P(
+    SessionsAndDesktops, CgroupPathTest,
+    testing::Values(
+        Case{"/user.slice/user-0.slice/session-11.scope",
+             "host/user.slice/user-0.slice/session.scope", "systemd", "", "", true},
+        Case{"/system.slice/system-sshd.slice/sshd@7-192.0.2.1:22-192.0.2.9:40022.service",
+             "host/system.slice/system-sshd.slice/sshd@.service", "systemd", "", "", true},
+        Case{"/user.slice/user-1000.slice/user@1000.service/app.slice/"
+             "app-org.kde.konsole@3b1d5f0a2e1d3c4b7a9d4e0a1b2c3d4e.service",
+             "host/user.slice/user-1000.slice/user@.service/app.slice/app-org.kde.konsole@.service",
+             "systemd", "", "", true},
+        Case{"/user.slice/user-1000.slice/user@1000.service/app.slice/"
+             "app-firefox-5f0a3a2e1d3c4b7a9d4e0a1b2c3d4e5f.scope",
+             "host/user.slice/user-1000.slice/user@.service/app.slice/app-firefox.scope", "systemd",
+             "", "", true},
+        Case{"/user.slice/user-1000.slice/user@1000.service/app.slice/app-flatpak-org.gimp.GIMP-"
+             "4711.scope",
+             "host/user.slice/user-1000.slice/user@.service/app.slice/"
+             "app-flatpak-org.gimp.GIMP.scope",
+             "systemd", "", "", true},
+        Case{"/user.slice/user-1000.slice/user@1000.service/session.slice/"
+             "dbus-:1.2-org.a11y.atspi.Registry@0.service",
+             "host/user.slice/user-1000.slice/user@.service/session.slice/"
+             "dbus-org.a11y.atspi.Registry@.service",
+             "systemd", "", "", true},
+        Case{"/user.slice/user-1000.slice/user@1000.service/app.slice/"
+             "app-dbus\\x2d:1.2\\x2dorg.gnome.Calendar.slice/run-u77.service",
+             "host/user.slice/user-1000.slice/user@.service/app.slice/"
+             "app-dbus\\x2dorg.gnome.Calendar.slice/run.service",
+             "systemd", "", "", true},
+        Case{"/user.slice/user-1000.slice/user@1000.service/"
+             "snap.hello.hook.configure-5f0a3a2e-1d3c-4b7a-9d4e-0a1b2c3d4e5f.scope",
+             "host/user.slice/user-1000.slice/user@.service/snap.hello.hook.configure.scope",
+             "systemd", "", "", true},
+        Case{"/user.slice/user-1000.slice/user@1000.service/tmux-spawn-"
+             "5f0a3a2e-1d3c-4b7a-9d4e-0a1b2c3d4e5f.scope",
+             "host/user.slice/user-1000.slice/user@.service/tmux-spawn.scope", "systemd", "", "",
+             true},
+        Case{"/system.slice/run-12345.scope", "host/system.slice/run.scope", "systemd", "", "",
+             true},
+        // Names that people gave stay, digits and all.
+        Case{"/system.slice/backup-2.service", "host/system.slice/backup-2.service", "systemd", "",
+             "", true},
+        Case{"/system.slice/runner-3.service", "host/system.slice/runner-3.service", "systemd", "",
+             "", true}));
+
+TEST(CgroupPathUnitTest, SaysWhoseSliceItIs) {
+  EXPECT_EQ(ParseCgroupPath("/user.slice/user-1000.slice/user@1000.service/x").user_id, 1000u);
+  EXPECT_EQ(ParseCgroupPath("/user.slice/user-0.slice/session-1.scope").user_id, 0u);
+  for (const char* other : {"/user.slice", "/user.slice/user-.slice/x", "/a/user-1000.slice",
+                            "/user.slice/user-1x.slice/a", "/user.slice/user-99999999999.slice/a",
+                            "/docker/" ID "/user.slice/user-1000.slice"}) {
+    EXPECT_EQ(ParseCgroupPath(other).user_id, std::nullopt) << other;
+  }
+}
+
 TEST(CgroupPathUnitTest, KeepsTheUnitAsItIsInThePath) {
   EXPECT_EQ(ParseCgroupPath("/system.slice/getty@tty1.service/x").unit, "getty@tty1.service");
   EXPECT_EQ(ParseCgroupPath("/system.slice/docker-" ID ".scope").unit, "docker-" ID ".scope");

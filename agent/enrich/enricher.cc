@@ -31,6 +31,7 @@ Enricher::Enricher(Options options)
       dns_(options.dns_limits),
       listeners_(options.listener_limits),
       reasons_("enrich") {
+  workloads_.SetNamer(std::move(options.namer));
   dns_.SetResolvers(options.resolvers);
 }
 
@@ -117,6 +118,12 @@ void Enricher::SeeListeners(const std::vector<Event>& listening, absl::Time now)
 }
 
 std::vector<Binding> Enricher::TakeBindings() { return std::exchange(bindings_, {}); }
+
+void Enricher::NameLate() {
+  for (const Binding& binding : workloads_.NameLate()) {
+    bindings_.push_back(binding);
+  }
+}
 
 void Enricher::Fill(const ExecEvent& body, EnrichedEvent& out) {
   const ProcessContext& context = body.process;

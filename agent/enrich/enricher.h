@@ -36,6 +36,7 @@ class Enricher {
     std::string boot_id;  // As in /proc/sys/kernel/random/boot_id.
     std::vector<IpAddress> resolvers;
     WorkloadTable::NumberSource new_number;
+    WorkloadTable::Namer namer;    // Without it, containers are called by their ids.
     CodeHasher* hasher = nullptr;  // Outlives the enricher; without it nothing is hashed.
     WorkloadTable::Limits workload_limits;
     CodeTable::Limits code_limits;
@@ -75,6 +76,8 @@ class Enricher {
   // What the kernel must be told since the last call, in order. To be applied before the next
   // batch.
   std::vector<Binding> TakeBindings();
+  // See WorkloadTable::NameLate; what it says is among the bindings.
+  void NameLate();
 
   // Whether a program that the event's judgement depends on is still being hashed.
   bool AwaitsHash(EnrichedEvent& event) const;

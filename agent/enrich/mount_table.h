@@ -19,10 +19,14 @@ class MountTable {
   explicit MountTable(std::vector<std::string> tables) : tables_(std::move(tables)) {}
   // What process `tgid`, this process and the first process see.
   static MountTable Read(uint32_t tgid);
+  // What this process alone sees.
+  static MountTable ReadOwn();
 
   // Nothing: not listed. `device` as the kernel's key has it: major number from bit 20 on.
   std::optional<std::string> TypeOfDevice(uint64_t device) const;
   std::optional<std::string> TypeOfMount(uint64_t id) const;
+  // Of what is mounted at `path` or nearest above it, by its text: no link in it is followed.
+  std::optional<std::string> TypeOfPath(std::string_view path) const;
 
  private:
   std::vector<std::string> tables_;

@@ -40,5 +40,19 @@ TEST(MountTableTest, WhatAProcessServes) {
   EXPECT_FALSE(IsServedByProcess("ext4"));
 }
 
+TEST(MountTableTest, APathIsOnTheNearestMountAbove) {
+  const MountTable table(
+      {"20 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+       "21 20 0:40 / /home rw - nfs4 server:/home rw\n"
+       "22 20 0:41 / /home rw - autofs systemd-1 rw\n"
+       "23 20 0:42 / /srv/my\\040disk rw - xfs /dev/sdb rw\n"});
+  EXPECT_EQ(table.TypeOfPath("/var/lib"), "ext4");
+  EXPECT_EQ(table.TypeOfPath("/homes/ann"), "ext4");
+  EXPECT_EQ(table.TypeOfPath("/home/ann"), "autofs");  // Mounted last, so on top.
+  EXPECT_EQ(table.TypeOfPath("/home"), "autofs");
+  EXPECT_EQ(table.TypeOfPath("/srv/my disk/x"), "xfs");
+  EXPECT_EQ(MountTable({}).TypeOfPath("/"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace vedette

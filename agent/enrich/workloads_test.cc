@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/enrich/workloads.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -144,6 +146,125 @@ TEST(WorkloadTableTest, AWorkloadRunsWhileAnyOfItsCgroupsIsThere) {
   EXPECT_TRUE(table.IsRunning("host/app"));
   table.Apply(Cgroup(Change::kRemoved, 51, "", 7));
   EXPECT_FALSE(table.IsRunning("host/app"));
+}
+
+// Names containers as a runtime would that writes its files when the test says so.
+class NamedWorkloadsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    table_.SetNamer([this](const CgroupName& cgroup, std::string_view) {
+      ++asked_;
+      auto name = names_.find(cgroup.container_id);
+      return name == names_.end() ? absl::StatusOr<ContainerIdentity>(error_)
+                                  : ContainerIdentity{name->second, "podman"};
+    });
+  }
+  static std::string Id(char digit) { return std::string(64, digit); }
+  static std::string Path(char digit) { return "/machine.slice/libpod-" + Id(digit) + ".scope"; }
+  std::optional<Binding> Make(uint64_t cgroup, const std::string& path, uint64_t number) {
+    return table_.Apply(Cgroup(Change::kCreated, cgroup, path, number));
+  }
+  void Remove(uint64_t cgroup) { table_.Apply(Cgroup(Change::kRemoved, cgroup, "", 0)); }
+  std::string WorkloadOf(uint64_t cgroup) const { return table_.FindCgroup(cgroup)->workload; }
+  uint64_t Count(std::string_view reason) const { return table_.reasons().count(reason); }
+
+  std::map<std::string, std::string> names_;
+  absl::Status error_ = absl::NotFoundError("not there");
+  int asked_ = 0;
+  WorkloadTable table_{"c", From(1000), {.unnamed = 2, .tries = 3}};
+};
+
+TEST_F(NamedWorkloadsTest, AContainerMadeAnewIsTheSameWorkload) {
+  names_ = {{Id('a'), "container/podman/web"}, {Id('b'), "container/podman/web"}};
+  EXPECT_EQ(Make(50, Path('a'), 7), (Binding{50, 7, true}));
+  Remove(50);
+  EXPECT_EQ(Make(51, Path('b'), 8), (Binding{51, 7, true}));
+  EXPECT_EQ(WorkloadOf(51), "container/podman/web");
+  EXPECT_EQ(table_.FindNumber(7)->identity, "spiffe://c/container/podman/web");
+  EXPECT_EQ(table_.unnamed_count(), 0u);
+}
+
+TEST_F(NamedWorkloadsTest, CgroupsBelowAreNamedAsTheirContainerWithoutAskingAgain) {
+  names_ = {{Id('a'), "container/podman/web"}};
+  Make(50, Path('a'), 7);
+  Make(51, Path('a') + "/container", 7);
+  EXPECT_EQ(WorkloadOf(51), "container/podman/web");
+  EXPECT_EQ(asked_, 1);
+  // The same container, started again under another name.
+  Remove(50);
+  Remove(51);
+  names_[Id('a')] = "container/podman/db";
+  Make(52, Path('a'), 9);
+  EXPECT_EQ(WorkloadOf(52), "container/podman/db");
+}
+
+TEST_F(NamedWorkloadsTest, ANameThatComesLateMovesTheContainer) {
+  Make(50, Path('a'), 7);
+  Make(51, Path('a') + "/container", 7);
+  const std::string by_id = "container/podman/aaaaaaaaaaaa";
+  EXPECT_EQ(WorkloadOf(50), by_id);
+  EXPECT_EQ(table_.NameLate(), std::vector<Binding>());
+  names_ = {{Id('a'), "container/podman/web"}};
+  // A number of its own: the kernel has to tell the workload all that it already told the other.
+  EXPECT_THAT(table_.NameLate(),
+              testing::UnorderedElementsAre(Binding{50, 1000, true}, Binding{51, 1000, true}));
+  EXPECT_EQ(WorkloadOf(50), "container/podman/web");
+  EXPECT_EQ(WorkloadOf(51), "container/podman/web");
+  EXPECT_TRUE(table_.IsRunning("container/podman/web"));
+  EXPECT_FALSE(table_.IsRunning(by_id));
+  EXPECT_EQ(Count("named_late"), 1u);
+  EXPECT_EQ(Count("no_metadata"), 0u);
+  EXPECT_EQ(table_.NameLate(), std::vector<Binding>());
+  Make(52, Path('a') + "/later", 1000);
+  EXPECT_EQ(WorkloadOf(52), "container/podman/web");
+  Remove(50);
+  Remove(51);
+  Remove(52);
+  EXPECT_FALSE(table_.IsRunning("container/podman/web"));
+}
+
+TEST_F(NamedWorkloadsTest, ANameThatNeverComesIsWaitedForSoManyTimes) {
+  Make(50, Path('a'), 7);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(table_.NameLate(), std::vector<Binding>());
+  }
+  EXPECT_EQ(asked_, 1 + 3);
+  EXPECT_EQ(Count("no_metadata"), 1u);
+  EXPECT_EQ(WorkloadOf(50), "container/podman/aaaaaaaaaaaa");
+  EXPECT_EQ(table_.unnamed_count(), 0u);
+}
+
+TEST_F(NamedWorkloadsTest, AContainerThatEndsBeforeItsNameComesIsForgotten) {
+  Make(50, Path('a'), 7);
+  Remove(50);
+  EXPECT_EQ(table_.unnamed_count(), 0u);
+  EXPECT_EQ(Count("no_metadata"), 1u);
+  names_ = {{Id('a'), "container/podman/web"}};
+  EXPECT_EQ(table_.NameLate(), std::vector<Binding>());
+}
+
+TEST_F(NamedWorkloadsTest, OnlySoManyAreWaitedFor) {
+  for (const char digit : {'a', 'b', 'c', 'd'}) {
+    Make(static_cast<uint64_t>(digit), Path(digit), 7);
+  }
+  EXPECT_EQ(table_.unnamed_count(), 2u);
+  EXPECT_EQ(Count("unnamed_full"), 2u);
+}
+
+TEST_F(NamedWorkloadsTest, AFileThatCannotBeUsedIsCountedOnceForItsContainer) {
+  error_ = absl::InvalidArgumentError("/x is not JSON");
+  Make(50, Path('a'), 7);
+  table_.NameLate();
+  EXPECT_EQ(Count("metadata_unreadable"), 1u);
+}
+
+TEST_F(NamedWorkloadsTest, WhatIsNotNamedByAnIdIsNotAskedFor) {
+  Make(50, "/system.slice/nginx.service", 7);
+  Make(51, "/lxc/web", 8);
+  Make(52, "/default/web", 9);
+  Make(53, "/system.slice/web.service/libpod-payload-" + Id('a'), 10);
+  EXPECT_EQ(asked_, 0);
+  EXPECT_EQ(WorkloadOf(53), "host/system.slice/web.service");
 }
 
 TEST(WorkloadTableTest, ANewBootGivesTheSameNamesAndIdentities) {

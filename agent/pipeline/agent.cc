@@ -54,6 +54,17 @@ uint32_t RingBytes(const Config& config) {
   return bytes;
 }
 
+WorkloadTable::Namer MakeNamer(const Config& config) {
+  RuntimeMetadata::Roots roots = {config.identity.docker_roots, config.identity.containerd_roots,
+                                  config.identity.storage_roots};
+  if (!config.identity.user_containers) {
+    roots.passwd.clear();
+  }
+  return
+      [metadata = RuntimeMetadata(std::move(roots))](
+          const CgroupName& cgroup, std::string_view path) { return metadata.Find(cgroup, path); };
+}
+
 std::vector<std::string> GapsOf(const OpenedStore& store) {
   return store.damage.empty() ? std::vector<std::string>() : std::vector<std::string>{store.damage};
 }
@@ -143,6 +154,7 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
       config.identity.cluster.empty() ? TrustDomainOf(NodeName()) : config.identity.cluster;
   enrich.boot_id = boot_id;
   enrich.hasher = hasher.get();
+  enrich.namer = MakeNamer(config);
   enrich.new_number = [this] { return cache->TakeNumber().value_or(0); };
   VEDETTE_ASSIGN_OR_RETURN(enricher, Enricher::Create(std::move(enrich)));
   TrustResolvers(config);

@@ -29,16 +29,31 @@ void CacheKeeper::Recognise(Event& event) {
   judged_.push_back({header.slot, header.cache_key, std::nullopt});
 }
 
+void CacheKeeper::Bind(const Binding& binding) {
+  const WorkloadTable::Entry* entry = parts_.enricher->workloads().FindCgroup(binding.cgroup_id);
+  const std::string path = entry == nullptr ? "" : entry->instance.cgroup_path;
+  CountError(parts_.cache
+                 ->BindCgroup({binding.cgroup_id, binding.workload_number, binding.inherit_below,
+                               IsLauncherCgroup(path), path == "/"})
+                 .status());
+}
+
+void CacheKeeper::BindRenamed() {
+  const absl::Time now = parts_.clock->Now();
+  for (const Binding& binding : parts_.enricher->TakeBindings()) {
+    const uint64_t before = parts_.cache->NumberOf(binding.cgroup_id);
+    Bind(binding);
+    if (before != 0 && before != binding.workload_number) {
+      leaving_.push_back({now + kGrace, 0, before});
+    }
+  }
+}
+
 void CacheKeeper::BindCgroups(const Event& event) {
   const auto* cgroup = std::get_if<CgroupEvent>(&event.body);
   bool bound = false;
   for (const Binding& binding : parts_.enricher->TakeBindings()) {
-    const WorkloadTable::Entry* entry = parts_.enricher->workloads().FindCgroup(binding.cgroup_id);
-    const std::string path = entry == nullptr ? "" : entry->instance.cgroup_path;
-    absl::StatusOr<uint64_t> number =
-        parts_.cache->BindCgroup({binding.cgroup_id, binding.workload_number, binding.inherit_below,
-                                  IsLauncherCgroup(path), path == "/"});
-    CountError(number.status());
+    Bind(binding);
     bound = bound || (cgroup != nullptr && binding.cgroup_id == cgroup->cgroup_id);
   }
   if (cgroup == nullptr) {

@@ -47,6 +47,8 @@ class CacheKeeper {
   void Recognise(Event& event);
   // Tells the kernel which workload a cgroup is, as soon as its path says so.
   void BindCgroups(const Event& event);
+  // The same for cgroups whose workload turned out to be another one.
+  void BindRenamed();
   // After an answer: peers that have a name of their own now are no longer judged by their network.
   void TakeBackNetworks(const EnrichedEvent& answer);
   // After an event was judged: its act is counted, and its entry, and its class's, will be told to
@@ -83,6 +85,7 @@ class CacheKeeper {
     uint64_t workload_number = 0;
   };
 
+  void Bind(const Binding& binding);
   void Count(const ScoredEvent& scored);
   void RememberNetwork(const ScoredEvent& scored);
   bool HasNamesBeside(const EnrichedEvent& flow);

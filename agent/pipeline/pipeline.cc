@@ -18,6 +18,7 @@ namespace {
 constexpr size_t kMaxUnspooled = 20000;
 constexpr absl::Duration kCountsInterval = absl::Seconds(10);
 constexpr absl::Duration kLongFlowInterval = absl::Minutes(1);
+constexpr absl::Duration kNamesInterval = absl::Seconds(1);
 constexpr absl::Duration kRetryInterval = absl::Seconds(1);
 constexpr absl::Duration kIdleLook = absl::Seconds(1);
 constexpr absl::Duration kLookAtWaiting = absl::Milliseconds(20);
@@ -38,6 +39,7 @@ Pipeline::Pipeline(PipelineParts parts)
     : parts_(std::move(parts)),
       waiting_(parts_.enricher, parts_.clock),
       next_counts_(parts_.clock->Now()),
+      next_names_(parts_.clock->Now()),
       next_long_flows_(parts_.clock->Now() + kLongFlowInterval) {}
 
 Pipeline::~Pipeline() { Stop(); }
@@ -258,6 +260,11 @@ void Pipeline::Periodic() {
   JudgeReady(absl::ZeroDuration());
   if (!counts_.trouble.empty() || parts_.bound->more() || waited != waiting_.size()) {
     Commit().IgnoreError();
+  }
+  if (now >= next_names_) {
+    next_names_ = now + kNamesInterval;
+    parts_.enricher->NameLate();
+    parts_.keeper->BindRenamed();
   }
   if (now >= next_long_flows_) {
     next_long_flows_ = now + kLongFlowInterval;

@@ -148,7 +148,7 @@ class Pipeline {
   WaitingEvents waiting_;
   std::vector<pb::Event> unspooled_;
   std::vector<uint64_t> unacknowledged_;
-  absl::Time next_counts_, next_long_flows_;
+  absl::Time next_counts_, next_names_, next_long_flows_;
   bool flush_due_ = false;
   absl::flat_hash_map<std::string, uint64_t> records_;  // By workload.
   PipelineCounts counts_;
