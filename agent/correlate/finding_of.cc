@@ -247,7 +247,7 @@ std::optional<Finding> FindingOf(ScoredEvent scored) {
       return std::nullopt;
     }
     f = Move(std::move(scored), *move);
-  } else if (scored.enriched.workload.name.empty()) {
+  } else if (!scored.enriched.workload.attributed()) {
     auto behaviour = BehaviourOf(scored.enriched);
     if (!behaviour) {
       return std::nullopt;

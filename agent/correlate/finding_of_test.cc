@@ -141,7 +141,7 @@ TEST(FindingOfTest, OnlyMovesThatNoRuntimeMadeAreFindings) {
 
 TEST(FindingOfTest, BehaviourWithoutWorkloadIsOneFindingPerChannel) {
   TestEvents events;
-  events.workload = "";
+  events.workload = kUnattributed;  // As the enricher calls it.
   const auto f = FindingOf(Passed(events.Exec("/bin/a")));
   ASSERT_TRUE(f);
   EXPECT_EQ(f->kind, Finding::Kind::kUnattributed);

@@ -29,11 +29,16 @@ struct ProcessInfo {
   std::optional<Credentials> credentials;  // Not kept for ancestors.
 };
 
+// The workload of an event whose cgroup and number are both unknown; no real workload is called so.
+inline constexpr char kUnattributed[] = "unattributed";
+
 // All containers of one role, by its stable name; see design.md, "Words".
 struct WorkloadInfo {
   std::string name;      // "host/system.slice/nginx.service", "kubernetes/ns/owner/container", …
   std::string identity;  // SPIFFE ID.
   uint64_t number = 0;   // The kernel's number; 0: none.
+  // Else nothing is learned for it: those who are not told apart would allow each other's acts.
+  bool attributed() const { return !name.empty() && name != kUnattributed; }
 };
 
 struct InstanceInfo {

@@ -2,6 +2,7 @@
 #include "agent/enrich/enricher.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -42,6 +43,21 @@ EnrichedEvent Enricher::Enrich(Event&& event) {
   std::visit([&](const auto& body) { Fill(body, out); }, out.event.body);
   ++ledger_.emitted;
   return out;
+}
+
+bool Enricher::IsAttributed(const Event& event) const {
+  return std::visit(
+      [this](const auto& body) {
+        using Body = std::decay_t<decltype(body)>;
+        if constexpr (std::is_same_v<Body, CgroupEvent>) {
+          return true;  // It says itself which one.
+        } else if constexpr (std::is_same_v<Body, OverflowEvent>) {
+          return workloads_.FindNumber(body.workload_number) != nullptr;
+        } else {
+          return WorkloadOf(body.process.home_cgroup_id, body.process.workload_number) != nullptr;
+        }
+      },
+      event.body);
 }
 
 std::vector<std::pair<CodeKey, Code*>> Enricher::JudgedCode(EnrichedEvent& event) {
@@ -192,7 +208,7 @@ void Enricher::Fill(const CredentialEvent& body, EnrichedEvent& out) {
 void Enricher::Fill(const FlowEvent& body, EnrichedEvent& out) {
   codes_.Hash(body.process.code, body.process.tgid, NeighbourOf(body.process));
   FillProcess(body.process, out);
-  const bool attributed = out.workload.name != kUnattributed;
+  const bool attributed = out.workload.attributed();
   if (body.stage == FlowStage::kListening) {
     // Who is not known takes the port from its last owner, too.
     listeners_.Listen(attributed ? out.workload.name : "", body, out.event.header.time);
@@ -207,7 +223,7 @@ void Enricher::Fill(const FlowEvent& body, EnrichedEvent& out) {
 void Enricher::Fill(const DnsEvent& body, EnrichedEvent& out) {
   FillProcess(body.process, out);
   // Workloads that are not told apart must not give each other names.
-  if (out.workload.name != kUnattributed) {
+  if (out.workload.attributed()) {
     out.named = dns_.Observe(out.workload.name, body, out.event.header.time);
   }
 }

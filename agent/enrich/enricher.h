@@ -22,9 +22,6 @@
 
 namespace vedette {
 
-// The workload of an event whose cgroup and number are both unknown; no real workload is called so.
-inline constexpr char kUnattributed[] = "unattributed";
-
 // Event → EnrichedEvent: gives what the kernel numbers its stable name. Owned by the pipeline
 // thread. Every event that comes in goes out; a full table costs a name, never an event. It opens
 // keeps the names of peers in the store if it is told to, opens no file, writes no map, and judges
@@ -53,6 +50,9 @@ class Enricher {
   static absl::StatusOr<std::unique_ptr<Enricher>> Create(Options options);
 
   EnrichedEvent Enrich(Event&& event);
+
+  // Whether Enrich would know the workload of such an event now.
+  bool IsAttributed(const Event& event) const;
 
   // From now on the names of peers are kept in `db`, which outlives the enricher; loads those that
   // are there. Then, inside the caller's transaction, Write, and Committed once it is; if the

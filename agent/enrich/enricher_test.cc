@@ -248,8 +248,14 @@ TEST_F(EnricherTest, AnUnknownCgroupFallsBackToTheNumberAndElseIsUnattributed) {
   EXPECT_EQ(by_number.workload.name, "host/a");
   EXPECT_EQ(by_number.instance.cgroup_id, 999u);
   EXPECT_EQ(by_number.instance.cgroup_path, "");
+  EXPECT_TRUE(by_number.workload.attributed());
+  EXPECT_TRUE(enricher_->IsAttributed({{}, exit}));
   exit.process.workload_number = 99;
+  EXPECT_FALSE(enricher_->IsAttributed({{}, exit}));
+  EXPECT_FALSE(enricher_->IsAttributed({{}, OverflowEvent{99, 0, 0, 0, 0}}));
+  EXPECT_TRUE(enricher_->IsAttributed({{}, CgroupEvent()}));
   const EnrichedEvent nowhere = Enrich(exit);
+  EXPECT_FALSE(nowhere.workload.attributed());
   EXPECT_EQ(nowhere.workload.name, kUnattributed);
   EXPECT_EQ(nowhere.workload.identity, "spiffe://test/unattributed");
   EXPECT_EQ(enricher_->ledger().unattributed, 1u);

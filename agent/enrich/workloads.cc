@@ -15,6 +15,7 @@ WorkloadTable::WorkloadTable(std::string cluster, NumberSource new_number, Limit
       limits_(limits),
       removed_(limits.removed),
       idle_(limits.idle_names),
+      passing_numbers_(limits.passing_numbers),
       reasons_("workloads") {}
 
 std::optional<Binding> WorkloadTable::Apply(const CgroupEvent& event) {
@@ -173,6 +174,9 @@ const WorkloadInfo& WorkloadTable::Acquire(const std::string& name, uint64_t off
       names_by_number_[entry.info.number] = name;
     }
   }
+  if (offered_number != 0 && !names_by_number_.contains(offered_number)) {
+    passing_numbers_.Put(offered_number, name);
+  }
   ++entry.live;
   if (entry.cgroups++ == 0) {
     idle_.Erase(name);
@@ -234,14 +238,28 @@ const WorkloadInfo* WorkloadTable::FindName(const std::string& name) const {
   return found == names_.end() ? nullptr : &found->second.info;
 }
 
+std::vector<uint64_t> WorkloadTable::LiveCgroups() const {
+  std::vector<uint64_t> ids;
+  ids.reserve(live_);
+  for (const auto& [id, entry] : cgroups_) {
+    if (!entry.removed) {
+      ids.push_back(id);
+    }
+  }
+  return ids;
+}
+
 bool WorkloadTable::IsRunning(const std::string& name) const {
   auto found = names_.find(name);
   return found != names_.end() && found->second.live > 0;
 }
 
 const WorkloadInfo* WorkloadTable::FindNumber(uint64_t number) const {
-  auto found = names_by_number_.find(number);
-  return found == names_by_number_.end() ? nullptr : FindName(found->second);
+  if (auto found = names_by_number_.find(number); found != names_by_number_.end()) {
+    return FindName(found->second);
+  }
+  const std::string* passing = passing_numbers_.Peek(number);
+  return passing == nullptr ? nullptr : FindName(*passing);
 }
 
 }  // namespace vedette

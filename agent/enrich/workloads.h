@@ -40,6 +40,7 @@ class WorkloadTable {
     size_t idle_names = 16384;   // Without any cgroup, kept so that the name gets its number back.
     size_t unnamed = 1024;       // Containers that are asked for again.
     int tries = 10;              // How often.
+    size_t passing_numbers = 4096;  // That a cgroup had before it got its workload's.
   };
   struct Entry {
     InstanceInfo instance;
@@ -71,8 +72,9 @@ class WorkloadTable {
 
   const Entry* FindCgroup(uint64_t cgroup_id) const;
   const WorkloadInfo* FindName(const std::string& name) const;
-  const WorkloadInfo* FindNumber(uint64_t number) const;
-  bool IsRunning(const std::string& name) const;  // A cgroup of the workload is there.
+  const WorkloadInfo* FindNumber(uint64_t number) const;  // Also one that a cgroup had in passing.
+  bool IsRunning(const std::string& name) const;          // A cgroup of the workload is there.
+  std::vector<uint64_t> LiveCgroups() const;
 
   size_t cgroup_count() const { return live_; }
   size_t name_count() const { return names_.size(); }
@@ -119,6 +121,9 @@ class WorkloadTable {
   Namer namer_;
   std::unordered_map<std::string, Container> containers_;  // By the name that holds the id.
   std::set<std::string> unnamed_;
+  // Numbers that the kernel gave to a further cgroup of a workload, until it was told the right
+  // one: what was done under it is the workload's all the same. → The name.
+  LruMap<uint64_t, std::string> passing_numbers_;
   Reasons reasons_;
 };
 

@@ -49,7 +49,29 @@ TEST(WorkloadTableTest, AKnownNameKeepsItsFirstNumber) {
   table.Apply(Cgroup(Change::kCreated, 50, "/a/run-u1.service", 7));
   EXPECT_EQ(table.Apply(Cgroup(Change::kCreated, 51, "/a/run-u2.service", 8)),
             (Binding{51, 7, true}));
-  EXPECT_EQ(table.FindNumber(8), nullptr);
+}
+
+TEST(WorkloadTableTest, WhatWasDoneUnderANumberThatACgroupHadInPassingIsItsWorkloads) {
+  WorkloadTable::Limits limits;
+  limits.passing_numbers = 2;
+  WorkloadTable table("c", From(1000), limits);
+  table.Apply(Cgroup(Change::kCreated, 50, "/a/run-u1.service", 7));
+  table.Apply(Cgroup(Change::kCreated, 51, "/a/run-u2.service", 8));
+  ASSERT_NE(table.FindNumber(8), nullptr);
+  EXPECT_EQ(table.FindNumber(8)->number, 7u);
+  for (uint64_t i = 9; i < 11; ++i) {
+    table.Apply(Cgroup(Change::kCreated, 43 + i, "/a/run-u2.service", i));
+  }
+  EXPECT_EQ(table.FindNumber(8), nullptr);  // A bound, the oldest go first.
+  EXPECT_NE(table.FindNumber(10), nullptr);
+}
+
+TEST(WorkloadTableTest, TheCgroupsThatAreThereCanBeListed) {
+  WorkloadTable table("c", From(1000));
+  table.Apply(Cgroup(Change::kCreated, 50, "/a", 7));
+  table.Apply(Cgroup(Change::kCreated, 51, "/b", 8));
+  table.Apply(Cgroup(Change::kRemoved, 50, "/a", 7));
+  EXPECT_EQ(table.LiveCgroups(), std::vector<uint64_t>{51});
 }
 
 TEST(WorkloadTableTest, AStoppedServiceThatReturnsHasItsNumberAgain) {

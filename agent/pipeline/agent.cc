@@ -94,6 +94,7 @@ struct Agent::Parts {
   std::unique_ptr<ServiceMap> services;
   std::unique_ptr<WorkloadSeries> series;
   std::unique_ptr<CacheKeeper> keeper;
+  std::unique_ptr<CgroupWalk> cgroups;
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<Taps> taps;
   std::unique_ptr<Collector> collector;
@@ -116,13 +117,15 @@ struct Agent::Parts {
   bool pipeline_runs = false;
   std::string boot_id;
   std::string pin_dir;
+  std::string cgroup_root;
 };
 
 absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
   ring_bytes = RingBytes(config);
   ProbeOptions options;
   options.pin_dir = pin_dir = config.bpf.pin_dir;
-  VEDETTE_ASSIGN_OR_RETURN(options.cgroup_root, FindCgroup2Mount());
+  VEDETTE_ASSIGN_OR_RETURN(cgroup_root, FindCgroup2Mount());
+  options.cgroup_root = cgroup_root;
   options.ring_bytes = ring_bytes;
   VEDETTE_ASSIGN_OR_RETURN(probes, ProbeSet::Load(options));
   VerdictCacheOptions cache_options;
@@ -189,6 +192,9 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
                                                           .bindings = bindings.get(),
                                                           .services = services.get(),
                                                           .series = series.get()});
+  cgroups = std::make_unique<CgroupWalk>(
+      CgroupWalk::Parts{&clock, &enricher->workloads(),
+                        [this](uint64_t cgroup) { return cache->NumberOf(cgroup); }, cgroup_root});
   pipeline = std::make_unique<Pipeline>(PipelineParts{.db = db.get(),
                                                       .clock = &clock,
                                                       .probes = probes.get(),
@@ -200,6 +206,7 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
                                                       .correlator = correlator.get(),
                                                       .bindings = bindings.get(),
                                                       .keeper = keeper.get(),
+                                                      .cgroups = cgroups.get(),
                                                       .services = services.get(),
                                                       .series = series.get(),
                                                       .delivery = delivery.get(),
@@ -244,14 +251,13 @@ absl::Status Agent::Parts::StartDelivery(const Config& config, const EventSource
 }
 
 absl::Status Agent::Parts::LookAround(const Config& config) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string mount, FindCgroup2Mount());
   const Surroundings surroundings(
       {&clock, probes.get(), cache.get(), decoder.get(), pipeline.get()});
-  VEDETTE_RETURN_IF_ERROR(surroundings.SeeCgroups(mount));
+  VEDETTE_RETURN_IF_ERROR(surroundings.SeeCgroups(cgroup_root));
   surroundings.PlaceRuntimes(config.identity.runtimes);
   probes->Attach();
   // Once more, for what was made before the probes were attached.
-  VEDETTE_RETURN_IF_ERROR(surroundings.SeeCgroups(mount));
+  VEDETTE_RETURN_IF_ERROR(surroundings.SeeCgroups(cgroup_root));
   VEDETTE_RETURN_IF_ERROR(surroundings.SeeProcesses());
   if (probes->adopted()) {
     VEDETTE_RETURN_IF_ERROR(

@@ -13,6 +13,7 @@ namespace {
 
 constexpr absl::Duration kGrace = absl::Seconds(60);
 constexpr uint64_t kLoggedErrors = 10;
+constexpr size_t kMaxUnattributed = 16384;
 
 }  // namespace
 
@@ -97,6 +98,13 @@ void CacheKeeper::Remember(const ScoredEvent& scored) {
   const EventHeader& header = scored.enriched.event.header;
   if (header.slot.slot == 0 || header.cache_key.empty() ||
       (header.reason != Reason::kNews && header.reason != Reason::kSwept)) {
+    return;
+  }
+  if (!scored.enriched.workload.attributed()) {
+    // It stays reported, until SweepUnattributed.
+    if (unattributed_.size() < kMaxUnattributed) {
+      unattributed_.insert(header.slot);
+    }
     return;
   }
   // Also what no profile could take: the kernel counts it, and so do service map and series.
@@ -195,6 +203,20 @@ void CacheKeeper::SyncCounts() {
 std::vector<Event> CacheKeeper::Sweep() const {
   return parts_.cache->Sweep(/*also_reported=*/false, [](const CacheSlot&) { return false; });
 }
+
+std::vector<Event> CacheKeeper::SweepUnattributed() {
+  if (unattributed_.empty()) {
+    return {};
+  }
+  const auto slots = std::exchange(unattributed_, {});
+  if (slots.size() >= kMaxUnattributed) {
+    return SweepAdopted();  // Whatever was reported and not judged.
+  }
+  return parts_.cache->Sweep(
+      /*also_reported=*/true, [&slots](const CacheSlot& slot) { return !slots.contains(slot); });
+}
+
+void CacheKeeper::PrepareWorkloads() { CountError(parts_.cache->PrepareWorkloads()); }
 
 std::vector<Event> CacheKeeper::SweepAdopted() const {
   return parts_.cache->Sweep(/*also_reported=*/true,

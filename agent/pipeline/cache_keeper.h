@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "agent/base/clock.h"
@@ -65,6 +66,12 @@ class CacheKeeper {
   // For a cache whose agent was killed: also those that were reported and that nobody has judged.
   std::vector<Event> SweepAdopted() const;
 
+  // After cgroups were found whose records were lost: behaviours that were reported while nobody
+  // knew their workload, if there are any. Not told to the kernel as known, nor judged, until then.
+  std::vector<Event> SweepUnattributed();
+  // Maps for the numbers that the kernel gave out, also where it could not say so.
+  void PrepareWorkloads();
+
   // After an adoption: lets go of cgroups that were removed while no agent ran.
   void ForgetVanished();
   // Lets go of cgroups and workload numbers whose grace is over.
@@ -94,6 +101,7 @@ class CacheKeeper {
   const CacheKeeperParts parts_;
   std::vector<Judged> judged_;
   std::deque<Leaving> leaving_;
+  absl::flat_hash_set<CacheSlot> unattributed_;  // What was told and has no workload yet.
   CacheKeeperCounts counts_;
 };
 

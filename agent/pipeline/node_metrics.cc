@@ -69,6 +69,9 @@ std::string MetricsText(const NodeSample& sample) {
   counter("vedette_cache_swept_total",
           "Behaviours found in the verdict cache after their record was lost.",
           counts.events[static_cast<size_t>(Entrance::kSweep)]);
+  counter("vedette_cgroups_found_total",
+          "Cgroups found, or found to be gone, by walking: their records were lost.",
+          counts.found_cgroups);
   counter("vedette_cache_errors_total",
           "What could not be read from or written to the verdict cache; tried again.",
           sample.cache_errors);

@@ -30,6 +30,8 @@ constexpr absl::Duration kStopPatience = absl::Seconds(1);
 // Those that have storage, and those that are kept by name.
 constexpr std::pair<std::string_view, std::string_view> kListenerScans[] = {
     {"scan_listeners", "vd_sockets"}, {"scan_named", "vd_listeners"}};
+// Of which cgroups are told, among others.
+constexpr uint32_t kCodeLane = 0;
 constexpr uint64_t kLoggedErrors = 10;
 constexpr uint64_t kHashBytesWhenIdle = 32u << 20;
 
@@ -120,7 +122,50 @@ absl::Status Pipeline::SeeListeners() {
   return absl::OkStatus();
 }
 
+void Pipeline::SeeLostCgroups() {
+  cgroups_missing_ = true;
+  if (!parts_.cgroups->MayWalk()) {
+    return;
+  }
+  absl::StatusOr<std::vector<Event>> cgroups = parts_.cgroups->Walk();
+  CountError(cgroups.status());
+  if (!cgroups.ok()) {
+    return;
+  }
+  cgroups_missing_ = false;
+  cgroups_found_ = cgroups_found_ || !cgroups->empty();
+  if (!cgroups->empty()) {
+    counts_.found_cgroups += cgroups->size();
+    spdlog::info("{} cgroups were found, or found to be gone, that no record has told of",
+                 cgroups->size());
+  }
+  for (Event& cgroup : *cgroups) {
+    ++counts_.events[static_cast<size_t>(Entrance::kScan)];
+    ProcessOne(std::move(cgroup));
+  }
+}
+
+bool Pipeline::LostCodeRecords() {
+  uint64_t dropped = 0;
+  for (const LaneCount& lane : parts_.cache->ReadLanes()) {
+    dropped += lane.lane == kCodeLane ? lane.dropped : 0;
+  }
+  return std::exchange(dropped_code_, dropped) != dropped;
+}
+
+void Pipeline::JudgeUnattributed() {
+  if (LostCodeRecords() || cgroups_missing_) {
+    SeeLostCgroups();
+  }
+  if (std::exchange(cgroups_found_, false)) {
+    Process(parts_.keeper->SweepUnattributed(), Entrance::kSweep);
+  }
+}
+
 void Pipeline::ProcessOne(Event event) {
+  if (!parts_.enricher->IsAttributed(event)) {
+    SeeLostCgroups();
+  }
   if (auto* overflow = std::get_if<OverflowEvent>(&event.body)) {
     overflow->limit = parts_.cache->limit(overflow->cache);
   }
@@ -276,6 +321,8 @@ void Pipeline::Periodic() {
   next_counts_ = now + kCountsInterval;
   SyncCounts();
   SweepCache();
+  JudgeUnattributed();
+  parts_.keeper->PrepareWorkloads();
   parts_.profiles->Tick();
   parts_.enricher->HashPending(kHashBytesWhenIdle);
   if (on_periodic_) {

@@ -25,6 +25,7 @@
 #include "agent/enrich/hash_thread.h"
 #include "agent/pipeline/cache_bindings.h"
 #include "agent/pipeline/cache_keeper.h"
+#include "agent/pipeline/cgroup_walk.h"
 #include "agent/pipeline/inbox.h"
 #include "agent/pipeline/store_bound.h"
 #include "agent/pipeline/waiting_events.h"
@@ -49,6 +50,7 @@ struct PipelineParts {
   Correlator* correlator = nullptr;
   CacheBindings* bindings = nullptr;
   CacheKeeper* keeper = nullptr;
+  CgroupWalk* cgroups = nullptr;
   ServiceMap* services = nullptr;
   WorkloadSeries* series = nullptr;
   Delivery* delivery = nullptr;
@@ -68,8 +70,9 @@ struct PipelineCounts {
   std::array<uint64_t, kEntrances> events = {};  // By entrance.
   uint64_t commits = 0;
   uint64_t failed_commits = 0;
-  uint64_t errors = 0;  // Of what is done now and then; the log says which.
-  std::string trouble;  // Why the store does not take anything now; empty when it does.
+  uint64_t errors = 0;         // Of what is done now and then; the log says which.
+  uint64_t found_cgroups = 0;  // By walking: no record told that they were made or removed.
+  std::string trouble;         // Why the store does not take anything now; empty when it does.
 };
 
 // The pipeline thread: enrich → profile → correlate → commit → acknowledge the rings → fill the
@@ -130,6 +133,11 @@ class Pipeline {
   void JudgeReady(absl::Duration patience);
   bool HoldsRings() const;
   absl::Status SeeListeners();
+  // Cgroups whose records were lost, if it is time to look; what was done in them is judged by
+  // JudgeUnattributed.
+  void SeeLostCgroups();
+  bool LostCodeRecords();
+  void JudgeUnattributed();
   void Periodic();
   void CountError(const absl::Status& status);
   void OnStoreError(const absl::Status& status);
@@ -150,6 +158,9 @@ class Pipeline {
   std::vector<uint64_t> unacknowledged_;
   absl::Time next_counts_, next_names_, next_long_flows_;
   bool flush_due_ = false;
+  bool cgroups_missing_ = false;  // Perhaps: a record was lost, or an event has no workload.
+  bool cgroups_found_ = false;    // Since JudgeUnattributed.
+  uint64_t dropped_code_ = 0;
   absl::flat_hash_map<std::string, uint64_t> records_;  // By workload.
   PipelineCounts counts_;
 };

@@ -38,15 +38,14 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
   if (const auto* cgroup = std::get_if<CgroupEvent>(&scored.enriched.event.body)) {
     NotePresence(*cgroup, scored.enriched.workload.name);
   }
-  std::optional<Behaviour> behaviour;
-  if (!scored.enriched.workload.name.empty()) {
-    behaviour = BehaviourOf(scored.enriched);
+  std::optional<Behaviour> behaviour = BehaviourOf(scored.enriched);
+  if (behaviour) {
+    scored.act = {behaviour->channel, behaviour->object};
   }
-  if (!behaviour) {
+  if (!behaviour || !scored.enriched.workload.attributed()) {
     ++ledger_.emitted;
     return scored;
   }
-  scored.act = {behaviour->channel, behaviour->object};
   Profile* profile = ProfileFor(scored.enriched.workload);
   if (profile == nullptr) {
     ledger_.Drop(kDropWorkloadsFull);

@@ -16,6 +16,15 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+TEST_F(ProfilesTest, WhatHasNoKnownWorkloadIsNeitherLearnedNorJudged) {
+  events_.workload = kUnattributed;
+  const ScoredEvent scored = Judge(events_.Exec("/bin/a"));
+  EXPECT_EQ(scored.judgement, Judgement::kNotABehaviour);
+  EXPECT_EQ(scored.act.object, "/bin/a");  // Counted all the same.
+  EXPECT_EQ(profiles_->size(), 0u);
+  EXPECT_EQ(profiles_->ledger().emitted, 1u);
+}
+
 TEST_F(ProfilesTest, LearnsThenKnowsThenReportsWhatIsNew) {
   EXPECT_EQ(Judge(events_.Exec("/bin/a")).judgement, Judgement::kLearned);
   EXPECT_EQ(Judge(events_.Exec("/bin/a")).judgement, Judgement::kKnown);
