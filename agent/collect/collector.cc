@@ -88,6 +88,9 @@ void Collector::DrainToTheEnd() {
 // what happened before it in an earlier one is in the same batch.
 bool Collector::Drain() {
   if (pending_.positions.empty()) {
+    if (reading_.begin) {
+      reading_.begin();
+    }
     std::vector<uint64_t> ends(rings_.size());
     for (size_t i = rings_.size(); i-- > 0;) {
       ends[i] = rings_[i]->produced();

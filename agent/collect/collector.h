@@ -43,6 +43,7 @@ class Collector {
   struct Reading {
     std::function<absl::StatusOr<EventHeader>(std::string_view)> header;
     std::function<absl::Status(std::string_view, std::vector<Event>&)> decode;
+    std::function<void()> begin = {};  // Before the records of a batch.
   };
   // False: the queue is full; the batch is left as it is and offered again.
   using HandOn = std::function<bool(Batch&)>;

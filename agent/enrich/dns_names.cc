@@ -88,6 +88,19 @@ void DnsNames::Expire(absl::Time now) {
   }
 }
 
+void DnsNames::Move(absl::Duration by) {
+  std::vector<std::pair<std::string, IpAddress>> all;
+  shares_.ForEach([&](const std::string& workload, const std::unique_ptr<Share>& share) {
+    share->ForEach(
+        [&](const IpAddress& address, const Named&) { all.emplace_back(workload, address); });
+  });
+  for (const auto& [workload, address] : all) {
+    Named* named = (*shares_.Peek(workload))->Peek(address);
+    named->expires += by;
+    named->stored_expires += by;  // Else all were to be stored anew; an infinite past stays one.
+  }
+}
+
 void DnsNames::Restore(const DnsName& name, absl::Time stored_expires) {
   Put(name, name.expires);
   ShareOf(name.workload).Find(name.address)->stored_expires = stored_expires;

@@ -45,6 +45,8 @@ class DnsNames {
               absl::Time now) const;
   // Lets go of what no longer holds.
   void Expire(absl::Time now);
+  // The clock was set: all hold as long as they would have.
+  void Move(absl::Duration by);
 
   // From the store, where it expires at `stored_expires`.
   void Restore(const DnsName& name, absl::Time stored_expires);

@@ -46,6 +46,19 @@ class DnsTrackerTest : public testing::Test {
   DnsTracker tracker_;
 };
 
+TEST_F(DnsTrackerTest, AClockThatIsSetNeitherEndsNorProlongsNames) {
+  Ask("a", 1, "db.example");
+  Answer("a", 1, "db.example", 3600);
+  absl::Time now = kNow;
+  for (const absl::Duration step : {absl::Hours(5), -absl::Hours(9), absl::Hours(4)}) {
+    now += step;
+    tracker_.names().Move(step);
+    tracker_.names().Expire(now);
+  }
+  EXPECT_EQ(NameFor("a", absl::Minutes(59)), "db.example");
+  EXPECT_EQ(NameFor("a", absl::Minutes(61)), "");
+}
+
 TEST_F(DnsTrackerTest, ThePeerHasTheNameThatThisWorkloadAskedFor) {
   Ask("a", 1, "DB.example");
   Answer("a", 1, "db.EXAMPLE");

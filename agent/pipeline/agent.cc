@@ -74,6 +74,7 @@ std::vector<std::string> GapsOf(const OpenedStore& store) {
 // In the order of building; destroyed in reverse.
 struct Agent::Parts {
   SystemClock clock;
+  SteadyClock steady;
   std::unique_ptr<SqliteDatabase> db;
   std::unique_ptr<ProbeSet> probes;
   std::unique_ptr<VerdictCache> cache;
@@ -166,6 +167,7 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
   profile_options.learning = {.min_time = config.learning.min_time,
                               .quiet = config.learning.quiet,
                               .min_runs = config.learning.min_runs};
+  profile_options.steady = &steady;
   profile_options.is_running = [this](const std::string& workload) {
     return enricher->workloads().IsRunning(workload);
   };
@@ -185,6 +187,7 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
   });
   series = std::make_unique<WorkloadSeries>(config.metrics.max_series);
   keeper = std::make_unique<CacheKeeper>(CacheKeeperParts{.clock = &clock,
+                                                          .steady = &steady,
                                                           .cache = cache.get(),
                                                           .enricher = enricher.get(),
                                                           .profiles = profiles.get(),
@@ -193,10 +196,11 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
                                                           .services = services.get(),
                                                           .series = series.get()});
   cgroups = std::make_unique<CgroupWalk>(
-      CgroupWalk::Parts{&clock, &enricher->workloads(),
+      CgroupWalk::Parts{&clock, &steady, &enricher->workloads(),
                         [this](uint64_t cgroup) { return cache->NumberOf(cgroup); }, cgroup_root});
   pipeline = std::make_unique<Pipeline>(PipelineParts{.db = db.get(),
                                                       .clock = &clock,
+                                                      .steady = &steady,
                                                       .probes = probes.get(),
                                                       .decoder = decoder.get(),
                                                       .cache = cache.get(),
@@ -275,7 +279,8 @@ absl::Status Agent::Parts::StartThreads(const Config& config) {
       Collector::Reading{[this](std::string_view record) { return decoder->Header(record); },
                          [this](std::string_view record, std::vector<Event>& events) {
                            return decoder->Decode(record, events);
-                         }},
+                         },
+                         [this] { decoder->SetBootTime(BootTime(clock)); }},
       [this](Batch& batch) { return pipeline->Offer(batch); });
   pipeline->SetAcknowledge(
       [this](const std::vector<uint64_t>& positions) { collector->Acknowledge(positions); });
@@ -286,12 +291,11 @@ absl::Status Agent::Parts::StartThreads(const Config& config) {
     if (hub->watched()) {
       taps->Refresh().IgnoreError();  // Tried again in ten seconds.
     }
-    const absl::Time now = clock.Now();
-    if (now < next_ledger) {
+    if (steady.Now() < next_ledger) {
       return;
     }
-    next_ledger = now + kLedgerInterval;
-    if (std::optional<pb::Ledger> record = account->TakeRecord(now)) {
+    next_ledger = steady.Now() + kLedgerInterval;
+    if (std::optional<pb::Ledger> record = account->TakeRecord(clock.Now())) {
       pipeline->AppendToSpool(ToEvent(pipeline->parts().source, *std::move(record)));
     }
   });

@@ -63,7 +63,7 @@ void CacheKeeper::BindCgroups(const Event& event) {
   if (!bound && cgroup->change != CgroupEvent::Change::kRemoved && cgroup->workload_number != 0) {
     parts_.cache->NoteCgroup(cgroup->cgroup_id, cgroup->workload_number);
   }
-  const absl::Time now = parts_.clock->Now();
+  const absl::Time now = parts_.steady->Now();
   if (cgroup->change == CgroupEvent::Change::kRemoved) {
     leaving_.push_back({now + kGrace, cgroup->cgroup_id, 0});
   } else if (cgroup->workload_number != 0) {
@@ -227,13 +227,13 @@ void CacheKeeper::ForgetVanished() {
   for (const uint64_t id : parts_.cache->Cgroups()) {
     const WorkloadTable::Entry* entry = parts_.enricher->workloads().FindCgroup(id);
     if (entry == nullptr || entry->removed) {
-      leaving_.push_back({parts_.clock->Now() + kGrace, id, 0});
+      leaving_.push_back({parts_.steady->Now() + kGrace, id, 0});
     }
   }
 }
 
 void CacheKeeper::ForgetLeft() {
-  const absl::Time now = parts_.clock->Now();
+  const absl::Time now = parts_.steady->Now();
   while (!leaving_.empty() && leaving_.front().at <= now) {
     Leaving left = leaving_.front();
     leaving_.pop_front();

@@ -23,6 +23,7 @@ namespace vedette {
 
 struct CacheKeeperParts {
   const Clock* clock = nullptr;
+  const Clock* steady = nullptr;  // For grace.
   VerdictCache* cache = nullptr;
   Enricher* enricher = nullptr;
   Profiles* profiles = nullptr;

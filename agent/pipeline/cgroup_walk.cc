@@ -14,7 +14,7 @@
 namespace vedette {
 
 absl::StatusOr<std::vector<Event>> CgroupWalk::Walk() {
-  next_ = parts_.clock->Now() + kCgroupWalkInterval;
+  next_ = parts_.steady->Now() + kCgroupWalkInterval;
   // Taken first: what is made while this walks has a record to come.
   const std::vector<uint64_t> live = parts_.workloads->LiveCgroups();
   const absl::flat_hash_set<uint64_t> known(live.begin(), live.end());

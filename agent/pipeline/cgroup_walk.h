@@ -23,6 +23,7 @@ class CgroupWalk {
  public:
   struct Parts {
     const Clock* clock = nullptr;
+    const Clock* steady = nullptr;
     const WorkloadTable* workloads = nullptr;
     std::function<uint64_t(uint64_t cgroup_id)> number_of;  // As the kernel has it; 0: none.
     std::string mount;                                      // Of the cgroup v2 hierarchy.
@@ -30,7 +31,7 @@ class CgroupWalk {
   explicit CgroupWalk(Parts parts) : parts_(std::move(parts)) {}
 
   // The last one is long enough ago: a node may have very many cgroups.
-  bool MayWalk() const { return parts_.clock->Now() >= next_; }
+  bool MayWalk() const { return parts_.steady->Now() >= next_; }
   // What the records would have said, as CgroupEvents.
   absl::StatusOr<std::vector<Event>> Walk();
 

@@ -61,7 +61,7 @@ class CgroupWalkTest : public ::testing::Test {
   ManualClock clock_{absl::FromUnixSeconds(1'780'000'000)};
   uint64_t next_number_ = 100;
   WorkloadTable table_{"test", [this] { return next_number_++; }};
-  CgroupWalk walk_{{&clock_, &table_, [](uint64_t id) { return id + 1; }, dir_.path()}};
+  CgroupWalk walk_{{&clock_, &clock_, &table_, [](uint64_t id) { return id + 1; }, dir_.path()}};
 };
 
 TEST_F(CgroupWalkTest, WhatIsNotInTheTableIsSeenWithTheKernelsNumber) {

@@ -32,6 +32,7 @@ constexpr std::pair<std::string_view, std::string_view> kListenerScans[] = {
     {"scan_listeners", "vd_sockets"}, {"scan_named", "vd_listeners"}};
 // Of which cgroups are told, among others.
 constexpr uint32_t kCodeLane = 0;
+constexpr absl::Duration kToldClockStep = absl::Seconds(1);
 constexpr uint64_t kLoggedErrors = 10;
 constexpr uint64_t kHashBytesWhenIdle = 32u << 20;
 
@@ -39,10 +40,11 @@ constexpr uint64_t kHashBytesWhenIdle = 32u << 20;
 
 Pipeline::Pipeline(PipelineParts parts)
     : parts_(std::move(parts)),
-      waiting_(parts_.enricher, parts_.clock),
-      next_counts_(parts_.clock->Now()),
-      next_names_(parts_.clock->Now()),
-      next_long_flows_(parts_.clock->Now() + kLongFlowInterval) {}
+      waiting_(parts_.enricher, parts_.steady),
+      next_counts_(parts_.steady->Now()),
+      next_names_(parts_.steady->Now()),
+      next_long_flows_(parts_.steady->Now() + kLongFlowInterval),
+      boot_(parts_.decoder->boot_time()) {}
 
 Pipeline::~Pipeline() { Stop(); }
 
@@ -84,7 +86,26 @@ void Pipeline::Run() {
   Commit().IgnoreError();  // Counted and logged there.
 }
 
+void Pipeline::FollowClock() {
+  parts_.decoder->SetBootTime(BootTime(*parts_.clock));
+  const absl::Time boot = parts_.decoder->boot_time();
+  const absl::Duration step = boot - std::exchange(boot_, boot);
+  if (step != absl::ZeroDuration()) {
+    parts_.enricher->MoveNames(step);
+  }
+  if (absl::AbsDuration(step) >= kToldClockStep) {
+    spdlog::info("the clock was set by {}", absl::FormatDuration(step));
+  }
+}
+
+EventSource Pipeline::Source() const {
+  EventSource source = parts_.source;
+  source.boot_time = parts_.decoder->boot_time();
+  return source;
+}
+
 void Pipeline::Process(std::vector<Event> events, Entrance entrance) {
+  FollowClock();
   // Rings are read one after the other; a cgroup or a query must come before what needs it.
   std::stable_sort(events.begin(), events.end(),
                    [](const Event& a, const Event& b) { return a.header.time < b.header.time; });
@@ -101,7 +122,7 @@ void Pipeline::Process(std::vector<Event> events, Entrance entrance) {
   if (absl::StatusOr<std::vector<Finding>> updates = parts_.correlator->DueUpdates();
       updates.ok()) {
     for (const Finding& finding : *updates) {
-      AppendToSpool(ToEvent(parts_.source, finding));
+      AppendToSpool(ToEvent(Source(), finding));
     }
   } else {
     CountError(updates.status());
@@ -190,7 +211,7 @@ void Pipeline::JudgeOne(EnrichedEvent event) {
   parts_.keeper->Remember(scored);
   if (std::optional<Finding> finding = parts_.correlator->Correlate(std::move(scored))) {
     spdlog::warn("finding: {}", finding->title);
-    AppendToSpool(ToEvent(parts_.source, *finding));
+    AppendToSpool(ToEvent(Source(), *finding));
   }
 }
 
@@ -219,7 +240,7 @@ void Pipeline::Settle(absl::Duration patience) {
 
 // A kill while events wait must not lose them: their records stay in the rings.
 bool Pipeline::HoldsRings() const {
-  return !waiting_.empty() && parts_.clock->Now() < waiting_.since() + kHoldRings;
+  return !waiting_.empty() && parts_.steady->Now() < waiting_.since() + kHoldRings;
 }
 
 uint64_t Pipeline::RecordsOf(const std::string& workload) const {
@@ -300,7 +321,8 @@ void Pipeline::SyncCounts() {
 void Pipeline::SweepCache() { Process(parts_.keeper->Sweep(), Entrance::kSweep); }
 
 void Pipeline::Periodic() {
-  const absl::Time now = parts_.clock->Now();
+  FollowClock();
+  const absl::Time now = parts_.steady->Now();
   const size_t waited = waiting_.size();
   JudgeReady(absl::ZeroDuration());
   if (!counts_.trouble.empty() || parts_.bound->more() || waited != waiting_.size()) {

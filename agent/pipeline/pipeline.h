@@ -41,8 +41,9 @@ namespace vedette {
 struct PipelineParts {
   SqliteDatabase* db = nullptr;
   const Clock* clock = nullptr;
+  const Clock* steady = nullptr;  // For what is to be done after some time.
   ProbeSet* probes = nullptr;
-  const Decoder* decoder = nullptr;
+  Decoder* decoder = nullptr;
   VerdictCache* cache = nullptr;
   const HashThread* hasher = nullptr;  // For its health; nullptr where nothing is hashed.
   Enricher* enricher = nullptr;
@@ -127,6 +128,9 @@ class Pipeline {
 
  private:
   void Run();
+  // The wall clock may have been set.
+  void FollowClock();
+  EventSource Source() const;
   void ProcessOne(Event event);
   void JudgeOne(EnrichedEvent event);
   // Those that waited for a hash and need no longer; waits for hashes at most `patience`.
@@ -156,7 +160,8 @@ class Pipeline {
   WaitingEvents waiting_;
   std::vector<pb::Event> unspooled_;
   std::vector<uint64_t> unacknowledged_;
-  absl::Time next_counts_, next_names_, next_long_flows_;
+  absl::Time next_counts_, next_names_, next_long_flows_;  // By the steady clock.
+  absl::Time boot_;                                        // What the names of peers are given by.
   bool flush_due_ = false;
   bool cgroups_missing_ = false;  // Perhaps: a record was lost, or an event has no workload.
   bool cgroups_found_ = false;    // Since JudgeUnattributed.

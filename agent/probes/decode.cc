@@ -2,7 +2,6 @@
 #include "agent/probes/decode.h"
 
 #include <fmt/format.h>
-#include <time.h>
 
 #include "agent/base/status.h"
 #include "agent/probes/kinds.h"
@@ -59,7 +58,7 @@ absl::StatusOr<EventHeader> Decoder::Header(std::string_view record) const {
     return TooShort("unknown", record);
   }
   EventHeader header;
-  header.time = boot_ + absl::Nanoseconds(static_cast<int64_t>(wire.boot_ns));
+  header.time = boot_time() + absl::Nanoseconds(static_cast<int64_t>(wire.boot_ns));
   header.cpu = wire.cpu;
   header.lane = wire.lane;
   header.sequence = wire.sequence;
@@ -103,10 +102,28 @@ absl::Status Decoder::DecodeAll(std::string_view records, std::vector<Event>& ev
   return absl::OkStatus();
 }
 
-absl::Time BootTime() {
-  timespec since_boot = {};
-  clock_gettime(CLOCK_BOOTTIME, &since_boot);
-  return absl::Now() - absl::DurationFromTimespec(since_boot);
+void Decoder::SetBootTime(absl::Time boot) {
+  const absl::Duration step = absl::AbsDuration(boot - boot_time());
+  if (step >= kClockStep) {
+    boot_ns_ = absl::ToUnixNanos(boot);
+  }
+}
+
+absl::Time BootTime(const Clock& wall) {
+  // Between the readings the thread may have been kept waiting.
+  constexpr int kReadings = 3;
+  absl::Time boot;
+  absl::Duration shortest = absl::InfiniteDuration();
+  for (int i = 0; i < kReadings; ++i) {
+    const absl::Duration before = SinceBoot();
+    const absl::Time now = wall.Now();
+    const absl::Duration took = SinceBoot() - before;
+    if (took < shortest) {
+      shortest = took;
+      boot = now - before;
+    }
+  }
+  return boot;
 }
 
 }  // namespace vedette

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <string_view>
 #include <utility>
@@ -9,18 +11,26 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/base/clock.h"
 #include "agent/event/event.h"
 
 namespace vedette {
 
-// Turns records into events. Stateless but for the offset between the kernel's clock and the wall;
-// any thread that `redact` may be called in. The only place where command lines enter user space:
-// nothing behind it sees what `redact` took out.
+// Differences below this are the jitter of reading two clocks.
+inline constexpr absl::Duration kClockStep = absl::Milliseconds(10);
+
+// Turns records into events. Stateless but for the offset between the kernel's clock and the wall,
+// which changes when the wall clock is set; any thread that `redact` may be called in. The only
+// place where command lines enter user space: nothing behind it sees what `redact` took out.
 class Decoder {
  public:
   // `boot` is the wall-clock time at which the kernel's boot clock was zero.
   explicit Decoder(absl::Time boot, std::function<void(Event&)> redact = {})
-      : boot_(boot), redact_(std::move(redact)) {}
+      : boot_ns_(absl::ToUnixNanos(boot)), redact_(std::move(redact)) {}
+
+  // The wall clock may have been set since. Less than kClockStep is no change.
+  void SetBootTime(absl::Time boot);
+  absl::Time boot_time() const { return absl::FromUnixNanos(boot_ns_); }
 
   // Decodes one record and appends its events: one, or two for a DNS answer, whose query comes
   // first. Errors, with nothing appended: InvalidArgument (cut short, lengths that contradict),
@@ -34,11 +44,11 @@ class Decoder {
   absl::Status DecodeAll(std::string_view records, std::vector<Event>& events) const;
 
  private:
-  absl::Time boot_;
+  std::atomic<int64_t> boot_ns_;
   std::function<void(Event&)> redact_;
 };
 
-// The wall-clock time of the kernel's boot, as it is now.
-absl::Time BootTime();
+// The time of the kernel's boot by this clock, as it is now.
+absl::Time BootTime(const Clock& wall = SystemClock());
 
 }  // namespace vedette

@@ -341,7 +341,7 @@ absl::StatusOr<std::vector<std::string>> Profiles::Freeze(const std::vector<std:
 }
 
 absl::Duration Profiles::Uptime() const {
-  uptime_ = std::max(uptime_, uptime_before_ + (clock_->Now() - started_));
+  uptime_ = std::max(uptime_, uptime_before_ + (steady_->Now() - started_));
   return uptime_;
 }
 

@@ -41,6 +41,7 @@ struct ProfilesOptions {
   size_t max_behaviours = kMaxBehavioursPerChannel;
   size_t max_deviations = kMaxDeviationsPerChannel;
   size_t max_slots = kMaxBoundSlots;
+  const Clock* steady = nullptr;  // For how long workloads are watched; nullptr: the clock.
   // Is any cgroup of the workload there? Without it no workload is known to be gone: none is a job,
   // and no profile ever makes room for another.
   std::function<bool(const std::string& workload)> is_running;
@@ -117,7 +118,11 @@ class Profiles {
 
  private:
   Profiles(std::unique_ptr<ProfileStore> store, const Clock* clock, ProfilesOptions options)
-      : store_(std::move(store)), clock_(clock), options_(options), started_(clock->Now()) {}
+      : store_(std::move(store)),
+        clock_(clock),
+        options_(options),
+        steady_(options.steady == nullptr ? clock : options.steady),
+        started_(steady_->Now()) {}
 
   Profile* ProfileFor(const WorkloadInfo& workload);
   bool MakeRoom();
@@ -151,7 +156,8 @@ class Profiles {
   const std::unique_ptr<ProfileStore> store_;
   const Clock* const clock_;
   const ProfilesOptions options_;
-  const absl::Time started_;
+  const Clock* const steady_;
+  const absl::Time started_;       // By `steady_`.
   absl::Duration uptime_before_;   // Of the agents that ran before this one.
   mutable absl::Duration uptime_;  // The largest seen: a clock set back does not take it away.
   int64_t last_workload_row_ = 0;

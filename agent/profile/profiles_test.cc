@@ -16,6 +16,19 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+TEST_F(ProfilesTest, AClockThatIsSetDoesNotEndLearning) {
+  ManualClock steady(absl::UnixEpoch());
+  options_.steady = &steady;
+  Reopen();
+  Judge(events_.Exec("/bin/a"));
+  Wait(absl::Hours(24 * 365));  // No clock in the machine: the network told the time.
+  EXPECT_EQ(Judge(events_.Exec("/bin/b")).judgement, Judgement::kLearned);
+  steady.Advance(absl::Minutes(5));
+  EXPECT_EQ(profiles_->Show("host/web")->summary.watched, absl::Minutes(5));
+  profiles_.reset();  // Before its clock.
+  options_.steady = nullptr;
+}
+
 TEST_F(ProfilesTest, WhatHasNoKnownWorkloadIsNeitherLearnedNorJudged) {
   events_.workload = kUnattributed;
   const ScoredEvent scored = Judge(events_.Exec("/bin/a"));

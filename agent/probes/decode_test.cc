@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/probes/decode.h"
+
+#include <gtest/gtest.h>
+
+#include "agent/base/clock.h"
+#include "bpf/wire/base.h"
+
+namespace vedette {
+namespace {
+
+const absl::Time kNow = absl::FromUnixSeconds(1'780'000'000);
+
+absl::Time TimeOf(const Decoder& decoder, absl::Duration since_boot) {
+  wire_header header = {};
+  header.boot_ns = static_cast<uint64_t>(absl::ToInt64Nanoseconds(since_boot));
+  return decoder.Header({reinterpret_cast<const char*>(&header), sizeof(header)})->time;
+}
+
+TEST(DecoderTest, TheTimeOfEventsFollowsTheWallClock) {
+  ManualClock wall(kNow);
+  Decoder decoder(BootTime(wall));
+  const absl::Duration act = SinceBoot();
+  EXPECT_LT(absl::AbsDuration(TimeOf(decoder, act) - kNow), absl::Seconds(5));
+  for (const absl::Duration step : {absl::Hours(1), -absl::Hours(3)}) {
+    const absl::Time before = TimeOf(decoder, act);
+    wall.Advance(step);
+    decoder.SetBootTime(BootTime(wall) + (SinceBoot() - act));  // The wall stands still otherwise.
+    EXPECT_LT(absl::AbsDuration(TimeOf(decoder, act) - before - step), absl::Seconds(1));
+  }
+}
+
+TEST(DecoderTest, TheJitterOfTwoClocksDoesNotChangeTheOrderOfEvents) {
+  Decoder decoder(kNow);
+  decoder.SetBootTime(kNow + kClockStep - absl::Nanoseconds(1));
+  decoder.SetBootTime(kNow - kClockStep + absl::Nanoseconds(1));
+  EXPECT_EQ(decoder.boot_time(), kNow);
+  decoder.SetBootTime(kNow - kClockStep);
+  EXPECT_EQ(decoder.boot_time(), kNow - kClockStep);
+}
+
+TEST(BootTimeTest, IsTheWallClockLessWhatHasPassedSinceTheBoot) {
+  const ManualClock wall(kNow);
+  const absl::Duration before = SinceBoot();
+  const absl::Time boot = BootTime(wall);
+  EXPECT_LE(boot, kNow - before);
+  EXPECT_GE(boot, kNow - SinceBoot());
+}
+
+}  // namespace
+}  // namespace vedette
