@@ -86,6 +86,8 @@ class Profile {
   absl::Time learned_at = absl::InfiniteFuture();
   std::string frozen_by;  // Empty: not frozen.
   absl::Time frozen_at = absl::InfiniteFuture();
+  // Of the agent, when learning ended; of profiles from the store not known.
+  absl::Duration ended_uptime = -absl::InfiniteDuration();
   int64_t row = 0;
   Dirty dirty = Dirty::kNo;
   bool written = false;    // In a transaction that is not committed yet.

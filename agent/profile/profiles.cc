@@ -59,10 +59,12 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
 
   const Profile::Found found = profile->FindLearned(scored.behaviour);
   ProfileEntry* entry = nullptr;
-  if (scored.state == ProfileState::kLearning) {
+  if (scored.state == ProfileState::kLearning ||
+      IsLate(*profile, scored.enriched.event.header.time)) {
     scored.judgement = found.known_or_same() ? Judgement::kKnown : Judgement::kLearned;
     entry = Learn(profile, scored, found);
-    if (entry != nullptr && scored.judgement == Judgement::kLearned) {
+    if (entry != nullptr && scored.judgement == Judgement::kLearned &&
+        scored.state == ProfileState::kLearning) {
       NoteNew(profile);
     }
   } else if (found.known() ||
@@ -331,6 +333,7 @@ absl::StatusOr<std::vector<std::string>> Profiles::Freeze(const std::vector<std:
       profile->frozen_at = clock_->Now();
       if (profile->learned_at == absl::InfiniteFuture()) {
         profile->learning.End(profile->learning.Text(options_.learning, Uptime()));
+        profile->ended_uptime = Uptime();
       }
       MarkDirty(profile, Dirty::kRow);
       frozen.push_back(profile->name);

@@ -138,6 +138,8 @@ class Profiles {
   void CountAct(ProfileEntry* entry, const EnrichedEvent& event);
   void Bind(const CacheSlot& slot, ProfileEntry* entry);
   void EndLearningIfDue(Profile* profile);
+  // Was it done while the profile still learned, and came to be judged only now?
+  bool IsLate(const Profile& profile, absl::Time act) const;
   void NoteNew(Profile* profile);
   void NotePresence(const CgroupEvent& event, const std::string& workload);
   bool IsRunning(const Profile& profile) const;

@@ -2,6 +2,8 @@
 // When a profile has learned enough.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "agent/base/text.h"
 #include "agent/profile/profiles.h"
 
@@ -18,6 +20,14 @@ void Profiles::Tick() {
 
 bool Profiles::IsRunning(const Profile& profile) const {
   return !options_.is_running || options_.is_running(profile.name);
+}
+
+// On its way from the kernel an act waits in a ring, a queue, or for the hash of a program. The
+// wall clock may be set back, so this holds for a while only, or all after that were learned.
+bool Profiles::IsLate(const Profile& profile, absl::Time act) const {
+  constexpr absl::Duration kLongestWay = absl::Minutes(1);
+  return act < std::min(profile.learned_at, profile.frozen_at) &&
+         Uptime() - profile.ended_uptime < kLongestWay;
 }
 
 void Profiles::NoteNew(Profile* profile) {
@@ -50,6 +60,7 @@ void Profiles::EndLearningIfDue(Profile* profile) {
   if (profile->learned_at == absl::InfiniteFuture() && profile->frozen_by.empty() &&
       profile->learning.IsDone(options_.learning, Uptime())) {
     profile->learned_at = clock_->Now();
+    profile->ended_uptime = Uptime();
     profile->learning.End(profile->learning.Text(options_.learning, Uptime()));
     MarkDirty(profile, Dirty::kRow);
     spdlog::info("{}: learning ended after {}", PrintableUtf8(profile->name),

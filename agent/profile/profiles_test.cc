@@ -29,6 +29,37 @@ TEST_F(ProfilesTest, AClockThatIsSetDoesNotEndLearning) {
   options_.steady = nullptr;
 }
 
+TEST_F(ProfilesTest, WhatWasDoneBeforeAFreezeIsLearnedThoughItIsJudgedAfterIt) {
+  Judge(events_.Exec("/bin/a"));
+  EnrichedEvent waits = events_.Exec("/bin/b");
+  Wait(absl::Seconds(1));
+  Freeze();
+  EXPECT_EQ(Judge(waits).judgement, Judgement::kLearned);
+  EXPECT_EQ(Judge(events_.Exec("/bin/b")).judgement, Judgement::kKnown);
+  EXPECT_EQ(Judge(events_.Exec("/bin/c")).judgement, Judgement::kDeviation);
+}
+
+TEST_F(ProfilesTest, WhatWasDoneBeforeLearningEndedByItselfIsLearnedToo) {
+  Judge(events_.Exec("/bin/a"));
+  EnrichedEvent waits = events_.Exec("/bin/b");
+  Wait(absl::Hours(24 * 30));
+  profiles_->Tick();
+  waits.event.header.time = events_.time - absl::Milliseconds(1);
+  EXPECT_EQ(Judge(events_.Exec("/bin/c")).judgement, Judgement::kDeviation);
+  EXPECT_EQ(Judge(waits).judgement, Judgement::kLearned);
+}
+
+TEST_F(ProfilesTest, AClockThatIsSetBackAfterAFreezeDoesNotBeginLearningAnew) {
+  Judge(events_.Exec("/bin/a"));
+  Freeze();
+  Wait(absl::Minutes(2));
+  events_.time -= absl::Hours(1);
+  EXPECT_EQ(Judge(events_.Exec("/bin/b")).judgement, Judgement::kDeviation);
+  Commit();
+  Reopen();  // Nor does a restart.
+  EXPECT_EQ(Judge(events_.Exec("/bin/c")).judgement, Judgement::kDeviation);
+}
+
 TEST_F(ProfilesTest, WhatHasNoKnownWorkloadIsNeitherLearnedNorJudged) {
   events_.workload = kUnattributed;
   const ScoredEvent scored = Judge(events_.Exec("/bin/a"));
