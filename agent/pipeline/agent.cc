@@ -112,6 +112,7 @@ struct Agent::Parts {
   absl::Status LookAround(const Config& config);
   absl::Status StartThreads(const Config& config);
   absl::Status OpenControl(const Config& config, absl::Time started);
+  bool StoreTakes();
   uint32_t ring_bytes = 0;
   bool leftovers_judged = false;
   std::atomic<bool> store_damaged = false;
@@ -308,6 +309,18 @@ absl::Status Agent::Parts::StartThreads(const Config& config) {
   return collector->Start();
 }
 
+// Asked of the store itself, as long as everything can still be left as after a kill.
+bool Agent::Parts::StoreTakes() {
+  if (absl::Status asked = pipeline->Ask([this] {
+        pipeline->SyncCounts();  // So that there is something to write.
+        return pipeline->Commit();
+      });
+      !asked.ok()) {
+    spdlog::warn("while stopping: {}", Message(asked));
+  }
+  return !store_damaged && !pipeline->store_fails();
+}
+
 absl::Status Agent::Parts::OpenControl(const Config& config, absl::Time started) {
   ControlBackend::Facts facts;
   facts.tier = "tracepoint";
@@ -368,8 +381,7 @@ Agent::~Agent() {
   if (parts.hub) {
     parts.hub->Close();
   }
-  const bool store_fails =
-      parts.pipeline_runs && (parts.store_damaged || parts.pipeline->store_fails());
+  bool store_fails = parts.pipeline_runs && !parts.StoreTakes();
   if (store_fails) {
     // What the store does not have, the next start finds in the kernel, as after a kill.
     parts.probes->Abandon();
@@ -386,10 +398,15 @@ Agent::~Agent() {
   if (parts.pipeline) {
     parts.pipeline->Stop();
   }
+  if (parts.pipeline_runs && !store_fails && parts.pipeline->store_fails()) {
+    // Nothing is attached any more, but what was found is still in the maps.
+    store_fails = true;
+    parts.probes->Abandon();
+  }
   if (store_fails && !parts.store_damaged) {
     spdlog::error(
-        "the store did not take all that was found: the probes stay attached under {}, and the "
-        "next start goes on from there",
+        "the store did not take all that was found: it stays in the kernel, under {}, and the next "
+        "start goes on from there",
         parts.pin_dir);
   }
   if (parts.delivery) {

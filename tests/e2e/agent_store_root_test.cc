@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 
 #include <algorithm>
@@ -150,41 +151,65 @@ TEST_F(AgentStoreTest, AFullDiskLosesNothingAndGoesOnByItselfWhenThereIsRoom) {
   agent_.ExpectValidJsonLines();
 }
 
-TEST_F(AgentStoreTest, AStopOnADiskThatTurnedReadOnlyLosesNothing) {
-  UseOwnMounts();
-  const std::string image = agent_.dir() + "/disk";
-  std::ofstream(image).close();
-  std::filesystem::resize_file(image, 64 << 20);
-  auto made = Child::Run({"mkfs.ext4", "-q", image});
-  auto loop = Child::Run({"losetup", "-f", "--show", image});
-  if (!made.ok() || made->exit_code != 0 || !loop.ok() || loop->exit_code != 0) {
-    GTEST_SKIP() << "needs loop";
+// A disk of its own, that the kernel makes read-only when it fails.
+class AgentDiskTest : public AgentStoreTest {
+ protected:
+  void SetUp() override {
+    AgentStoreTest::SetUp();
+    UseOwnMounts();
+    std::ofstream(Image()).close();
+    std::filesystem::resize_file(Image(), 64 << 20);
+    auto made = Child::Run({"mkfs.ext4", "-q", Image()});
+    auto loop = Child::Run({"losetup", "-f", "--show", Image()});
+    if (!made.ok() || made->exit_code != 0 || !loop.ok() || loop->exit_code != 0) {
+      GTEST_SKIP() << "needs loop";
+    }
+    loop_ = loop->out.substr(0, loop->out.find('\n'));
+    ASSERT_TRUE(Mount("errors=remount-ro"));
+    StartAndFreeze();
+    RunNew(0, 5);
+    ASSERT_TRUE(WaitFor([&] { return Told().size() >= 5; }));
   }
-  loop_ = loop->out.substr(0, loop->out.find('\n'));
-  const char* disk = loop_.c_str();
-  const std::string dir = agent_.store_dir();
-  ASSERT_EQ(mount(disk, dir.c_str(), "ext4", 0, "errors=remount-ro"), 0) << strerror(errno);
-  StartAndFreeze();
-  RunNew(0, 5);
-  ASSERT_TRUE(WaitFor([&] { return Told().size() >= 5; }));
+  std::string Image() const { return agent_.dir() + "/disk"; }
+  bool Mount(const char* options) {
+    return mount(loop_.c_str(), agent_.store_dir().c_str(), "ext4", 0, options) == 0;
+  }
   // As the kernel does when the disk fails.
-  const std::string trigger =
-      fmt::format("/sys/fs/ext4/{}/trigger_fs_error", loop_.substr(loop_.rfind('/') + 1));
-  std::ofstream(trigger) << "test" << std::flush;
+  void Fail() {
+    std::ofstream(
+        fmt::format("/sys/fs/ext4/{}/trigger_fs_error", loop_.substr(loop_.rfind('/') + 1)))
+        << "test" << std::flush;
+  }
+  void MendAndExpectAllTold() {
+    EXPECT_THAT(agent_.Pins(), Not(IsEmpty()));
+    ASSERT_EQ(umount2(agent_.store_dir().c_str(), 0), 0) << strerror(errno);
+    auto checked = Child::Run({"e2fsck", "-fy", Image()}, absl::Seconds(30));
+    ASSERT_TRUE(checked.ok());
+    ASSERT_TRUE(Mount(nullptr)) << strerror(errno);
+    ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+    EXPECT_TRUE(WaitFor([&] { return Told().size() >= 25; }, absl::Seconds(30)));
+    EXPECT_EQ(ToldSorted(), Numbers(25));
+    EXPECT_TRUE(agent_.Stop().ok());
+    EXPECT_THAT(agent_.Pins(), IsEmpty());
+  }
+};
+
+TEST_F(AgentDiskTest, AStopAfterItTurnedReadOnlyLosesNothing) {
+  Fail();
   RunNew(5, 20);
   ASSERT_TRUE(WaitForProblem("read-only")) << agent_.Log();
   ASSERT_TRUE(agent_.Stop().ok());
-  EXPECT_THAT(agent_.Pins(), Not(IsEmpty()));
+  MendAndExpectAllTold();
+}
 
-  ASSERT_EQ(umount2(dir.c_str(), 0), 0) << strerror(errno);
-  auto checked = Child::Run({"e2fsck", "-fy", image}, absl::Seconds(30));
-  ASSERT_TRUE(checked.ok());
-  ASSERT_EQ(mount(disk, dir.c_str(), "ext4", 0, nullptr), 0) << strerror(errno);
-  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
-  EXPECT_TRUE(WaitFor([&] { return Told().size() >= 25; }, absl::Seconds(30)));
-  EXPECT_EQ(ToldSorted(), Numbers(25));
-  EXPECT_TRUE(agent_.Stop().ok());
-  EXPECT_THAT(agent_.Pins(), IsEmpty());
+TEST_F(AgentDiskTest, AStopThatIsTheFirstToMeetItReadOnlyLosesNothing) {
+  agent_.Signal(SIGSTOP);
+  Fail();
+  RunNew(5, 20);
+  agent_.Signal(SIGTERM);
+  agent_.Signal(SIGCONT);
+  ASSERT_TRUE(agent_.Stop().ok());
+  MendAndExpectAllTold();
 }
 
 TEST_F(AgentStoreTest, DamageDuringTheRunIsSetAsideAndTheAgentGoesOn) {
