@@ -234,11 +234,17 @@ void ApplySet(const std::string& assignment, Reader& reader, std::vector<std::st
 // Two sinks that write to one place would spoil each other's output.
 void CheckSinksDiffer(const Config& config, std::vector<std::string>& errors) {
   std::set<std::string> paths;
+  std::set<std::string> names;
   for (const SinkConfig& sink : config.sinks) {
     const auto* jsonl = std::get_if<JsonlSinkConfig>(&sink.sink);
     if (jsonl != nullptr && !paths.insert(jsonl->path).second) {
       errors.push_back(
           fmt::format("{}: a second sink writes to {}; keep one", sink.origin, jsonl->path));
+    } else if (!names.insert(SinkName(sink)).second) {
+      errors.push_back(
+          fmt::format("{}: a second sink is called {}, and what waits for a sink is kept under its "
+                      "name; give this one a name of its own",
+                      sink.origin, SinkName(sink)));
     }
   }
 }
@@ -253,6 +259,14 @@ Config DefaultsFor(const std::string& path) {
 }
 
 }  // namespace
+
+std::string SinkName(const SinkConfig& sink) {
+  if (const auto* jsonl = std::get_if<JsonlSinkConfig>(&sink.sink)) {
+    return jsonl->name.empty() ? "jsonl" : jsonl->name;
+  }
+  const auto& kafka = std::get<KafkaSinkConfig>(sink.sink);
+  return kafka.name.empty() ? "kafka:" + kafka.topic : kafka.name;
+}
 
 std::vector<ConfigKeyInfo> ConfigKeys() {
   std::vector<ConfigKeyInfo> infos;

@@ -22,6 +22,7 @@ inline constexpr char kDefaultSocket[] = "/run/vedette/agent.sock";
 
 struct JsonlSinkConfig {
   std::string path = "/var/log/vedette/findings.jsonl";
+  std::string name = "";  // Empty: "jsonl".
 };
 
 struct KafkaSinkConfig {
@@ -33,6 +34,7 @@ struct KafkaSinkConfig {
   bool create_topics = false;
   uint32_t partitions = 0;   // Of topics that are created; 0: as the broker has it.
   uint32_t replication = 0;  // The same.
+  std::string name = "";     // Empty: "kafka:TOPIC".
 };
 
 // `origin` is where the sink was written, for errors found later: "vedette.yaml:7:5".
@@ -40,6 +42,10 @@ struct SinkConfig {
   std::variant<JsonlSinkConfig, KafkaSinkConfig> sink;
   std::string origin = "default";
 };
+
+// What waits for a sink is kept under its name, from run to run; in ledger and `doctor`, too. No
+// two sinks of a configuration have the same one.
+std::string SinkName(const SinkConfig& sink);
 
 enum class Telemetry { kNews, kFull };
 enum class LogFormat { kText, kJson };

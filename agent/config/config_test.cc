@@ -202,6 +202,12 @@ TEST_F(ConfigTest, WrongSinks) {
           HasSubstr(":2:41: sinks[].kafka.topic: \"a b\" cannot be used; write a Kafka topic"),
           ":2:65: sinks[].kafka.librdkafka: option \"x\" is a list; write the option's value",
           ":2:76: sinks[].kafka.librdkafka: option \"y\" is written twice; keep one"));
+  EXPECT_THAT(Errors("sinks:\n- jsonl: { path: /a }\n- jsonl: { path: /b }\n"),
+              ElementsAre(HasSubstr(":3:3: a second sink is called jsonl, and what waits")));
+  EXPECT_THAT(Errors("sinks:\n- kafka: { brokers: [a:1] }\n- kafka: { brokers: [b:1] }\n"),
+              ElementsAre(HasSubstr(":3:3: a second sink is called kafka:vedette.findings, ")));
+  EXPECT_THAT(Errors("sinks:\n- kafka: { brokers: [a:1], name: 'a b' }\n"),
+              ElementsAre(HasSubstr(":2:35: sinks[].kafka.name: \"a b\" cannot be used; write a")));
   EXPECT_THAT(Errors("sinks:\n- jsonl: { path: /a }\n- jsonl: { path: /a }\n"),
               ElementsAre(":3:3: a second sink writes to /a; keep one"));
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "agent/base/trust_domain.h"
 #include "agent/config/key_kinds.h"
@@ -58,6 +59,15 @@ std::string CheckTopic(const std::string& text) {
   return clean && text.size() <= 249 && text != "." && text != ".."
              ? ""
              : "write a Kafka topic: at most 249 letters, digits, dots, underscores or hyphens";
+}
+
+std::string CheckSinkName(const std::string& text) {
+  constexpr size_t kLongest = 64;
+  const bool ok = !text.empty() && text.size() <= kLongest &&
+                  std::all_of(text.begin(), text.end(), [](unsigned char c) {
+                    return std::isalnum(c) || c == '.' || c == '_' || c == '-' || c == ':';
+                  });
+  return ok ? "" : "write a name: at most 64 letters, digits, dots, underscores, hyphens or colons";
 }
 
 // Says of the two words that it took before what is meant by them now.
@@ -167,6 +177,11 @@ void AppendSinkKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(StringKey(
       "sinks[].jsonl.path", "path", [](Config& c) -> std::string& { return Jsonl(c).path; },
       CheckNothing));
+  keys.push_back(
+      WithFallback(StringKey(
+                       "sinks[].jsonl.name", "name",
+                       [](Config& c) -> std::string& { return Jsonl(c).name; }, CheckSinkName),
+                   "jsonl"));
   keys.push_back(WithFallback(
       StringListKey(
           "sinks[].kafka.brokers", "HOST:PORT",
@@ -191,6 +206,11 @@ void AppendSinkKeys(std::vector<ConfigKey>& keys) {
       "sinks[].kafka.replication", [](Config& c) -> uint32_t& { return Kafka(c).replication; }, 0,
       100));
   keys.push_back(KafkaOptions());
+  keys.push_back(
+      WithFallback(StringKey(
+                       "sinks[].kafka.name", "name",
+                       [](Config& c) -> std::string& { return Kafka(c).name; }, CheckSinkName),
+                   "kafka:TOPIC"));
 }
 
 void AppendNamingKeys(std::vector<ConfigKey>& keys) {

@@ -16,7 +16,7 @@
 namespace vedette {
 
 struct NamedExporter {
-  std::string name;  // Unique, and the same from run to run: "jsonl", "kafka", "kafka-2" …
+  std::string name;  // Unique, and the same from run to run: "jsonl", "kafka:vedette.findings"
   std::unique_ptr<Exporter> exporter;
 };
 

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include <filesystem>
-#include <set>
 
 #include "agent/base/status.h"
 #include "exporters/kafka/kafka_exporter.h"
@@ -36,28 +35,18 @@ absl::StatusOr<std::unique_ptr<Exporter>> MakeKafka(const KafkaSinkConfig& confi
   return absl::Status(status.code(), fmt::format("{}: {}", origin, Message(status)));
 }
 
-// A name must be the same from run to run: what waits for the sink is stored under it.
-std::string UniqueName(const std::string& wanted, std::set<std::string>& taken) {
-  std::string name = wanted;
-  for (int i = 2; !taken.insert(name).second; ++i) {
-    name = fmt::format("{}-{}", wanted, i);
-  }
-  return name;
-}
-
 }  // namespace
 
 absl::StatusOr<Sinks> MakeSinks(const Config& config) {
   Sinks sinks;
-  std::set<std::string> taken;
   for (const SinkConfig& sink : config.sinks) {
     if (const auto* jsonl = std::get_if<JsonlSinkConfig>(&sink.sink)) {
       auto exporter = std::make_unique<JsonlExporter>(JsonlOptions{jsonl->path});
       sinks.files.push_back(exporter.get());
-      sinks.exporters.push_back({UniqueName("jsonl", taken), std::move(exporter)});
+      sinks.exporters.push_back({SinkName(sink), std::move(exporter)});
     } else if (const auto* kafka = std::get_if<KafkaSinkConfig>(&sink.sink)) {
       VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<Exporter> exporter, MakeKafka(*kafka, sink.origin));
-      sinks.exporters.push_back({UniqueName("kafka:" + kafka->topic, taken), std::move(exporter)});
+      sinks.exporters.push_back({SinkName(sink), std::move(exporter)});
     }
   }
   return sinks;

@@ -266,7 +266,8 @@ TEST_F(AgentStoreTest, ADatabaseThatIsNoneIsSetAsideAtTheStart) {
 
 TEST_F(AgentStoreTest, ASinkThatLeavesTheConfigurationIsToldToTheOthers) {
   const std::string both = fmt::format(
-      "sinks:\n  - jsonl: {{ path: {} }}\n  - jsonl: {{ path: {}/no/such/dir/f.jsonl }}\n",
+      "sinks:\n  - jsonl: {{ path: {} }}\n"
+      "  - jsonl: {{ path: {}/no/such/dir/f.jsonl, name: second }}\n",
       agent_.jsonl_path(), agent_.dir());
   agent_.SetSinks(both);
   std::ofstream(agent_.dir() + "/no") << "a file, so that the sink cannot write";
@@ -276,8 +277,8 @@ TEST_F(AgentStoreTest, ASinkThatLeavesTheConfigurationIsToldToTheOthers) {
   ASSERT_TRUE(agent_.Stop().ok());
   agent_.SetSinks("");
   ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
-  EXPECT_THAT(agent_.Log(), HasSubstr("sink jsonl-2 is no longer configured"));
-  EXPECT_TRUE(StreamTells("records waited for sink jsonl-2"));
+  EXPECT_THAT(agent_.Log(), HasSubstr("sink second is no longer configured"));
+  EXPECT_TRUE(StreamTells("records waited for sink second"));
   agent_.ExpectValidJsonLines();
 }
 
