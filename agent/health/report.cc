@@ -14,11 +14,12 @@ uint64_t Growth(uint64_t before, uint64_t after) {
   return after >= before ? after - before : after;
 }
 
-// Reasons for which an event ends without anything being lost: it was no news.
+// Reasons for which an event ends without anything being lost: it was no news, or a finding that
+// stands for it has gone out and counts it.
 // What left the local store in its bound had been handed on before.
 bool IsLoss(const std::string& reason) {
-  return reason != "no-finding" && reason != "repeat" && reason != "max-age" &&
-         reason != "max-size" && reason != "max-count";
+  return reason != "no-finding" && reason != "repeat" && reason != "held-back" &&
+         reason != "max-age" && reason != "max-size" && reason != "max-count";
 }
 
 int64_t UnixNanos(absl::Time time) { return absl::ToUnixNanos(time); }

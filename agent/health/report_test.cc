@@ -55,9 +55,11 @@ TEST(ReportTest, DoctorGetsEveryFigure) {
 }
 
 TEST(LedgerBetweenTest, WhatWasNoNewsIsNoGap) {
-  LedgerEntry entry{"correlate", "events", 7, 0, {{"no-finding", 5}, {"repeat", 2}}};
+  LedgerEntry entry{"correlate", "events", 10, 0, {{"no-finding", 5}, {"repeat", 2}}};
+  entry.dropped["held-back"] = 3;  // In the store, and counted by a finding that went out.
   pb::Ledger ledger = LedgerBetween({}, {entry}, {absl::UnixEpoch(), absl::UnixEpoch()});
   EXPECT_EQ(ledger.entries(0).dropped().at("no-finding"), 5u);
+  EXPECT_EQ(ledger.entries(0).dropped().at("held-back"), 3u);
   EXPECT_EQ(ledger.gaps_size(), 0);
 }
 

@@ -209,6 +209,9 @@ void Pipeline::JudgeOne(EnrichedEvent event) {
                         [&scored] { return EventLine(scored); });
   }
   parts_.keeper->Remember(scored);
+  if (scored.no_room) {
+    return;  // In the ledger it ends here.
+  }
   if (std::optional<Finding> finding = parts_.correlator->Correlate(std::move(scored))) {
     spdlog::warn("finding: {}", finding->title);
     AppendToSpool(ToEvent(Source(), *finding));

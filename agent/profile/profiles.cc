@@ -49,6 +49,7 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
   Profile* profile = ProfileFor(scored.enriched.workload);
   if (profile == nullptr) {
     ledger_.Drop(kDropWorkloadsFull);
+    scored.no_room = true;
     return scored;
   }
   EndLearningIfDue(profile);
@@ -79,6 +80,7 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
   if (entry == nullptr) {
     scored.judgement = Judgement::kNotABehaviour;
     ledger_.Drop(kDropBehavioursFull);
+    scored.no_room = true;
     return scored;
   }
   scored.first = entry->record.count == 0;

@@ -268,13 +268,16 @@ TEST_F(ProfilesTest, FullBoundsAreCountedByReasonAndTheLedgerBalances) {
   options_.max_deviations = 2;
   options_.max_slots = 4;
   Reopen();
+  uint64_t to_correlate = 0;
   for (const char* workload : {"host/web", "host/b", "host/c"}) {
     events_.workload = workload;
     for (uint32_t i = 0; i < 5; ++i) {
-      Judge(events_.Exec("/bin/" + std::to_string(i), "", {7, 1, 0, i + 1}));
+      const auto scored = Judge(events_.Exec("/bin/" + std::to_string(i), "", {7, 1, 0, i + 1}));
+      to_correlate += scored.no_room ? 0 : 1;
     }
   }
   EXPECT_EQ(profiles_->ledger().received, 15u);
+  EXPECT_EQ(profiles_->ledger().emitted, to_correlate);
   EXPECT_EQ(profiles_->ledger().emitted, 6u);
   EXPECT_EQ(profiles_->ledger().DroppedFor(kDropWorkloadsFull), 5u);
   EXPECT_EQ(profiles_->ledger().DroppedFor(kDropBehavioursFull), 4u);

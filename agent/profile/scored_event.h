@@ -24,6 +24,7 @@ struct ScoredEvent {
   Judgement judgement = Judgement::kNotABehaviour;
   Behaviour behaviour;        // Meaningless for kNotABehaviour.
   Act act;                    // Also where no profile could take it, or took it for another.
+  bool no_room = false;       // No profile could take it: dropped, with a reason in the ledger.
   bool first = false;         // The profile did not hold the behaviour until now.
   double score = 0;           // kDeviation: bits of surprise, -log2 of the estimated probability.
   bool new_revision = false;  // kDeviation: the program is known, its content is not.
