@@ -233,22 +233,26 @@ absl::StatusOr<size_t> Correlator::RemoveRows(SqliteStatement& rows, absl::Time 
   }
 }
 
-absl::StatusOr<std::vector<Finding>> Correlator::DueUpdates() {
-  std::vector<Finding> due;
+Updates Correlator::DueUpdates() {
+  Updates updates;
+  std::vector<Finding>& due = updates.findings;
   const absl::Time now = clock_->Now();
   std::vector<std::string> given;
   for (const std::string& uid : grown_) {
-    if (due.size() >= kMaxUpdatesAtOnce) {
+    if (due.size() + updates.failed >= kMaxUpdatesAtOnce) {
       break;
     }
-    const Open& open = open_.at(uid);
+    Open& open = open_.at(uid);
     // A clock that was set back must not silence a finding for as long as it was set back.
     if (open.emitted_at <= now && now - open.emitted_at < options_.update_interval) {
       continue;
     }
     absl::StatusOr<Finding> finding = open.unsaved ? *open.unsaved : Stored(uid);
     if (!finding.ok()) {
-      return finding.status();
+      ++updates.failed;
+      updates.status.Update(finding.status());
+      open.emitted_at = now;
+      continue;
     }
     finding->change =
         open.emitted_count == 0 ? Finding::Change::kCreated : Finding::Change::kUpdated;
@@ -266,7 +270,7 @@ absl::StatusOr<std::vector<Finding>> Correlator::DueUpdates() {
     grown_.erase(uid);
   }
   updates_ += due.size();
-  return due;
+  return updates;
 }
 
 absl::Status Correlator::Write() {

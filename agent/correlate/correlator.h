@@ -48,6 +48,12 @@ struct FindingFilter {
   size_t limit = 1000;
 };
 
+struct Updates {
+  std::vector<Finding> findings;
+  absl::Status status;  // Not OK: of the first of `failed` whose story the store did not give.
+  size_t failed = 0;
+};
+
 // The stage correlate: makes findings of deviations, one per deviation, and counts the repeats.
 // Owner of the findings. Pipeline thread. Knows nothing of delivery. Keeps in memory only what
 // counts; the stories are in the store. Writes only inside the caller's transaction, as Profiles
@@ -67,7 +73,9 @@ class Correlator {
 
   // Findings whose count grew since they were last given out, each at most once per interval. To be
   // called at the end of each batch and now and then; what is not due or too much at once waits.
-  absl::StatusOr<std::vector<Finding>> DueUpdates();
+  // One that cannot be read from the store waits for its next turn and keeps no other from going
+  // out.
+  Updates DueUpdates();
 
   // Takes findings out of the store, at most `limit` of them: those not seen since `time`, the
   // oldest first, or the least severe, of these the oldest first. How many; Write makes it last.

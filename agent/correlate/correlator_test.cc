@@ -65,9 +65,9 @@ class CorrelatorTest : public testing::Test {
   }
 
   std::vector<Finding> Due() {
-    auto due = correlator_->DueUpdates();
-    EXPECT_TRUE(due.ok()) << due.status();
-    return due.ok() ? *std::move(due) : std::vector<Finding>();
+    Updates updates = correlator_->DueUpdates();
+    EXPECT_TRUE(updates.status.ok()) << updates.status;
+    return std::move(updates.findings);
   }
 
   void Wait(absl::Duration time) {
@@ -332,6 +332,29 @@ TEST(HourlyBoundTest, AFloodOfSmallFindingsLeavesRoomForAGraveOne) {
   EXPECT_TRUE(bound.Take("a", Severity::kHigh, now));
   EXPECT_TRUE(bound.Take("b", Severity::kLow, now));
   EXPECT_TRUE(bound.Take("a", Severity::kLow, now + absl::Hours(1)));
+}
+
+TEST_F(CorrelatorTest, AFindingThatCannotBeReadKeepsNoOtherFromGoingOut) {
+  for (const char* path : {"/bin/a", "/bin/b", "/bin/c"}) {
+    ASSERT_TRUE(Send(events_.Exec(path)));
+  }
+  Commit();
+  ASSERT_TRUE(db_->Exec("UPDATE finding SET body = x'00' WHERE uid = "
+                        "(SELECT min(uid) FROM finding)")
+                  .ok());
+  Wait(kUpdateInterval);
+  for (const char* path : {"/bin/a", "/bin/b", "/bin/c"}) {
+    Send(events_.Exec(path));
+  }
+  const Updates updates = correlator_->DueUpdates();
+  EXPECT_EQ(updates.findings.size(), 2u);
+  EXPECT_EQ(updates.failed, 1u);
+  EXPECT_TRUE(absl::IsDataLoss(updates.status)) << updates.status;
+  // Nor is it asked for again and again.
+  const Updates next = correlator_->DueUpdates();
+  EXPECT_TRUE(next.status.ok() && next.findings.empty());
+  Wait(kUpdateInterval);
+  EXPECT_EQ(correlator_->DueUpdates().failed, 1u);
 }
 
 }  // namespace

@@ -119,15 +119,12 @@ void Pipeline::Process(std::vector<Event> events, Entrance entrance) {
     ProcessOne(std::move(event));
   }
   JudgeReady(may_wait ? kBatchPatience : absl::ZeroDuration());
-  if (absl::StatusOr<std::vector<Finding>> updates = parts_.correlator->DueUpdates();
-      updates.ok()) {
-    for (const Finding& finding : *updates) {
-      AppendToSpool(ToEvent(Source(), finding));
-    }
-  } else {
-    CountError(updates.status());
-    OnDamage(updates.status());
+  const Updates updates = parts_.correlator->DueUpdates();
+  for (const Finding& finding : updates.findings) {
+    AppendToSpool(ToEvent(Source(), finding));
   }
+  CountError(updates.status);
+  OnDamage(updates.status);
 }
 
 // Known listeners send no record, so the kernel is asked when it matters who listens.
