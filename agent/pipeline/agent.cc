@@ -107,6 +107,8 @@ struct Agent::Parts {
 
   absl::Status BuildKernelSide(const Config& config);
   absl::Status BuildStages(const Config& config, StoreState state);
+  void BuildPipeline(const Config& config, const EventSource& source,
+                     std::vector<std::string> gaps);
   void TrustResolvers(const Config& config);
   absl::Status StartDelivery(const Config& config, const EventSource& source);
   absl::Status LookAround(const Config& config);
@@ -182,6 +184,12 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
   bound = std::make_unique<StoreBound>(
       db.get(), &clock, StoreBound::Options{config.store.max_size_bytes, config.store.max_age});
   hub = std::make_unique<EventHub>([this] { taps->Change(); });
+  BuildPipeline(config, source, GapsOf(store));
+  return absl::OkStatus();
+}
+
+void Agent::Parts::BuildPipeline(const Config& config, const EventSource& source,
+                                 std::vector<std::string> gaps) {
   services = std::make_unique<ServiceMap>();
   profiles->ForEachRecord([this](const std::string& workload, const BehaviourRecord& record) {
     services->Seed(workload, record);
@@ -219,9 +227,8 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
                                                       .hub = hub.get(),
                                                       .source = source,
                                                       .redactor = redactor.get(),
-                                                      .gaps = GapsOf(store)});
+                                                      .gaps = std::move(gaps)});
   taps = std::make_unique<Taps>(pipeline.get(), config.telemetry == Telemetry::kFull);
-  return absl::OkStatus();
 }
 
 // Those of the node's configuration, as it is now, and those listed by the user.
