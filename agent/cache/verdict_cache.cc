@@ -307,7 +307,8 @@ int VerdictCache::InnerFd(const CacheSlot& slot) const {
   return slot.cache == WIRE_CACHE_CODE ? it->second.code.get() : it->second.flow.get();
 }
 
-absl::Status VerdictCache::MarkKnown(const CacheSlot& slot, std::string_view key) {
+absl::Status VerdictCache::ChangeVerdict(const CacheSlot& slot, std::string_view key,
+                                         const std::function<void(wire_verdict&)>& change) {
   const int fd = InnerFd(slot);
   const size_t key_bytes =
       slot.cache == WIRE_CACHE_CODE ? sizeof(wire_code_key) : sizeof(wire_flow_key);
@@ -319,10 +320,17 @@ absl::Status VerdictCache::MarkKnown(const CacheSlot& slot, std::string_view key
     return absl::NotFoundError(
         fmt::format("no entry for slot {} of workload {}", slot.slot, slot.workload_number));
   }
-  verdict.novelty = WIRE_NOVELTY_KNOWN;
+  change(verdict);
   return bpf_map_update_elem(fd, key.data(), &verdict, BPF_EXIST) == 0
              ? absl::OkStatus()
              : MapError("marking a behaviour as known");
+}
+
+absl::Status VerdictCache::MarkKnown(const CacheSlot& slot, std::string_view key) {
+  return ChangeVerdict(slot, key, [](wire_verdict& verdict) {
+    verdict.novelty = WIRE_NOVELTY_KNOWN;
+    verdict.flags = 0;
+  });
 }
 
 absl::Status VerdictCache::SetTap(uint64_t workload_number, bool on) {

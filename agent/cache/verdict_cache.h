@@ -18,6 +18,7 @@
 
 struct wire_config;
 struct wire_script;
+struct wire_verdict;
 
 namespace vedette {
 
@@ -121,6 +122,11 @@ class VerdictCache {
   std::vector<Event> Sweep(bool also_reported,
                            const std::function<bool(const CacheSlot&)>& is_judged);
 
+  // After an adoption: known entries that the store does not have any more, as events of their
+  // first act. They stay known, unless TellAgain says that their next act is to be a record.
+  std::vector<Event> Forgotten(const std::function<bool(const CacheSlot&)>& is_judged);
+  absl::Status TellAgain(const CacheSlot& slot, std::string_view key);
+
   // Calls `visit` for every behaviour of every workload with its totals.
   void ReadCounts(const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const;
 
@@ -155,10 +161,13 @@ class VerdictCache {
   std::optional<wire_script> LostScript(uint64_t hash) const;
   // News of this workload that are lost for good, as events.
   void SweepLosses(uint64_t number, InnerMaps& maps, std::vector<Event>& events) const;
+  using IsLost = std::function<bool(const wire_verdict&, const CacheSlot&)>;
   template <typename Key>
-  void SweepMap(const InnerMaps& maps, uint64_t number,
-                const std::function<bool(uint32_t novelty, const CacheSlot&)>& is_lost,
+  void SweepMap(const InnerMaps& maps, uint64_t number, const IsLost& is_lost,
                 std::vector<Event>& events) const;
+  // Changes what the entry of `key` holds; nothing where its generation is gone.
+  absl::Status ChangeVerdict(const CacheSlot& slot, std::string_view key,
+                             const std::function<void(wire_verdict&)>& change);
 
   MapFds maps_;
   VerdictCacheOptions options_;

@@ -58,8 +58,10 @@ void VerdictCache::AdoptClasses(uint64_t workload_number) {
   for (const wire_flow_key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
     wire_flow_key itself = key;
     wire_make_class(&itself);
-    if (itself.prefix == key.prefix) {
+    wire_verdict verdict = {};
+    if (itself.prefix == key.prefix && bpf_map_lookup_elem(fd, &key, &verdict) == 0) {
       classes_[workload_number].insert(BytesOf(key));
+      ResumeClassSlots(verdict.slot);  // Also where the store does not know of it any more.
     }
   }
 }

@@ -13,8 +13,7 @@
 namespace vedette {
 
 template <typename Key>
-void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number,
-                            const std::function<bool(uint32_t, const CacheSlot&)>& is_lost,
+void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number, const IsLost& is_lost,
                             std::vector<Event>& events) const {
   constexpr bool kIsCode = std::is_same_v<Key, wire_code_key>;
   constexpr uint32_t kCache = kIsCode ? WIRE_CACHE_CODE : WIRE_CACHE_FLOW;
@@ -24,11 +23,8 @@ void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number,
   Key key;
   for (const Key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
     wire_verdict verdict;
-    if (bpf_map_lookup_elem(fd, &key, &verdict) != 0 || verdict.novelty == WIRE_NOVELTY_KNOWN) {
-      continue;
-    }
-    const CacheSlot slot = {number, maps.generation, kCache, verdict.slot};
-    if (is_lost(verdict.novelty, slot)) {
+    if (bpf_map_lookup_elem(fd, &key, &verdict) == 0 &&
+        is_lost(verdict, {number, maps.generation, kCache, verdict.slot})) {
       lost.emplace_back(key, verdict);
     }
   }
@@ -41,15 +37,38 @@ void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number,
     } else {
       events.push_back(SweptEvent(found, verdict, slot));
     }
-    verdict.novelty = WIRE_NOVELTY_REPORTED;
-    bpf_map_update_elem(fd, &found, &verdict, BPF_EXIST);
+    if (verdict.novelty == WIRE_NOVELTY_UNREPORTED) {
+      verdict.novelty = WIRE_NOVELTY_REPORTED;
+      bpf_map_update_elem(fd, &found, &verdict, BPF_EXIST);
+    }
   }
+}
+
+std::vector<Event> VerdictCache::Forgotten(const std::function<bool(const CacheSlot&)>& is_judged) {
+  const auto is_forgotten = [&](const wire_verdict& verdict, const CacheSlot& slot) {
+    return verdict.novelty == WIRE_NOVELTY_KNOWN && !is_judged(slot);
+  };
+  std::vector<Event> events;
+  for (const auto& [number, maps] : workloads_) {
+    SweepMap<wire_code_key>(maps, number, is_forgotten, events);
+    SweepMap<wire_flow_key>(maps, number, is_forgotten, events);
+  }
+  return events;
+}
+
+absl::Status VerdictCache::TellAgain(const CacheSlot& slot, std::string_view key) {
+  return ChangeVerdict(slot, key, [](wire_verdict& verdict) {
+    verdict.novelty = WIRE_NOVELTY_UNREPORTED;
+    verdict.flags = WIRE_VERDICT_FORGOTTEN;
+  });
 }
 
 std::vector<Event> VerdictCache::Sweep(bool also_reported,
                                        const std::function<bool(const CacheSlot&)>& is_judged) {
-  auto is_lost = [&](uint32_t novelty, const CacheSlot& slot) {
-    return novelty == WIRE_NOVELTY_UNREPORTED || (also_reported && !is_judged(slot));
+  const auto is_lost = [&](const wire_verdict& verdict, const CacheSlot& slot) {
+    return (verdict.novelty == WIRE_NOVELTY_UNREPORTED &&
+            !(verdict.flags & WIRE_VERDICT_FORGOTTEN)) ||
+           (verdict.novelty == WIRE_NOVELTY_REPORTED && also_reported && !is_judged(slot));
   };
   // Names that are kept now: those of entries that are made while this walks stay for the next one.
   std::vector<uint64_t> scripts;

@@ -82,6 +82,8 @@ class Enricher {
   // See WorkloadTable::NameLate; what it says is among the bindings.
   void NameLate();
 
+  bool KnowsCode(const CodeKey& code) { return codes_.Find(code) != nullptr; }
+
   // Whether a program that the event's judgement depends on is still being hashed.
   bool AwaitsHash(EnrichedEvent& event) const;
   // Takes over what was hashed; waits for something at most `patience`.

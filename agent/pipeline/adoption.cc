@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -72,15 +73,23 @@ void DropWhatIsOnItsWay(const Decoder& decoder, const Rings& rings, std::vector<
 
 absl::Status AdoptLeftovers(const AdoptionParts& parts) {
   uint32_t class_slots = 0;
+  std::vector<CacheSlot> lost;
   parts.bindings->ForEach([&](const CacheSlot& slot, const CacheBindings::Row& row) {
-    parts.profiles->BindSlot(slot, row.workload, row.behaviour);
+    if (!parts.profiles->BindSlot(slot, row.workload, row.behaviour)) {
+      lost.push_back(slot);
+    }
     class_slots = std::max(class_slots, slot.slot);
   });
+  for (const CacheSlot& slot : lost) {
+    parts.bindings->Unjudge(slot);
+  }
   parts.cache->ResumeClassSlots(class_slots);
   VEDETTE_ASSIGN_OR_RETURN(const Rings rings, OpenRings(*parts.probes));
   VEDETTE_RETURN_IF_ERROR(JudgeWhatTheRingsHold(parts, rings));
   parts.keeper->ForgetVanished();
   std::vector<Event> swept = parts.keeper->SweepAdopted();
+  std::vector<Event> forgotten = parts.keeper->TakeForgotten();
+  std::move(forgotten.begin(), forgotten.end(), std::back_inserter(swept));
   DropWhatIsOnItsWay(*parts.decoder, rings, swept);
   parts.pipeline->Process(std::move(swept), Entrance::kSweep);
   parts.pipeline->Settle(kSettlePatience);

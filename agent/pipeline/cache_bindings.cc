@@ -119,8 +119,19 @@ void CacheBindings::Add(const CacheSlot& slot, Row row) {
   if (row.act == Act{row.behaviour.channel, row.behaviour.object}) {
     row.act = {};
   }
-  if (rows_.try_emplace(slot, std::move(row)).second) {
-    dirty_.push_back(slot);
+  const auto [it, fresh] = rows_.try_emplace(slot, row);
+  if (!fresh && !it->second.judged) {
+    row.counted = it->second.counted;
+    it->second = std::move(row);
+  } else if (!fresh) {
+    return;
+  }
+  dirty_.push_back(slot);
+}
+
+void CacheBindings::Unjudge(const CacheSlot& slot) {
+  if (const auto it = rows_.find(slot); it != rows_.end()) {
+    it->second.judged = false;
   }
 }
 
@@ -131,7 +142,7 @@ const CacheBindings::Row* CacheBindings::Find(const CacheSlot& slot) const {
 
 std::optional<SlotCounts> CacheBindings::Take(const CacheSlot& slot, const BehaviourCount& total) {
   auto it = rows_.find(slot);
-  if (it == rows_.end()) {
+  if (it == rows_.end() || !it->second.judged) {
     return std::nullopt;
   }
   BehaviourCount& counted = it->second.counted;

@@ -28,6 +28,7 @@ class CacheBindings {
     Behaviour behaviour;
     BehaviourCount counted;  // What the profile holds already.
     Act act;                 // What was done, where the profile took it for another behaviour.
+    bool judged = true;      // False: it is to be judged anew, no profile has the behaviour.
 
     Act done() const { return act.object.empty() ? Act{behaviour.channel, behaviour.object} : act; }
   };
@@ -39,7 +40,13 @@ class CacheBindings {
 
   // The entry is judged; the act that was reported is counted already: `row.counted.acts` is 1.
   void Add(const CacheSlot& slot, Row row);
-  bool Has(const CacheSlot& slot) const { return rows_.contains(slot); }
+  // Is it judged?
+  bool Has(const CacheSlot& slot) const {
+    const auto it = rows_.find(slot);
+    return it != rows_.end() && it->second.judged;
+  }
+  // The profile has lost the behaviour of this entry. What was counted stays so.
+  void Unjudge(const CacheSlot& slot);
   // nullptr: nobody has judged the entry. Valid until the next change.
   const Row* Find(const CacheSlot& slot) const;
 

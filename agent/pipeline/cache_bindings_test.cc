@@ -89,5 +89,25 @@ INSERT INTO cache_binding VALUES(7,1,1,3,x'77',0,x'','',x'2f62','',x'',5,0,0,0);
   EXPECT_EQ(Load()->Find(kSlot)->counted.retransmits, 2u);
 }
 
+TEST_F(CacheBindingsTest, WhatTheProfileLostIsJudgedAnewAndCountsGoOn) {
+  BehaviourCount total;
+  total.acts = 5;
+  auto bindings = Load();
+  bindings->Add(kSlot, {"host/a", kProgram, {.acts = 1}, kConnect});
+  ASSERT_TRUE(bindings->Take(kSlot, total));
+  bindings->Unjudge(kSlot);
+  EXPECT_FALSE(bindings->Has(kSlot));
+  total.acts = 7;
+  EXPECT_FALSE(bindings->Take(kSlot, total)) << "of what no profile has";
+  bindings->Add(kSlot, {"host/a", kProgram, {.acts = 1}, kConnect});
+  EXPECT_TRUE(bindings->Has(kSlot));
+  auto delta = bindings->Take(kSlot, total);
+  ASSERT_TRUE(delta);
+  EXPECT_EQ(delta->hits, 2u);
+  // A second time it is not added.
+  bindings->Add(kSlot, {"host/b", kProgram, {.acts = 1}, kConnect});
+  EXPECT_EQ(bindings->Find(kSlot)->workload, "host/a");
+}
+
 }  // namespace
 }  // namespace vedette

@@ -15,6 +15,18 @@ constexpr absl::Duration kGrace = absl::Seconds(60);
 constexpr uint64_t kLoggedErrors = 10;
 constexpr size_t kMaxUnattributed = 16384;
 
+// Who acted, of the events that have an entry in the cache.
+const ProcessContext* ActorOf(const Event& event) {
+  if (const auto* exec = std::get_if<ExecEvent>(&event.body)) {
+    return &exec->process;
+  }
+  if (const auto* change = std::get_if<CredentialEvent>(&event.body)) {
+    return &change->process;
+  }
+  const auto* flow = std::get_if<FlowEvent>(&event.body);
+  return flow == nullptr ? nullptr : &flow->process;
+}
+
 }  // namespace
 
 void CacheKeeper::Recognise(Event& event) {
@@ -221,6 +233,26 @@ void CacheKeeper::PrepareWorkloads() { CountError(parts_.cache->PrepareWorkloads
 std::vector<Event> CacheKeeper::SweepAdopted() const {
   return parts_.cache->Sweep(/*also_reported=*/true,
                              [this](const CacheSlot& slot) { return parts_.bindings->Has(slot); });
+}
+
+std::vector<Event> CacheKeeper::TakeForgotten() {
+  const auto is_named = [this](const CodeKey& code) {
+    return code == CodeKey() || parts_.enricher->KnowsCode(code);
+  };
+  std::vector<Event> forgotten =
+      parts_.cache->Forgotten([this](const CacheSlot& slot) { return parts_.bindings->Has(slot); });
+  std::erase_if(forgotten, [&](const Event& event) {
+    const ProcessContext* process = ActorOf(event);
+    const auto* exec = std::get_if<ExecEvent>(&event.body);
+    // The name of a script is in no key.
+    if (process != nullptr && is_named(process->code) &&
+        (exec == nullptr || (exec->script.empty() && is_named(exec->parent_code)))) {
+      return false;
+    }
+    CountError(parts_.cache->TellAgain(event.header.slot, event.header.cache_key));
+    return true;
+  });
+  return forgotten;
 }
 
 void CacheKeeper::ForgetVanished() {

@@ -66,6 +66,10 @@ class CacheKeeper {
   std::vector<Event> Sweep() const;
   // For a cache whose agent was killed: also those that were reported and that nobody has judged.
   std::vector<Event> SweepAdopted() const;
+  // After an adoption: what the kernel takes for known and the store does not have, because it was
+  // begun anew or lost rows. Returns those whose programs have a name; the others are told by their
+  // next act.
+  std::vector<Event> TakeForgotten();
 
   // After cgroups were found whose records were lost: behaviours that were reported while nobody
   // knew their workload, if there are any. Not told to the kernel as known, nor judged, until then.

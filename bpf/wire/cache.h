@@ -18,7 +18,8 @@ enum wire_decision {
   WIRE_DECISION_DENY = 2,
 };
 
-/* Novelty only rises: BPF takes UNREPORTED to REPORTED, the agent REPORTED to KNOWN. */
+/* Novelty only rises: BPF takes UNREPORTED to REPORTED, the agent REPORTED to KNOWN. But for what the
+ * store has lost: that the agent makes UNREPORTED again. */
 enum wire_novelty {
   WIRE_NOVELTY_UNREPORTED = 1,
   WIRE_NOVELTY_REPORTED = 2,
@@ -59,11 +60,15 @@ struct wire_flow_key {
 };
 WIRE_LAYOUT(struct wire_flow_key, 64);
 
+enum wire_verdict_flags {
+  WIRE_VERDICT_FORGOTTEN = 1, /* unreported, though it was known: its next act tells it, no sweep */
+};
+
 struct wire_verdict {
   __u32 novelty;
   __u32 decision;
   __u32 slot; /* of the counts; unique within (workload, generation); 0 is none */
-  __u32 pad;
+  __u32 flags;
   __u64 first_ns; /* since boot */
   struct wire_exec_id first_actor;
 };

@@ -254,6 +254,47 @@ TEST_F(AgentStoreTest, DamageDuringTheRunIsSetAsideAndTheAgentGoesOn) {
   EXPECT_TRUE(StreamTells("program-90000")) << agent_.Log();
 }
 
+TEST_F(AgentStoreTest, ANewStoreLearnsWhatTheKernelTookForKnown) {
+  agent_.SetConfig("learning: { min_time: 24h }");
+  TempDir scripts("vedette-scripts");
+  const std::string script = scripts / "known-script";
+  ASSERT_TRUE(WriteFile(script, "#!/bin/sh\nexit 0\n"));
+  ASSERT_EQ(chmod(script.c_str(), 0755), 0);
+  const auto count_of = [&](std::string_view text) {
+    uint64_t count = 0;
+    for (const Json& entry :
+         AgentProcess::Entries(agent_.Profile(workload_), "behaviours", "exec", "")) {
+      const bool is_it = entry["object"].get<std::string>().find(text) != std::string::npos ||
+                         entry.value("script", "").find(text) != std::string::npos;
+      count += is_it ? entry["count"].get<uint64_t>() : 0;
+    }
+    return count;
+  };
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  auto service = cgroup_->Spawn({VEDETTE_ACTOR_PATH, "pause"});
+  ASSERT_TRUE(service.ok()) << service.status();
+  Act({"spawn:5"});
+  ASSERT_TRUE(cgroup_->Run({script}).ok());
+  ASSERT_TRUE(WaitFor([&] {
+    return count_of("vedette_actor") == 7 && count_of("known-script") == 1;
+  })) << agent_.Profile(workload_).dump();
+  agent_.Kill();
+  Act({"spawn:1"});
+  std::error_code error;
+  std::filesystem::remove_all(agent_.store_dir(), error);
+
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  // What has a name by a process that runs is there at once, with all that the kernel counted.
+  EXPECT_TRUE(WaitFor([&] { return count_of("vedette_actor") == 9; })) << count_of("vedette_actor");
+  EXPECT_EQ(count_of("path lost"), 0u);
+  // The name of a script is not in the kernel: its next execution tells it.
+  EXPECT_EQ(count_of("known-script"), 0u);
+  ASSERT_TRUE(cgroup_->Run({script}).ok());
+  EXPECT_TRUE(WaitFor([&] { return count_of("known-script") == 2; })) << count_of("known-script");
+  Act({"spawn:1"});
+  EXPECT_TRUE(WaitFor([&] { return count_of("vedette_actor") == 11; }));
+}
+
 TEST_F(AgentStoreTest, ADatabaseThatIsNoneIsSetAsideAtTheStart) {
   ASSERT_TRUE(WriteFile(agent_.store_dir() + "/vedette.db", std::string(9000, 'x')));
   ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
