@@ -228,6 +228,13 @@ absl::Status VerdictCache::PrepareWorkloads() {
 
 absl::StatusOr<uint64_t> VerdictCache::BindCgroup(const Cgroup& cgroup) {
   uint64_t number = cgroup.workload_number;
+  const auto used = cgroups_of_.find(number);
+  if (used != cgroups_of_.end() && used->second >= WIRE_INSTANCE_SHARE &&
+      !cgroups_.contains(cgroup.id)) {
+    return absl::ResourceExhaustedError(fmt::format(
+        "workload {} has {} cgroups, which is its share of the table; more of them are not watched",
+        number, used->second));
+  }
   if (number == 0) {
     VEDETTE_ASSIGN_OR_RETURN(number, TakeNumber());
   }
@@ -239,15 +246,35 @@ absl::StatusOr<uint64_t> VerdictCache::BindCgroup(const Cgroup& cgroup) {
   instance.flags = (cgroup.inherit_below ? uint32_t{WIRE_INSTANCE_INHERIT} : 0u) |
                    (cgroup.launcher ? uint32_t{WIRE_INSTANCE_LAUNCHER} : 0u) |
                    (cgroup.unplaced ? uint32_t{WIRE_INSTANCE_UNPLACED} : 0u);
+  Discharge(cgroup.id);
   if (bpf_map_update_elem(maps_("vd_instances"), &cgroup.id, &instance, BPF_ANY) != 0) {
     return MapError(fmt::format("map vd_instances, cgroup {}", cgroup.id));
   }
-  cgroups_[cgroup.id] = number;
+  NoteCgroup(cgroup.id, number);
   return number;
 }
 
+void VerdictCache::Discharge(uint64_t cgroup_id) {
+  wire_instance instance = {};
+  if (bpf_map_lookup_elem(maps_("vd_instances"), &cgroup_id, &instance) != 0 ||
+      !(instance.flags & WIRE_INSTANCE_CHARGED)) {
+    return;
+  }
+  uint32_t gone = 0;
+  bpf_map_lookup_elem(maps_("vd_forgotten"), &instance.workload, &gone);
+  ++gone;
+  bpf_map_update_elem(maps_("vd_forgotten"), &instance.workload, &gone, BPF_ANY);
+}
+
 void VerdictCache::NoteCgroup(uint64_t cgroup_id, uint64_t workload_number) {
-  cgroups_[cgroup_id] = workload_number;
+  const auto [it, fresh] = cgroups_.try_emplace(cgroup_id, workload_number);
+  if (!fresh) {
+    if (--cgroups_of_[it->second] == 0) {
+      cgroups_of_.erase(it->second);
+    }
+    it->second = workload_number;
+  }
+  ++cgroups_of_[workload_number];
 }
 
 uint64_t VerdictCache::NumberOf(uint64_t cgroup_id) const {
@@ -263,20 +290,22 @@ uint64_t VerdictCache::ForgetCgroup(uint64_t cgroup_id) {
   }
   const uint64_t number = it->second;
   cgroups_.erase(it);
+  if (--cgroups_of_[number] == 0) {
+    cgroups_of_.erase(number);
+  }
+  Discharge(cgroup_id);
   bpf_map_delete_elem(maps_("vd_instances"), &cgroup_id);
   return number;
 }
 
 bool VerdictCache::DropUnused(uint64_t workload_number) {
   auto inner = workloads_.find(workload_number);
-  if (workload_number == 0 || inner == workloads_.end() ||
-      std::any_of(cgroups_.begin(), cgroups_.end(), [workload_number](const auto& entry) {
-        return entry.second == workload_number;
-      })) {
+  if (workload_number == 0 || inner == workloads_.end() || cgroups_of_.contains(workload_number)) {
     return false;
   }
   const wire_cache_key key = {workload_number, inner->second.generation};
   bpf_map_delete_elem(maps_("vd_workloads"), &workload_number);
+  bpf_map_delete_elem(maps_("vd_forgotten"), &workload_number);
   bpf_map_delete_elem(maps_("vd_code_cache"), &key);
   bpf_map_delete_elem(maps_("vd_flow_cache"), &key);
   bpf_map_delete_elem(maps_("vd_counts"), &key);

@@ -153,6 +153,8 @@ class VerdictCache {
   absl::Status AdoptWorkloads();
   absl::Status AdoptCgroups();
   void AdoptClasses(uint64_t workload_number);
+  // The cgroup no longer stands in the share of its workload.
+  void Discharge(uint64_t cgroup_id);
   absl::Status MakeWorkloads(const std::vector<uint64_t>& numbers);
   absl::Status ChangeConfig(const std::function<void(wire_config&)>& change);
   absl::StatusOr<InnerMaps> AdoptWorkload(uint64_t number, uint64_t generation) const;
@@ -173,7 +175,9 @@ class VerdictCache {
   VerdictCacheOptions options_;
   absl::flat_hash_map<uint64_t, InnerMaps> workloads_;
   absl::flat_hash_map<uint64_t, uint64_t> cgroups_;  // cgroup id → workload number
-  uint64_t prepared_ = 0;                            // Numbers below have maps.
+  absl::flat_hash_map<uint64_t, uint32_t>
+      cgroups_of_;         // workload number → how many are in cgroups_
+  uint64_t prepared_ = 0;  // Numbers below have maps.
   uint32_t class_slots_ = 0;
   // Given out, and perhaps not in the kernel yet: a class's key → its slot, by workload number.
   absl::flat_hash_map<std::pair<uint64_t, std::string>, uint32_t> planned_classes_;

@@ -19,7 +19,7 @@ constexpr std::string_view kErrorNames[WIRE_ERRORS] = {
     "count_insert",       "socket_storage",      "unreadable_memory",
     "no_scratch",         "no_socket_owner",     "novelty_lost",
     "process_share_used", "script_table_full",   "connection_table_full",
-    "dns_query"};
+    "dns_query",          "instance_share_used"};
 
 }  // namespace
 

@@ -62,7 +62,7 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 16384);
+  __uint(max_entries, WIRE_INSTANCES);
   __type(key, __u64); /* cgroup id */
   __type(value, struct wire_instance);
 } vd_instances SEC(".maps");
@@ -74,6 +74,16 @@ struct {
   __type(key, __u64); /* workload number */
   __type(value, struct wire_workload);
 } vd_workloads SEC(".maps");
+
+/* How many charged cgroups of a workload are gone. Written by the agent alone, since it cannot
+ * count down what programs count up. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 8192);
+  __type(key, __u64); /* workload number */
+  __type(value, __u32);
+} vd_forgotten SEC(".maps");
 
 /* Workloads that somebody watches. */
 struct {

@@ -19,6 +19,21 @@ static __always_inline __u64 parent_id(struct cgroup* cgroup) {
   return parent ? BPF_CORE_READ(parent, id) : 0;
 }
 
+/* Puts a cgroup below `parent` into the share of its workload. False, counted: that is used up. */
+static __always_inline bool charge_instance(const struct wire_instance* parent) {
+  __u64 number = parent->workload;
+  struct wire_workload* w = bpf_map_lookup_elem(&vd_workloads, &number);
+  __u32* gone = bpf_map_lookup_elem(&vd_forgotten, &number);
+
+  if (!w) return true;
+  if (w->instances - (gone ? *gone : 0) >= WIRE_INSTANCE_SHARE) {
+    count_error(WIRE_ERROR_INSTANCE_SHARE);
+    return false;
+  }
+  __sync_fetch_and_add(&w->instances, 1);
+  return true;
+}
+
 static __always_inline void emit_cgroup(struct cgroup* cgroup, const char* path, __u64 workload,
                                         __u8 change) {
   struct wire_cgroup* r = lane_reserve(WIRE_LANE_CODE, sizeof(*r));
@@ -58,10 +73,13 @@ int BPF_PROG(cgroup_made, struct cgroup* cgroup, const char* path) {
   id = cgroup->kn->id;
   above = parent_id(cgroup);
   parent = bpf_map_lookup_elem(&vd_instances, &above);
-  if (parent && (parent->flags & WIRE_INSTANCE_INHERIT))
+  if (parent && (parent->flags & WIRE_INSTANCE_INHERIT)) {
+    if (!charge_instance(parent)) return 0;
     fresh = *parent;
-  else
+    fresh.flags |= WIRE_INSTANCE_CHARGED;
+  } else {
     fresh.workload = new_workload_number();
+  }
   if (bpf_map_update_elem(&vd_instances, &id, &fresh, BPF_NOEXIST))
     count_error(WIRE_ERROR_INSTANCE_TABLE);
   emit_cgroup(cgroup, path, fresh.workload, WIRE_CGROUP_CREATED);

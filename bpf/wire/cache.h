@@ -18,8 +18,8 @@ enum wire_decision {
   WIRE_DECISION_DENY = 2,
 };
 
-/* Novelty only rises: BPF takes UNREPORTED to REPORTED, the agent REPORTED to KNOWN. But for what the
- * store has lost: that the agent makes UNREPORTED again. */
+/* Novelty only rises: BPF takes UNREPORTED to REPORTED, the agent REPORTED to KNOWN. But for what
+ * the store has lost: that the agent makes UNREPORTED again. */
 enum wire_novelty {
   WIRE_NOVELTY_UNREPORTED = 1,
   WIRE_NOVELTY_REPORTED = 2,
@@ -35,8 +35,8 @@ WIRE_LAYOUT(struct wire_cache_key, 16);
 
 /* Executing: parent code, new code, keyed hash of the script's name. Credentials: subject is the
  * code, object.device the old and object.inode the new (euid << 32 | egid), object.size_bytes the
- * old and object.change_time_ns the new (uid << 32 | gid), object.flags << 32 | object.generation the
- * capabilities that were not permitted before, name those that were not effective. */
+ * old and object.change_time_ns the new (uid << 32 | gid), object.flags << 32 | object.generation
+ * the capabilities that were not permitted before, name those that were not effective. */
 struct wire_code_key {
   struct wire_code subject;
   struct wire_code object;
@@ -115,7 +115,13 @@ enum wire_instance_flags {
   WIRE_INSTANCE_INHERIT = 1,  /* cgroups below belong to the same workload */
   WIRE_INSTANCE_LAUNCHER = 2, /* a runtime's own cgroup: what it moves out of here is placed */
   WIRE_INSTANCE_UNPLACED = 4, /* the root: whoever leaves it is being placed */
+  WIRE_INSTANCE_CHARGED = 8,  /* stands in its workload's share of the table */
 };
+
+/* Cgroups that are known, and how many of them may be those of one workload: who was given a
+ * subtree can make as many as it likes. */
+#define WIRE_INSTANCES 16384
+#define WIRE_INSTANCE_SHARE (WIRE_INSTANCES / 8)
 
 struct wire_instance {
   __u64 workload;
@@ -132,8 +138,10 @@ struct wire_workload {
   __u32 processes;     /* that have a context in its share of the table */
   __u32 overflowed[2]; /* by cache: 1 once the overflow was reported */
   __u32 lost[2];       /* by cache: news that could be neither told nor kept for the sweep */
+  __u32 instances;     /* charged so far; vd_forgotten has how many of them are gone */
+  __u32 pad;
 };
-WIRE_LAYOUT(struct wire_workload, 40);
+WIRE_LAYOUT(struct wire_workload, 48);
 
 #define WIRE_SCRIPT_BYTES 4096
 

@@ -69,5 +69,6 @@ enum wire_error {
   WIRE_ERROR_SCRIPT_TABLE = 16,    /* the name of a script that was not told could not be kept */
   WIRE_ERROR_NO_PLACE = 17,        /* a connection has storage, which is dear: the table is full */
   WIRE_ERROR_DNS_QUERY = 18,       /* a DNS query does not wait for its answer: no room */
-  WIRE_ERRORS = 19,
+  WIRE_ERROR_INSTANCE_SHARE = 19,  /* the workload has used up its share of the table of cgroups */
+  WIRE_ERRORS = 20,
 };

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "agent/probes/file_key.h"
 #include "agent/probes/process_look.h"
+#include "bpf/wire/cache.h"
 #include "tests/kernel/probe_fixture.h"
 
 namespace vedette::testing {
@@ -49,6 +55,72 @@ TEST_F(CgroupTest, ACgroupIsToldWhenItIsMadeAndWhenItGoes) {
   ASSERT_TRUE(removed);
   EXPECT_EQ(removed->body.cgroup_id, id);
   EXPECT_EQ(removed->body.workload_number, workload);
+}
+
+// Cgroups without processes, below one, that go with this object.
+class ManyCgroups {
+ public:
+  explicit ManyCgroups(const ScopedCgroup& above) : above_(above.directory()) {}
+  ~ManyCgroups() { RemoveAll(); }
+  void Make(uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) {
+      paths_.push_back(fmt::format("{}/many-{}", above_, paths_.size()));
+      EXPECT_EQ(mkdir(paths_.back().c_str(), 0755), 0) << paths_.back();
+    }
+  }
+  std::vector<uint64_t> Ids() const {
+    std::vector<uint64_t> ids;
+    for (const std::string& path : paths_) {
+      struct stat info = {};
+      EXPECT_EQ(stat(path.c_str(), &info), 0);
+      ids.push_back(info.st_ino);
+    }
+    return ids;
+  }
+  void RemoveAll() {
+    for (const std::string& path : paths_) {
+      rmdir(path.c_str());
+    }
+    paths_.clear();
+  }
+
+ private:
+  const std::string above_;
+  std::vector<std::string> paths_;
+};
+
+TEST_F(CgroupTest, TheCgroupsOfOneWorkloadLeaveRoomForOthers) {
+  absl::StatusOr<ScopedCgroup> greedy = ScopedCgroup::Create();
+  ASSERT_TRUE(greedy.ok()) << greedy.status();
+  const uint64_t number =
+      cache().BindCgroup({greedy->id(), 0, /*inherit_below=*/true, false, false}).value_or(0);
+  ManyCgroups many(*greedy);
+  many.Make(WIRE_INSTANCE_SHARE + 10);
+  EXPECT_EQ(ErrorCount("instance_share_used"), 10u);
+  const auto of_workload = [&](uint64_t id) { return WorkloadOf(id) == number; };
+  std::vector<uint64_t> ids = many.Ids();
+  EXPECT_EQ(std::count_if(ids.begin(), ids.end(), of_workload), WIRE_INSTANCE_SHARE);
+  absl::StatusOr<ScopedCgroup> other = ScopedCgroup::Create();
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_NE(WorkloadOf(other->id()), 0u);
+  // Nor does the agent give it more.
+  for (const uint64_t id : ids) {
+    if (of_workload(id)) {
+      cache().NoteCgroup(id, number);
+    }
+  }
+  EXPECT_EQ(cache().BindCgroup({ids.back(), number, true, false, false}).status().code(),
+            absl::StatusCode::kResourceExhausted);
+
+  // Those that go make room again.
+  many.RemoveAll();
+  for (const uint64_t id : ids) {
+    cache().ForgetCgroup(id);
+  }
+  many.Make(5);
+  ids = many.Ids();
+  EXPECT_EQ(std::count_if(ids.begin(), ids.end(), of_workload), 5);
+  EXPECT_EQ(ErrorCount("instance_share_used"), 10u);
 }
 
 TEST_F(CgroupTest, EachCgroupGetsANumberOfItsOwnUnlessItsParentGivesIts) {
