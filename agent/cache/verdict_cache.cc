@@ -60,6 +60,13 @@ absl::Status PutInner(int outer, const std::vector<wire_cache_key>& keys,
   return absl::OkStatus();
 }
 
+void CloseAllTaps(int taps) {
+  uint64_t number = 0;
+  while (bpf_map_get_next_key(taps, nullptr, &number) == 0 &&
+         bpf_map_delete_elem(taps, &number) == 0) {
+  }
+}
+
 // What a workload that is gone still waited for.
 void ForgetQueries(int pending, int shares, uint64_t workload_number) {
   wire_dns_share share;
@@ -90,7 +97,10 @@ absl::Status VerdictCache::Configure(const std::array<uint64_t, 2>& secret, uint
     config.hash_secret[1] = secret[1];
   }
   config.wake_bytes = wake_bytes;
-  config.tap_all = tap_all;
+  // Who watched the agent before does not watch this one.
+  CloseAllTaps(maps_("vd_taps"));
+  config.tap_some = 0;
+  config.tap_all = tap_all_ = tap_all;
   config.agent_tgid = static_cast<uint32_t>(getpid());
   uint64_t next = 0;
   bpf_map_lookup_elem(maps_("vd_next_workload"), &kZero, &next);
@@ -364,19 +374,41 @@ absl::Status VerdictCache::MarkKnown(const CacheSlot& slot, std::string_view key
 
 absl::Status VerdictCache::SetTap(uint64_t workload_number, bool on) {
   const uint32_t yes = 1;
+  if (tapped_.contains(workload_number) == on) {
+    return absl::OkStatus();
+  }
   if (on && bpf_map_update_elem(maps_("vd_taps"), &workload_number, &yes, BPF_ANY) != 0) {
     return MapError(fmt::format("opening a tap on workload number {}", workload_number));
   }
-  if (!on) {
-    bpf_map_delete_elem(maps_("vd_taps"), &workload_number);
+  if (!on && bpf_map_delete_elem(maps_("vd_taps"), &workload_number) != 0 && errno != ENOENT) {
+    return MapError(fmt::format("closing the tap on workload number {}", workload_number));
   }
-  uint64_t first = 0;
-  const bool some = bpf_map_get_next_key(maps_("vd_taps"), nullptr, &first) == 0;
-  return ChangeConfig([some](wire_config& config) { config.tap_some = some; });
+  if (on) {
+    tapped_.insert(workload_number);
+  } else {
+    tapped_.erase(workload_number);
+  }
+  return ChangeConfig([this](wire_config& config) { config.tap_some = !tapped_.empty(); });
+}
+
+absl::Status VerdictCache::SetTaps(const absl::flat_hash_set<uint64_t>& workload_numbers) {
+  const std::vector<uint64_t> open(tapped_.begin(), tapped_.end());
+  for (const uint64_t number : open) {
+    VEDETTE_RETURN_IF_ERROR(SetTap(number, workload_numbers.contains(number)));
+  }
+  for (const uint64_t number : workload_numbers) {
+    VEDETTE_RETURN_IF_ERROR(SetTap(number, true));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status VerdictCache::SetTapAll(bool on) {
-  return ChangeConfig([on](wire_config& config) { config.tap_all = on; });
+  if (on == tap_all_) {
+    return absl::OkStatus();
+  }
+  VEDETTE_RETURN_IF_ERROR(ChangeConfig([on](wire_config& config) { config.tap_all = on; }));
+  tap_all_ = on;
+  return absl::OkStatus();
 }
 
 absl::Status VerdictCache::ChangeConfig(const std::function<void(wire_config&)>& change) {

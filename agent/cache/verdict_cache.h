@@ -132,6 +132,9 @@ class VerdictCache {
 
   absl::Status SetTap(uint64_t workload_number, bool on);
   absl::Status SetTapAll(bool on);
+  // Opens the taps of these workloads and closes all others. Asks the kernel for nothing where
+  // nothing changed.
+  absl::Status SetTaps(const absl::flat_hash_set<uint64_t>& workload_numbers);
 
   uint32_t limit(uint32_t cache) const;
   KernelErrors ReadErrors() const;
@@ -176,8 +179,10 @@ class VerdictCache {
   absl::flat_hash_map<uint64_t, InnerMaps> workloads_;
   absl::flat_hash_map<uint64_t, uint64_t> cgroups_;  // cgroup id → workload number
   absl::flat_hash_map<uint64_t, uint32_t>
-      cgroups_of_;         // workload number → how many are in cgroups_
-  uint64_t prepared_ = 0;  // Numbers below have maps.
+      cgroups_of_;                        // workload number → how many are in cgroups_
+  absl::flat_hash_set<uint64_t> tapped_;  // As in the kernel.
+  bool tap_all_ = false;                  // The same.
+  uint64_t prepared_ = 0;                 // Numbers below have maps.
   uint32_t class_slots_ = 0;
   // Given out, and perhaps not in the kernel yet: a class's key → its slot, by workload number.
   absl::flat_hash_map<std::pair<uint64_t, std::string>, uint32_t> planned_classes_;

@@ -296,9 +296,7 @@ absl::Status Agent::Parts::StartThreads(const Config& config) {
   pipeline->SetPeriodic([this, config] {
     account->Refresh();
     TrustResolvers(config);
-    if (hub->watched()) {
-      taps->Refresh().IgnoreError();  // Tried again in ten seconds.
-    }
+    taps->Refresh().IgnoreError();  // Tried again in ten seconds.
     if (steady.Now() < next_ledger) {
       return;
     }

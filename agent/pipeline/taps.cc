@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "agent/base/status.h"
 
 namespace vedette {
@@ -26,15 +27,18 @@ absl::Status Taps::Refresh() {
     all = all || filter.workloads.empty();
     asked.insert(asked.end(), filter.workloads.begin(), filter.workloads.end());
   }
-  for (const ProfileSummary& profile : parts.profiles->List()) {
+  absl::flat_hash_set<uint64_t> wanted;
+  for (const ProfileSummary& profile :
+       asked.empty() ? std::vector<ProfileSummary>() : parts.profiles->List()) {
     const WorkloadInfo* workload = parts.enricher->workloads().FindName(profile.workload);
-    const bool wanted = std::any_of(asked.begin(), asked.end(), [&](const std::string& name) {
-      return NamesWorkload(name, profile.workload);
-    });
-    if (workload != nullptr && workload->number != 0) {
-      VEDETTE_RETURN_IF_ERROR(parts.cache->SetTap(workload->number, wanted));
+    if (workload != nullptr && workload->number != 0 &&
+        std::any_of(asked.begin(), asked.end(), [&](const std::string& name) {
+          return NamesWorkload(name, profile.workload);
+        })) {
+      wanted.insert(workload->number);
     }
   }
+  VEDETTE_RETURN_IF_ERROR(parts.cache->SetTaps(wanted));
   return parts.cache->SetTapAll(all);
 }
 

@@ -16,7 +16,7 @@ class Taps {
   // Somebody began or ended watching.
   void Change();
   // On the pipeline thread, now and then: a workload that is watched by name may have come only
-  // now.
+  // now, and what Change could not do is done.
   absl::Status Refresh();
 
  private:

@@ -21,6 +21,13 @@ class PinsTest : public KernelTest {
     return bpf_map_lookup_elem(probes().MapFd("vd_processes"), &tgid, &context) == 0;
   }
 
+  wire_config Config() {
+    const uint32_t zero = 0;
+    wire_config config = {};
+    EXPECT_EQ(bpf_map_lookup_elem(probes().MapFd("vd_config"), &zero, &config), 0);
+    return config;
+  }
+
   wire_workload Workload(uint64_t number) {
     wire_workload workload = {};
     EXPECT_EQ(bpf_map_lookup_elem(probes().MapFd("vd_workloads"), &number, &workload), 0);
@@ -59,6 +66,24 @@ TEST_F(PinsTest, AKilledAgentIsTakenOverWithItsTables) {
   EXPECT_EQ(Workload(number_).processes, 1u);
   EXPECT_EQ(WorkloadOf(cgroup_->id()), number_);
   EXPECT_TRUE(AwaitExec("nothing:before"));
+}
+
+TEST_F(PinsTest, TheTapsOfAKilledAgentAreClosed) {
+  ASSERT_EQ(Config().tap_some, 1u);  // That of the cgroup.
+  ASSERT_TRUE(cache().SetTapAll(true).ok());
+  KillAndLoad();
+  EXPECT_EQ(Config().tap_some, 0u);
+  EXPECT_EQ(Config().tap_all, 0u);
+  uint64_t first = 0;
+  EXPECT_NE(bpf_map_get_next_key(probes().MapFd("vd_taps"), nullptr, &first), 0);
+  // Only those that are wanted are open, also where one was left open.
+  ASSERT_TRUE(cache().SetTaps({number_}).ok());
+  EXPECT_EQ(Config().tap_some, 1u);
+  ASSERT_TRUE(cache().SetTaps({number_ + 1}).ok());
+  ASSERT_EQ(bpf_map_get_next_key(probes().MapFd("vd_taps"), nullptr, &first), 0);
+  EXPECT_EQ(first, number_ + 1);
+  ASSERT_TRUE(cache().SetTaps({}).ok());
+  EXPECT_EQ(Config().tap_some, 0u);
 }
 
 TEST_F(PinsTest, OneThatWasKilledWhileItStoppedIsTakenOverWithoutWhatNobodyKeptTrue) {
