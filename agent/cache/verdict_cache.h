@@ -118,7 +118,9 @@ class VerdictCache {
   // Entries that could not be reported, as events with Reason::kSwept, and one OverflowEvent for
   // each workload and cache of which news were lost for good since the last sweep. With
   // `also_reported`, for maps that were adopted and rings that are drained, also those that nobody
-  // judged: `is_judged` says which entries the store has committed.
+  // judged: `is_judged` says which entries the store has committed. Without it, nothing is walked
+  // unless the kernel counted a loss since the last sweep but one: an entry that was being made
+  // during the last one is found by the next.
   std::vector<Event> Sweep(bool also_reported,
                            const std::function<bool(const CacheSlot&)>& is_judged);
 
@@ -127,8 +129,10 @@ class VerdictCache {
   std::vector<Event> Forgotten(const std::function<bool(const CacheSlot&)>& is_judged);
   absl::Status TellAgain(const CacheSlot& slot, std::string_view key);
 
-  // Calls `visit` for every behaviour of every workload with its totals.
-  void ReadCounts(const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const;
+  // Calls `visit` for every behaviour of every workload with its totals. Not OK: those of some
+  // workloads could not be read, or not all.
+  absl::Status ReadCounts(
+      const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const;
 
   absl::Status SetTap(uint64_t workload_number, bool on);
   absl::Status SetTapAll(bool on);
@@ -162,6 +166,11 @@ class VerdictCache {
   absl::Status ChangeConfig(const std::function<void(wire_config&)>& change);
   absl::StatusOr<InnerMaps> AdoptWorkload(uint64_t number, uint64_t generation) const;
   int InnerFd(const CacheSlot& slot) const;
+  // How much the kernel could not tell, or not keep, up to now.
+  uint64_t Losses() const;
+  absl::Status ReadCountsOf(
+      uint64_t number, const InnerMaps& maps,
+      const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const;
   // The name of the script that an entry is about, where the kernel kept it.
   std::optional<wire_script> LostScript(uint64_t hash) const;
   // News of this workload that are lost for good, as events.
@@ -181,8 +190,9 @@ class VerdictCache {
   absl::flat_hash_map<uint64_t, uint32_t>
       cgroups_of_;                        // workload number → how many are in cgroups_
   absl::flat_hash_set<uint64_t> tapped_;  // As in the kernel.
-  bool tap_all_ = false;                  // The same.
-  uint64_t prepared_ = 0;                 // Numbers below have maps.
+  std::array<uint64_t, 2> losses_ = {~uint64_t{0}, ~uint64_t{0}};  // At the last two sweeps.
+  bool tap_all_ = false;                                           // The same.
+  uint64_t prepared_ = 0;                                          // Numbers below have maps.
   uint32_t class_slots_ = 0;
   // Given out, and perhaps not in the kernel yet: a class's key → its slot, by workload number.
   absl::flat_hash_map<std::pair<uint64_t, std::string>, uint32_t> planned_classes_;

@@ -2,9 +2,12 @@
 // What the verdict cache's maps have counted.
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
+#include "agent/cache/maps.h"
 #include "agent/cache/verdict_cache.h"
 #include "bpf/wire/cache.h"
 #include "bpf/wire/kinds.h"
@@ -21,46 +24,78 @@ constexpr std::string_view kErrorNames[WIRE_ERRORS] = {
     "process_share_used", "script_table_full",   "connection_table_full",
     "dns_query",          "instance_share_used"};
 
+// Read at once: with all CPUs a machine may have, some hundred KiB.
+constexpr uint32_t kCountsAtOnce = 128;
+
 }  // namespace
 
-void VerdictCache::ReadCounts(
+absl::Status VerdictCache::ReadCounts(
     const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const {
-  const uint32_t most = options_.code_entries + options_.flow_entries;
-  std::vector<uint32_t> slots(most);
-  std::vector<wire_count> values(static_cast<size_t>(most) * static_cast<size_t>(options_.cpus));
+  absl::Status status;
   for (const auto& [number, maps] : workloads_) {
-    // A batch starts at a bucket and may end before the map does; the kernel says where to go on.
-    uint32_t position = 0;
-    for (void* from = nullptr;; from = &position) {
-      uint32_t count = most;
-      const int error = bpf_map_lookup_batch(maps.counts.get(), from, &position, slots.data(),
-                                             values.data(), &count, nullptr);
-      if (error != 0 && errno != ENOENT) {
-        break;
-      }
-      for (uint32_t i = 0; i < count; ++i) {
-        BehaviourCount total;
-        // The kernel side does not count the act that made its entry.
-        total.acts = slots[i] & WIRE_SLOT_OF_AGENT ? 0 : 1;
-        for (int cpu = 0; cpu < options_.cpus; ++cpu) {
-          const wire_count& c = values[i * static_cast<size_t>(options_.cpus) + cpu];
-          total.acts += c.acts;
-          total.failures += c.failures;
-          total.sent_bytes += c.sent_bytes;
-          total.received_bytes += c.received_bytes;
-          total.retransmits += c.retransmits;
-          total.last_ns = std::max<uint64_t>(total.last_ns, c.last_ns);
-          for (size_t b = 0; b < total.latency.size(); ++b) {
-            total.latency[b] += c.latency[b];
-          }
+    status.Update(ReadCountsOf(number, maps, visit));
+  }
+  return status;
+}
+
+absl::Status VerdictCache::ReadCountsOf(
+    uint64_t number, const InnerMaps& maps,
+    const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const {
+  const auto cpus = static_cast<size_t>(options_.cpus);
+  uint32_t most = kCountsAtOnce;
+  std::vector<uint32_t> slots(most);
+  std::vector<wire_count> values(most * cpus);
+  // A batch starts at a bucket and may end before the map does; the kernel says where to go on.
+  uint32_t position = 0;
+  for (void* from = nullptr;;) {
+    uint32_t count = most;
+    const int error = bpf_map_lookup_batch(maps.counts.get(), from, &position, slots.data(),
+                                           values.data(), &count, nullptr);
+    if (error != 0 && errno == ENOSPC) {  // A bucket holds more.
+      most *= 2;
+      slots.resize(most);
+      values.resize(most * cpus);
+      continue;
+    }
+    const bool is_end = error != 0;
+    if (is_end && errno != ENOENT) {
+      return MapError(fmt::format("reading the counts of workload {}", number));
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+      BehaviourCount total;
+      // The kernel side does not count the act that made its entry.
+      total.acts = slots[i] & WIRE_SLOT_OF_AGENT ? 0 : 1;
+      for (size_t cpu = 0; cpu < cpus; ++cpu) {
+        const wire_count& c = values[i * cpus + cpu];
+        total.acts += c.acts;
+        total.failures += c.failures;
+        total.sent_bytes += c.sent_bytes;
+        total.received_bytes += c.received_bytes;
+        total.retransmits += c.retransmits;
+        total.last_ns = std::max<uint64_t>(total.last_ns, c.last_ns);
+        for (size_t b = 0; b < total.latency.size(); ++b) {
+          total.latency[b] += c.latency[b];
         }
-        visit({number, maps.generation, slots[i] & 1, slots[i]}, total);
       }
-      if (error != 0) {
-        break;
-      }
+      visit({number, maps.generation, slots[i] & 1, slots[i]}, total);
+    }
+    if (is_end) {
+      return absl::OkStatus();
+    }
+    from = &position;
+  }
+}
+
+uint64_t VerdictCache::Losses() const {
+  uint64_t losses = 0;
+  std::vector<uint64_t> values(static_cast<size_t>(options_.cpus));
+  for (const uint32_t reason :
+       {WIRE_ERROR_RING_FULL, WIRE_ERROR_NOVELTY_LOST, WIRE_ERROR_CACHE_INSERT}) {
+    if (bpf_map_lookup_elem(maps_("vd_errors"), &reason, values.data()) == 0) {
+      losses = std::accumulate(values.begin(), values.end(), losses);
     }
   }
+  return losses;
 }
 
 KernelErrors VerdictCache::ReadErrors() const {

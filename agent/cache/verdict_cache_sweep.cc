@@ -65,6 +65,11 @@ absl::Status VerdictCache::TellAgain(const CacheSlot& slot, std::string_view key
 
 std::vector<Event> VerdictCache::Sweep(bool also_reported,
                                        const std::function<bool(const CacheSlot&)>& is_judged) {
+  const uint64_t losses = Losses();
+  const uint64_t before = std::exchange(losses_[1], std::exchange(losses_[0], losses));
+  if (!also_reported && losses == before) {
+    return {};
+  }
   const auto is_lost = [&](const wire_verdict& verdict, const CacheSlot& slot) {
     return (verdict.novelty == WIRE_NOVELTY_UNREPORTED &&
             !(verdict.flags & WIRE_VERDICT_FORGOTTEN)) ||

@@ -197,19 +197,20 @@ void CacheKeeper::Tell() {
 
 void CacheKeeper::SyncCounts() {
   const absl::Time now = parts_.clock->Now();
-  parts_.cache->ReadCounts([this, now](const CacheSlot& slot, const BehaviourCount& total) {
-    std::optional<SlotCounts> delta = parts_.bindings->Take(slot, total);
-    if (!delta) {
-      return;
-    }
-    const CacheBindings::Row* row = parts_.bindings->Find(slot);
-    const Act act = row->done();
-    parts_.services->Add(row->workload, act, *delta, now);
-    parts_.series->Count(row->workload, act, *delta);
-    if (std::optional<DeviationGrowth> growth = parts_.profiles->AddCounts(slot, *delta, now)) {
-      parts_.correlator->Grow(*growth);
-    }
-  });
+  CountError(
+      parts_.cache->ReadCounts([this, now](const CacheSlot& slot, const BehaviourCount& total) {
+        std::optional<SlotCounts> delta = parts_.bindings->Take(slot, total);
+        if (!delta) {
+          return;
+        }
+        const CacheBindings::Row* row = parts_.bindings->Find(slot);
+        const Act act = row->done();
+        parts_.services->Add(row->workload, act, *delta, now);
+        parts_.series->Count(row->workload, act, *delta);
+        if (std::optional<DeviationGrowth> growth = parts_.profiles->AddCounts(slot, *delta, now)) {
+          parts_.correlator->Grow(*growth);
+        }
+      }));
 }
 
 std::vector<Event> CacheKeeper::Sweep() const {

@@ -103,11 +103,13 @@ TEST_F(ConnectTest, ARefusedConnectIsToldWithItsError) {
     EXPECT_EQ(failed->body.error, ECONNREFUSED) << address;
     EXPECT_EQ(failed->body.socket_cookie, open->body.socket_cookie);
     uint64_t failures = 0;
-    cache().ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
-      if (slot == open->header.slot) {
-        failures = count.failures;
-      }
-    });
+    EXPECT_TRUE(cache()
+                    .ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+                      if (slot == open->header.slot) {
+                        failures = count.failures;
+                      }
+                    })
+                    .ok());
     EXPECT_EQ(failures, 1u) << address;
   }
 }

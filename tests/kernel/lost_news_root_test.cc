@@ -2,8 +2,10 @@
 #include <bpf/bpf.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 
+#include "agent/base/unique_fd.h"
 #include "bpf/wire/cache.h"
 #include "tests/kernel/probe_fixture.h"
 
@@ -24,6 +26,17 @@ class LostNewsTest : public KernelTest {
     EXPECT_TRUE(WriteFile(path, "#!/bin/sh\nexit 0\n"));
     EXPECT_EQ(chmod(path.c_str(), 0755), 0);
     return path;
+  }
+
+  void SetFlags(const EventHeader& header, uint32_t flags) {
+    const wire_cache_key key = {header.slot.workload_number, header.slot.generation};
+    uint32_t id = 0;
+    ASSERT_EQ(bpf_map_lookup_elem(probes().MapFd("vd_code_cache"), &key, &id), 0);
+    const UniqueFd inner(bpf_map_get_fd_by_id(id));
+    wire_verdict verdict = {};
+    ASSERT_EQ(bpf_map_lookup_elem(inner.get(), header.cache_key.data(), &verdict), 0);
+    verdict.flags = flags;
+    ASSERT_EQ(bpf_map_update_elem(inner.get(), header.cache_key.data(), &verdict, BPF_EXIST), 0);
   }
 
   std::vector<Event> Sweep() {
@@ -112,6 +125,31 @@ TEST_F(FullRingTest, NewsThatCanBeNeitherToldNorKeptAreCountedAndSwept) {
   for (const Event& event : Sweep()) {
     EXPECT_FALSE(std::holds_alternative<OverflowEvent>(event.body));
   }
+}
+
+TEST_F(FullRingTest, NothingIsWalkedWhereNothingWasLost) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const auto of_cgroup = [&](const std::vector<Event>& events) {
+    return std::count_if(events.begin(), events.end(), [&](const Event& event) {
+      return event.header.slot.workload_number == WorkloadOf(cgroup.id());
+    });
+  };
+  Sweep();
+  Sweep();
+  // As if its record had been lost, but nobody counted that.
+  ASSERT_EQ(cgroup.Run({Actor(), "nothing:unreported"})->exit_code, 0);
+  auto exec = AwaitExec("nothing:unreported");
+  ASSERT_TRUE(exec);
+  ASSERT_TRUE(cache().TellAgain(exec->header.slot, exec->header.cache_key).ok());
+  SetFlags(exec->header, 0);
+  EXPECT_EQ(of_cgroup(Sweep()), 0);
+  Fill();
+  EXPECT_EQ(of_cgroup(Sweep()), 1);
+  // And once more, for an entry that was being made meanwhile.
+  ASSERT_TRUE(cache().TellAgain(exec->header.slot, exec->header.cache_key).ok());
+  SetFlags(exec->header, 0);
+  EXPECT_EQ(of_cgroup(Sweep()), 1);
+  EXPECT_EQ(of_cgroup(Sweep()), 0);
 }
 
 TEST_F(LostNewsTest, ScriptsAreToldApartByTheirWholeName) {

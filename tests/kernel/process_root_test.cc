@@ -240,11 +240,13 @@ TEST_F(ProcessTest, AKnownExecIsCountedAndToldOnlyToATap) {
   Forget();
   ASSERT_EQ(cgroup.Run({Actor(), "exec:7"})->exit_code, 0);
   uint64_t acts = 0;
-  cache().ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
-    if (slot == exec->header.slot) {
-      acts = count.acts;
-    }
-  });
+  EXPECT_TRUE(cache()
+                  .ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+                    if (slot == exec->header.slot) {
+                      acts = count.acts;
+                    }
+                  })
+                  .ok());
   EXPECT_EQ(acts, 12u);
   ReadRings();
   EXPECT_EQ(Count<ExecEvent>(is_child), 0u);

@@ -68,11 +68,13 @@ class TcpTest : public KernelTest {
 
   BehaviourCount CountOf(const CacheSlot& wanted) {
     BehaviourCount found;
-    cache().ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
-      if (slot == wanted) {
-        found = count;
-      }
-    });
+    EXPECT_TRUE(cache()
+                    .ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+                      if (slot == wanted) {
+                        found = count;
+                      }
+                    })
+                    .ok());
     return found;
   }
 };
@@ -363,9 +365,11 @@ class OtherNumberTest : public TcpTest {
 
   uint64_t SentBy(uint64_t number) {
     uint64_t bytes = 0;
-    cache().ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
-      bytes += slot.workload_number == number ? count.sent_bytes : 0;
-    });
+    EXPECT_TRUE(cache()
+                    .ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+                      bytes += slot.workload_number == number ? count.sent_bytes : 0;
+                    })
+                    .ok());
     return bytes;
   }
 

@@ -83,10 +83,14 @@ TEST_F(UdpTest, BothEndsCountBytesAndPacketsExactly) {
   EXPECT_EQ(sent->body.direction, FlowDirection::kOutbound);
   EXPECT_EQ(received->body.direction, FlowDirection::kInbound);
   uint64_t counted = 0;
-  cache().ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
-    counted += slot == open->header.slot ? count.sent_bytes + count.received_bytes : 0;
-    counted += slot == accepted->header.slot ? count.sent_bytes + count.received_bytes : 0;
-  });
+  EXPECT_TRUE(cache()
+                  .ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+                    counted +=
+                        slot == open->header.slot ? count.sent_bytes + count.received_bytes : 0;
+                    counted +=
+                        slot == accepted->header.slot ? count.sent_bytes + count.received_bytes : 0;
+                  })
+                  .ok());
   EXPECT_EQ(counted, 2 * (1000u + 2345u));
 }
 
