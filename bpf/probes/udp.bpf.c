@@ -42,6 +42,7 @@ struct {
 static const struct wire_dns_share blank_share;
 
 struct dns_told_key {
+  struct wire_endpoint resolver; /* not each is trusted */
   __u64 workload;
   __u64 hash; /* keyed, of the answer without its id */
 };
@@ -297,13 +298,16 @@ static __noinline void note_query(struct __sk_buff* skb, struct datagram* d,
 /* True once in half a minute for the same answer to the same workload. */
 static __always_inline bool is_answer_new(struct __sk_buff* skb, struct datagram* d,
                                           __u64 workload) {
-  struct dns_told_key key = {.workload = workload};
+  struct dns_told_key key = {};
   __u64 words[HASH_INPUT_WORDS] = {};
   __u64 now = bpf_ktime_get_boot_ns();
   /* Without the id, and one less: so the range that the verifier knows does not begin at 0. */
   __u32 bytes = d->payload_bytes - 3;
   __u64* told;
 
+  key.workload = workload;
+  __builtin_memcpy(key.resolver.address, d->source, sizeof(key.resolver.address));
+  key.resolver.port = d->source_port;
   /* A longer answer is told every time: a part of it says nothing of the rest. */
   barrier_var(bytes);
   if (bytes >= sizeof(words)) return true;

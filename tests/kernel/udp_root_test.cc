@@ -174,6 +174,16 @@ TEST_F(UdpTest, TheSameAnswerIsToldOnce) {
   EXPECT_EQ(Count<DnsEvent>(IsAnswer), 1u);
 }
 
+TEST_F(UdpTest, TheSameAnswerOfAnotherResolverIsToldToo) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const ChildResult result = RunAlone(cgroup, {Actor(), "dns:at:2", "dns:at:3"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  ASSERT_TRUE(Await<ExitEvent>(
+      [&](const ExitEvent& exit) { return exit.process.home_cgroup_id == cgroup.id(); }));
+  ReadRings();
+  EXPECT_EQ(Count<DnsEvent>(IsAnswer), 2u);
+}
+
 TEST_F(UdpTest, AFloodOfOneWorkloadDoesNotPushOutTheQueryOfAnother) {
   constexpr long kFlood = 5000;
   ScopedCgroup asking = WatchedCgroup("-asking");

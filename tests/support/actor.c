@@ -403,7 +403,7 @@ static const struct act kActs[] = {
     {"udp-open", "udp-open[:PORT]            the same, and the socket stays open", act_udp_open},
     {"udp-server", "udp-server                 hear two clients, then answer both", act_udp_server},
     {"udp-pair", "udp-pair[:BYTES[:BYTES]]   a datagram to itself and one back", act_udp_pair},
-    {"dns", "dns[:spoof|:later|:fail]   asks 127.0.0.2:53, which it plays itself", act_dns},
+    {"dns", "dns[:spoof|:later|:fail|:at:HOST] asks 127.0.0.2:53, which it plays itself", act_dns},
     {"dns-flood", "dns-flood[:TIMES]          queries to 127.0.0.2:53 without an answer",
      act_dns_flood},
     {"listen", "listen                     TCP without bind, stays open", act_listen},

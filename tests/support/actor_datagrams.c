@@ -129,12 +129,13 @@ void act_dns_flood(char** fields, int count) {
 
 // Asks a resolver at 127.0.0.2:53 that this act plays itself. With "spoof", answers with another id
 // and from another address come first; with "later", the answer comes after a line of stdin; with
-// "fail", it is that there is no such name.
+// "fail", it is that there is no such name; with "at:HOST", the resolver is at 127.0.0.HOST.
 void act_dns(char** fields, int count) {
   unsigned char message[sizeof(kQuery) + sizeof(kRecord)];
-  int resolver = bound_socket(2, DNS_PORT);
+  unsigned host = count > 2 ? (unsigned)number(fields, count, 2, 2) : 2;
+  int resolver = bound_socket(host, DNS_PORT);
   int client = udp_socket();
-  struct sockaddr_in to = loopback(2, DNS_PORT);
+  struct sockaddr_in to = loopback(host, DNS_PORT);
   struct sockaddr_in from;
   socklen_t size = sizeof(from);
   send_to(client, kQuery, sizeof(kQuery), &to);
