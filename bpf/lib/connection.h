@@ -43,29 +43,34 @@ static __always_inline struct connection* connection_find(__u64 cookie) {
   return NULL;
 }
 
-/* A place for a socket, the first that is free, or its own. Own and stale can only be one that a
+/* A place for a socket: its own, or the first that is free. Own and stale can only be one that a
  * refused connect left, and the socket's release gives it back. NULL: all are taken. */
 static __always_inline struct connection* connection_take(__u64 cookie) {
-  for (__u32 way = 0; way < CONNECTION_WAYS; way++) {
-    struct connection* c = connection_at(cookie, way);
+  struct connection* c = connection_find(cookie);
 
+  if (c) return c;
+  for (__u32 way = 0; way < CONNECTION_WAYS; way++) {
+    c = connection_at(cookie, way);
     if (!c) return NULL;
-    if (c->holder == cookie << 2) return c;
     if (!c->holder && !__sync_val_compare_and_swap(&c->holder, 0, cookie << 2)) return c;
   }
   return NULL;
 }
 
-/* Gives a place back; while the minute's look is at it, the look does. */
-static __always_inline void connection_leave(struct connection* c) {
-  __u64 own = c->holder & ~HOLDER_IS_READ;
+/* The socket gives its place back; while the minute's look is at it, the look does. Whoever comes
+ * second does nothing: the place may be another socket's by then. */
+static __always_inline void connection_leave(struct connection* c, __u64 cookie) {
+  __u64 own = cookie << 2;
 
+  if ((c->holder & ~HOLDER_IS_READ) != own) return;
   /* So that the look sees nothing open between the next socket's taking and its beginning. */
   c->socket.flags = 0;
   if (__sync_val_compare_and_swap(&c->holder, own, 0) == own) return;
   if (__sync_val_compare_and_swap(&c->holder, own | HOLDER_IS_READ,
-                                  own | HOLDER_IS_READ | HOLDER_IS_GONE) == own)
-    c->holder = 0;
+                                  own | HOLDER_IS_READ | HOLDER_IS_GONE) == (own | HOLDER_IS_READ))
+    return;
+  /* The look has left in between. */
+  __sync_val_compare_and_swap(&c->holder, own, 0);
 }
 
 /* Holds a place for the minute's look. False: the socket has closed, or is being looked at. */
@@ -84,7 +89,7 @@ static __always_inline void connection_release(struct connection* c, __u64 cooki
 static __always_inline void connection_forget(__u64 cookie) {
   struct connection* c = connection_find(cookie);
 
-  if (c) connection_leave(c);
+  if (c) connection_leave(c, cookie);
 }
 
 /* Room for the owner of a TCP socket; what it held before is still there. sk is of the type that

@@ -144,7 +144,7 @@ static __always_inline void tcp_ended(struct sock* sk, int old_state) {
     tcp_failed(sk, o);
   else if (o->flags & SOCKET_OPEN)
     tcp_closed(sk, o);
-  if (c) connection_leave(c);
+  if (c) connection_leave(c, sk->__sk_common.skc_cookie.counter);
 }
 
 /* Every change of state of a TCP socket; in the caller's context for connect, listen and the

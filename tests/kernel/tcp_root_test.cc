@@ -271,6 +271,34 @@ TEST_F(TcpTest, ASocketWhoseConnectWasRefusedAtOnceLeavesNothing) {
   EXPECT_NE(now.holder, place->second.holder);
 }
 
+TEST_F(TcpTest, ASocketHasOnePlaceAlsoWhenABetterOneBecomesFree) {
+  UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in to = {};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(9);
+  to.sin_addr.s_addr = htonl(INADDR_BROADCAST);
+  const auto refused = [&] {
+    return connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0;
+  };
+  const int table = probes().MapFd("vd_connections");
+  uint64_t cookie = 0;
+  socklen_t size = sizeof(cookie);
+  ASSERT_EQ(getsockopt(fd.get(), SOL_SOCKET, SO_COOKIE, &cookie, &size), 0);
+  // Somebody else is at the first place that it looks at, and leaves.
+  const uint32_t first = static_cast<uint32_t>(cookie) & (8192 - 1);
+  connection place = {};
+  place.holder = ~uint64_t{0} << 2;
+  ASSERT_EQ(bpf_map_update_elem(table, &first, &place, BPF_ANY), 0);
+  ASSERT_TRUE(refused());
+  place = {};
+  ASSERT_EQ(bpf_map_update_elem(table, &first, &place, BPF_ANY), 0);
+  ASSERT_TRUE(refused());
+  fd.Reset();
+  for (uint32_t i = 0; bpf_map_lookup_elem(table, &i, &place) == 0; ++i) {
+    EXPECT_NE(place.holder >> 2, cookie) << i;
+  }
+}
+
 TEST_F(TcpTest, AnAcceptInAContainerIsItsWorkloads) {
   std::unique_ptr<RuncContainer> container = WatchedContainer();
   absl::StatusOr<Child> server = container->SpawnExec({"/bin/vedette_actor", "serve:1"});
