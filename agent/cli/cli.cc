@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdlib>
 #include <iostream>
+#include <limits>
 #include <memory>
 
 #include "absl/time/clock.h"
@@ -25,6 +27,20 @@ struct Builder {
   const CliIo& io;
   int exit_code = kExitYes;
 };
+
+// What --limit may be.
+CLI::Validator UpTo(int most) {
+  return CLI::Validator(
+      [most](std::string& text) {
+        int number = 0;
+        const char* end = text.data() + text.size();
+        const auto [at, error] = std::from_chars(text.data(), end, number);
+        return error == std::errc() && at == end && number >= 1 && number <= most
+                   ? std::string()
+                   : fmt::format("\"{}\" is no number from 1 to {}", text, most);
+      },
+      "");
+}
 
 std::string DefaultSocket() {
   const char* named = getenv("VEDETTE_SOCKET");
@@ -123,7 +139,7 @@ void AddEvents(Builder& builder) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("-n,--limit", events->limit, "Stop after so many events")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(UpTo(std::numeric_limits<int>::max()));
   command->callback([&builder, options, events] {
     builder.exit_code = EventsCommand(*options, *events, builder.io);
   });
@@ -199,7 +215,7 @@ void AddFinding(Builder& builder) {
       ->type_name("NAME");
   list->add_option("-n,--limit", filter->limit, "At most so many (default 100)")
       ->type_name("N")
-      ->check(CLI::Range(1, 10000));
+      ->check(UpTo(10000));
   list->callback([&builder, list_options, filter] {
     builder.exit_code = FindingListCommand(*list_options, *filter, builder.io);
   });
@@ -211,6 +227,31 @@ void AddFinding(Builder& builder) {
   show->callback([&builder, show_options, uid] {
     builder.exit_code = FindingShowCommand(*show_options, *uid, builder.io);
   });
+}
+
+// One sentence, and where to read on.
+std::string UsageError(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command = &app;
+  std::string name = app.get_name();
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    name += " " + command->get_name();
+  }
+  std::string sentence = error.what();
+  if (command->get_require_subcommand_min() > 0) {
+    std::vector<std::string> known;
+    for (const CLI::App* below : command->get_subcommands({})) {
+      known.push_back(below->get_name());
+    }
+    const std::vector<std::string> rest = command->remaining();
+    const bool is_option = !rest.empty() && rest[0].starts_with('-');
+    sentence = fmt::format("{}; write one of {}",
+                           rest.empty() ? "no command was given"
+                           : is_option  ? fmt::format("no option {} is known here", rest[0])
+                                        : fmt::format("no command {} is known", rest[0]),
+                           fmt::join(known, ", "));
+  }
+  return fmt::format("vedette: {}; see `{} --help`\n", PrintableUtf8(sentence), name);
 }
 
 bool WaitOnTerminal(absl::Duration duration) {
@@ -245,7 +286,7 @@ int RunCli(int argc, const char* const* argv, const RunCommand& run, const CliIo
     if (error.get_exit_code() == 0) {
       return app.exit(error, io.out, io.err);  // --help, --version.
     }
-    io.err << "vedette: " << PrintableUtf8(error.what()) << "; see `vedette --help`\n";
+    io.err << UsageError(app, error);
     return kExitUsage;
   } catch (const nlohmann::json::exception&) {
     io.err << "vedette: the agent's answer has an unexpected shape; are agent and command of one "

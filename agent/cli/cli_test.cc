@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <thread>
@@ -58,10 +59,42 @@ TEST_F(CliTest, WrongUsageIsTwoAndOneSentence) {
                                              {"run", "--duration", "30"},
                                              {"run", "\x1b[2J"}}) {
     EXPECT_EQ(Run(arguments), kExitUsage) << (arguments.empty() ? "" : arguments.back());
-    EXPECT_THAT(Err(), AllOf(StartsWith("vedette: "), EndsWith("see `vedette --help`\n"),
-                             Not(HasSubstr("\x1b"))));
+    EXPECT_THAT(Err(), AllOf(StartsWith("vedette: "), HasSubstr("; see `vedette"),
+                             EndsWith(" --help`\n"), Not(HasSubstr("\x1b"))));
     EXPECT_EQ(Out(), "");
   }
+}
+
+TEST_F(CliTest, WrongUsageSaysWhatThereIs) {
+  const std::map<std::vector<const char*>, std::string> sentences = {
+      {{}, "no command was given; write one of run, doctor, events, top, profile, finding"},
+      {{"dance"},
+       "no command dance is known; write one of run, doctor, events, top, profile, finding"},
+      {{"--loud"},
+       "no option --loud is known here; write one of run, doctor, events, top, profile, finding"},
+      {{"profile", "dance"}, "no command dance is known; write one of list, show, export, freeze"},
+      {{"events", "-n", "x"}, "--limit: \"x\" is no number from 1 to 2147483647"},
+      {{"finding", "list", "-n", "10001"}, "--limit: \"10001\" is no number from 1 to 10000"},
+  };
+  for (const auto& [arguments, sentence] : sentences) {
+    EXPECT_EQ(Run(arguments), kExitUsage);
+    EXPECT_THAT(Err(), StartsWith("vedette: " + sentence + "; see `vedette"));
+  }
+  Run({"finding", "list", "-n", "0"});
+  EXPECT_THAT(Err(), EndsWith("see `vedette finding list --help`\n"));
+}
+
+TEST_F(CliTest, WhatIsEmptyIsSaid) {
+  backend_.top = backend_.peers = backend_.profiles = Json::object();
+  Start();
+  EXPECT_EQ(Run({"top"}), kExitYes);
+  EXPECT_EQ(Out(), "no workload has done anything yet\n");
+  EXPECT_EQ(Run({"top", "--peers"}), kExitYes);
+  EXPECT_EQ(Out(), "no connections yet\n");
+  EXPECT_EQ(Run({"profile", "list"}), kExitYes);
+  EXPECT_EQ(Out(), "no profiles yet\n");
+  EXPECT_EQ(Run({"profile", "freeze", "--all"}), kExitYes);
+  EXPECT_EQ(Out(), "nothing to freeze: all of it is frozen already\n");
 }
 
 TEST_F(CliTest, HelpNamesWhatIsBuiltAndNothingElse) {

@@ -201,11 +201,14 @@ absl::Status ApiClient::Stream(const std::string& path, const Query& query,
   if (reader.stopped) {
     return absl::OkStatus();
   }
+  long status = 0;
+  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+  if (status == 200 && (code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR)) {
+    return absl::UnavailableError(fmt::format("{}: the agent ended", socket_));
+  }
   if (code != CURLE_OK) {
     return TransportError(curl.get(), code, socket_);
   }
-  long status = 0;
-  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
   return status == 200 ? absl::OkStatus() : ErrorOf(status, reader.error_body);
 }
 

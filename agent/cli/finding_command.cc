@@ -93,6 +93,9 @@ int FindingListCommand(const ClientOptions& options, const FindingListOptions& l
               {"LAST SEEN", "last_seen", Format::kTime},
               {"WHAT", "title"}},
              rows, io.terminal, io.out);
+  if (rows.size() == list.limit) {
+    io.out << fmt::format("… the newest {}; -n shows more\n", list.limit);
+  }
   return kExitYes;
 }
 

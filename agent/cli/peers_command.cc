@@ -26,6 +26,10 @@ std::string LatencyText(const Json& seconds) {
 }
 
 void PrintPeers(const Json& peers, const CliIo& io, std::ostream& out) {
+  if (peers.empty()) {
+    out << "no connections yet\n";
+    return;
+  }
   Json rows = Json::array();
   for (const Json& peer : peers) {
     if (io.terminal && rows.size() == kMaxRows) {
@@ -39,7 +43,7 @@ void PrintPeers(const Json& peers, const CliIo& io, std::ostream& out) {
   PrintTable({{"WORKLOAD", "workload"},
               {"DIRECTION", "direction"},
               {"PEER", "peer"},
-              {"PORT", "port", Format::kNumber},
+              {"PORT", "port", Format::kPort},
               {"PROTOCOL", "protocol"},
               {"CONNECTIONS", "connections", Format::kNumber},
               {"FAILED", "failures", Format::kNumber},

@@ -98,6 +98,11 @@ int ProfileListCommand(const ClientOptions& options, const CliIo& io) {
     PrintJson(*list, "profiles", options.output, io);
     return kExitYes;
   }
+  const Json rows = SummaryRows(list->value("profiles", Json::array()));
+  if (rows.empty()) {
+    io.out << "no profiles yet\n";
+    return kExitYes;
+  }
   PrintTable({{"WORKLOAD", "workload"},
               {"STATE", "state_text", Format::kState},
               {"LEARNED FROM", "learned_from"},
@@ -105,7 +110,7 @@ int ProfileListCommand(const ClientOptions& options, const CliIo& io) {
               {"BEHAVIOURS", "behaviours", Format::kNumber},
               {"DEVIATIONS", "deviations", Format::kNumber},
               {"FIRST SEEN", "first_seen", Format::kTime}},
-             SummaryRows(list->value("profiles", Json::array())), io.terminal, io.out);
+             rows, io.terminal, io.out);
   return kExitYes;
 }
 
@@ -145,8 +150,13 @@ int ProfileFreezeCommand(const ClientOptions& options, const std::vector<std::st
     PrintJson(*frozen, "frozen", options.output, io);
     return kExitYes;
   }
-  PrintTable({{"WORKLOAD", "workload"}, {"STATE", "state_text", Format::kState}},
-             frozen->value("frozen", Json::array()), io.terminal, io.out);
+  const Json rows = frozen->value("frozen", Json::array());
+  if (rows.empty()) {
+    io.out << "nothing to freeze: all of it is frozen already\n";
+    return kExitYes;
+  }
+  PrintTable({{"WORKLOAD", "workload"}, {"STATE", "state_text", Format::kState}}, rows, io.terminal,
+             io.out);
   return kExitYes;
 }
 

@@ -56,6 +56,11 @@ std::string Bytes(double bytes) {
   return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, kUnits[unit]);
 }
 
+std::string TwoUnits(int64_t large, const char* unit, int64_t small, const char* small_unit) {
+  return small == 0 ? fmt::format("{}{}", large, unit)
+                    : fmt::format("{}{} {}{}", large, unit, small, small_unit);
+}
+
 std::string Duration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0 || seconds > 1e12) {
     return "";
@@ -65,12 +70,12 @@ std::string Duration(double seconds) {
     return fmt::format("{}s", whole);
   }
   if (whole < 3600) {
-    return fmt::format("{}m {}s", whole / 60, whole % 60);
+    return TwoUnits(whole / 60, "m", whole % 60, "s");
   }
   if (whole < 86400) {
-    return fmt::format("{}h {}m", whole / 3600, whole % 3600 / 60);
+    return TwoUnits(whole / 3600, "h", whole % 3600 / 60, "m");
   }
-  return fmt::format("{}d {}h", whole / 86400, whole % 86400 / 3600);
+  return TwoUnits(whole / 86400, "d", whole % 86400 / 3600, "h");
 }
 
 std::string Time(const Json& value) {
@@ -106,7 +111,7 @@ std::string CutMiddle(const std::string& text) {
 
 bool RightAligned(Format format) {
   return format == Format::kNumber || format == Format::kBytes || format == Format::kCount ||
-         format == Format::kDuration;
+         format == Format::kDuration || format == Format::kPort;
 }
 
 std::string Pad(const std::string& text, size_t width, bool right) {
@@ -125,6 +130,9 @@ std::string FormatValue(const nlohmann::json& value, Format format) {
   }
   if (format == Format::kDuration && value.is_number()) {
     return Duration(value.get<double>());
+  }
+  if (format == Format::kPort && value == 0) {
+    return "any";  // One that the kernel chose.
   }
   return format == Format::kTime ? Time(value) : Plain(value);
 }

@@ -16,6 +16,7 @@ enum class Format {
   kNumber,    // Right-aligned.
   kBytes,     // 1234567 → "1.2 MiB".
   kDuration,  // Seconds → "3h 20m".
+  kPort,      // 0 → "any".
   kTime,      // RFC 3339 → local "2026-01-02 03:04:05".
   kCount,     // The length of a list; a number as it is.
   kState,     // Text, coloured by its meaning.

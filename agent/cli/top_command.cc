@@ -59,6 +59,10 @@ void PrintRows(const std::vector<Column>& columns, const Json& rows, const CliIo
 
 void PrintTop(Json& top, const CliIo& io, std::ostream& out) {
   const Json& workloads = top["workloads"];
+  if (workloads.empty()) {
+    out << "no workload has done anything yet\n";
+    return;
+  }
   PrintRows({{"WORKLOAD", "name"},
              {"PROFILE", "state_text", Format::kState},
              {"BEHAVIOURS", "behaviours", Format::kNumber},
@@ -75,7 +79,7 @@ void PrintTop(Json& top, const CliIo& io, std::ostream& out) {
     PrintRows({{"WORKLOAD", "workload"},
                {"DIRECTION", "direction"},
                {"PEER", "peer"},
-               {"PORT", "port", Format::kNumber},
+               {"PORT", "port", Format::kPort},
                {"PROTOCOL", "protocol"},
                {"CONNECTIONS", "connections", Format::kNumber},
                {"FAILED", "failures", Format::kNumber},

@@ -134,7 +134,8 @@ TEST_F(ConfigTest, AllMistakesAtOnceWithTheirPlaces) {
              "cache: { flow_entries: 64 }\n"
              "dns: { resolvers: [10.0.0.1, nine] }\n"
              "identity: { runtimes: runc }\n",
-             {"log.level=loud", "metrics.listen=9477", "api.sokcet=/x", "nonsense", "telemetry="}),
+             {"log.level=loud", "metrics.listen=9477", "metrics.listen=localhost:1",
+              "api.sokcet=/x", "nonsense", "log.format="}),
       ElementsAre(
           ":1:8: store: expected a section; write keys below it: dir, max_size, max_age",
           ":2:23: learning.min_time: is a map; write a duration such as 24h or 50ms",
@@ -152,9 +153,11 @@ TEST_F(ConfigTest, AllMistakesAtOnceWithTheirPlaces) {
           "--set log.level: \"loud\" is not known; write one of debug, info, warn, error",
           "--set metrics.listen: \"9477\" is not an address; write HOST:PORT, such as "
           "127.0.0.1:9477",
+          "--set metrics.listen: \"localhost:1\" cannot be used; write the host as an IP address, "
+          "such as 127.0.0.1:9477",
           "--set api.sokcet: unknown key; did you mean \"api.socket\"?",
           "--set nonsense: no value; write KEY=VALUE",
-          "--set telemetry: has no value; write one of news, full"));
+          "--set log.format: has no value; write one of text, json"));
 }
 
 TEST_F(ConfigTest, WordsThatCaptureArgvTookBefore) {

@@ -46,6 +46,15 @@ std::string CheckHostPort(const std::string& text) {
   return parsed.ok() ? "" : std::string(parsed.status().message());
 }
 
+// The agent asks nobody for names, so an address to listen on is a number.
+std::string CheckListen(const std::string& text) {
+  const absl::StatusOr<HostPort> parsed = ParseHostPort(text);
+  if (!parsed.ok()) {
+    return std::string(parsed.status().message());
+  }
+  return IsIpAddress(parsed->host) ? "" : "write the host as an IP address, such as 127.0.0.1:9477";
+}
+
 std::string CheckIp(const std::string& text) {
   return IsIpAddress(text) ? "" : "write an IPv4 or IPv6 address, such as 10.0.0.53";
 }
@@ -342,7 +351,7 @@ std::vector<ConfigKey> BuildConfigKeys() {
   keys.push_back(
       WithFallback(StringKey(
                        "metrics.listen", "HOST:PORT",
-                       [](Config& c) -> std::string& { return c.metrics.listen; }, CheckHostPort),
+                       [](Config& c) -> std::string& { return c.metrics.listen; }, CheckListen),
                    "off"));
   keys.push_back(CountKey(
       "metrics.max_series", [](Config& c) -> uint32_t& { return c.metrics.max_series; }, 100,

@@ -10,6 +10,7 @@
 #include "agent/base/text.h"
 #include "agent/correlate/finding_json.h"
 #include "agent/health/report.h"
+#include "agent/pipeline/event_line.h"
 #include "agent/pipeline/node.h"
 #include "agent/pipeline/node_metrics.h"
 #include "agent/pipeline/top.h"
@@ -252,6 +253,7 @@ absl::StatusOr<Json> ControlBackend::FindingShow(const std::string& uid) {
 
 absl::StatusOr<std::unique_ptr<EventStream>> ControlBackend::SubscribeEvents(
     const EventFilter& filter) {
+  VEDETTE_RETURN_IF_ERROR(CheckEventKinds(filter.kinds));
   return pipeline_->parts().hub->Subscribe(filter);
 }
 

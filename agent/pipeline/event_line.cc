@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "absl/time/time.h"
@@ -42,6 +44,11 @@ struct KindOf {
     return "flow";
   }
 };
+
+// All that KindOf gives.
+constexpr std::array<std::string_view, 13> kKinds = {
+    "exec", "fork", "exit",   "credential", "connect",  "accept",      "listen",
+    "flow", "dns",  "cgroup", "move",       "overflow", "process_seen"};
 
 std::string_view ReasonName(Reason reason) {
   switch (reason) {
@@ -212,6 +219,16 @@ std::string Summary(const EnrichedEvent& event) {
 }  // namespace
 
 std::string_view EventKind(const Event& event) { return std::visit(KindOf(), event.body); }
+
+absl::Status CheckEventKinds(const std::vector<std::string>& kinds) {
+  for (const std::string& kind : kinds) {
+    if (std::find(kKinds.begin(), kKinds.end(), kind) == kKinds.end()) {
+      return absl::InvalidArgumentError(fmt::format("no event is of the kind {}; write one of {}",
+                                                    PrintableUtf8(kind), fmt::join(kKinds, ", ")));
+    }
+  }
+  return absl::OkStatus();
+}
 
 std::string EventLine(const ScoredEvent& scored) {
   const EnrichedEvent& event = scored.enriched;
