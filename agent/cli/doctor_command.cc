@@ -34,18 +34,58 @@ Json SumByStage(const Json& ledger) {
                       {"received", uint64_t{0}},
                       {"delivered", uint64_t{0}},
                       {"in_flight", int64_t{0}},
+                      {"lost", uint64_t{0}},
                       {"dropped", Json::object()}});
     }
     Json& sum = sums.back();
     sum["received"] = sum["received"].get<uint64_t>() + entry.value("received", uint64_t{0});
     sum["delivered"] = sum["delivered"].get<uint64_t>() + entry.value("delivered", uint64_t{0});
     sum["in_flight"] = sum["in_flight"].get<int64_t>() + entry.value("in_flight", int64_t{0});
+    sum["lost"] = sum["lost"].get<uint64_t>() + entry.value("lost", uint64_t{0});
     const Json dropped = entry.value("dropped", Json::object());
     for (const auto& [reason, count] : dropped.items()) {
-      sum["dropped"][reason] = sum["dropped"].value(reason, uint64_t{0}) + count.get<uint64_t>();
+      if (count != 0) {
+        sum["dropped"][reason] = sum["dropped"].value(reason, uint64_t{0}) + count.get<uint64_t>();
+      }
     }
   }
   return sums;
+}
+
+// A map of counts as a table; what never happened is left out.
+void PrintCounts(const Json& doctor, const char* key, const char* title, const CliIo& io) {
+  Json rows = Json::array();
+  const Json counts = doctor.value(key, Json::object());
+  for (const auto& [name, count] : counts.items()) {
+    if (count != 0) {
+      rows.push_back({{"name", name}, {"count", count}});
+    }
+  }
+  PrintSection({{"counts", rows}}, "counts", {{title, "name"}, {"COUNT", "count", Format::kNumber}},
+               io);
+}
+
+// What this node loses beside the records of the ledger.
+void PrintLosses(const Json& doctor, const CliIo& io) {
+  PrintCounts(doctor, "kernel_errors", "IN THE KERNEL", io);
+  PrintCounts(doctor, "degradations", "INCOMPLETE", io);
+  PrintCounts(doctor, "hashing", "HASHING", io);
+  PrintCounts(doctor, "bookkeeping", "BOOKKEEPING", io);
+  PrintCounts(doctor, "redaction", "REDACTED", io);
+}
+
+void PrintStore(const Json& doctor, const CliIo& io) {
+  const Json store = doctor.value("store", Json::object());
+  if (!store.empty()) {
+    PrintSection({{"store", Json::array({store})}}, "store",
+                 {{"STORE", "path"},
+                  {"SIZE", "bytes", Format::kBytes},
+                  {"BOUND", "max_bytes", Format::kBytes},
+                  {"FAILED COMMITS", "failed_commits", Format::kNumber},
+                  {"FINDINGS AGED", "findings_aged", Format::kNumber},
+                  {"FINDINGS SHED", "findings_shed", Format::kNumber}},
+                 io);
+  }
 }
 
 void PrintDoctor(const Json& doctor, const CliIo& io) {
@@ -70,8 +110,10 @@ void PrintDoctor(const Json& doctor, const CliIo& io) {
                 {"RECEIVED", "received", Format::kNumber},
                 {"DELIVERED", "delivered", Format::kNumber},
                 {"UNDER WAY", "in_flight", Format::kNumber},
+                {"LOST", "lost", Format::kNumber},
                 {"DROPPED", "dropped"}},
                io);
+  PrintLosses(doctor, io);
   PrintSection(doctor, "sinks",
                {{"SINK", "name"},
                 {"STATE", "state", Format::kState},
@@ -86,6 +128,7 @@ void PrintDoctor(const Json& doctor, const CliIo& io) {
                 {"LIMIT", "limit", Format::kNumber},
                 {"FULL", "full", Format::kNumber}},
                io);
+  PrintStore(doctor, io);
   const Json memory = doctor.value("memory", Json::object());
   Json lines = Json::array();
   for (const auto& [name, bytes] : memory.items()) {

@@ -68,14 +68,17 @@ nlohmann::json LedgerForDoctor(const std::vector<LedgerEntry>& entries) {
   nlohmann::json out = nlohmann::json::array();
   for (const LedgerEntry& entry : entries) {
     nlohmann::json dropped = nlohmann::json::object();
+    uint64_t lost = 0;
     for (const auto& [reason, count] : entry.dropped) {
       dropped[reason] = count;
+      lost += IsLoss(reason) ? count : 0;
     }
     out.push_back({{"stage", entry.stage},
                    {"counter", entry.counter},
                    {"received", entry.received},
                    {"delivered", entry.delivered},
                    {"dropped", std::move(dropped)},
+                   {"lost", lost},
                    {"in_flight", entry.Balance()}});
   }
   return out;

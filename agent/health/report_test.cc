@@ -48,10 +48,14 @@ TEST(ReportTest, ASurplusIsAGapAndACounterThatBeganAnewIsNotHuge) {
 }
 
 TEST(ReportTest, DoctorGetsEveryFigure) {
-  nlohmann::json json = LedgerForDoctor(
-      {{.stage = "s", .counter = "c", .received = 5, .delivered = 2, .dropped = {{"why", 1}}}});
-  EXPECT_EQ(json, nlohmann::json::parse(R"([{"stage":"s","counter":"c","received":5,"delivered":2,
-                                             "dropped":{"why":1},"in_flight":2}])"));
+  nlohmann::json json = LedgerForDoctor({{.stage = "s",
+                                          .counter = "c",
+                                          .received = 9,
+                                          .delivered = 2,
+                                          .dropped = {{"no-finding", 4}, {"why", 1}}}});
+  EXPECT_EQ(json, nlohmann::json::parse(R"([{"stage":"s","counter":"c","received":9,"delivered":2,
+                                             "dropped":{"no-finding":4,"why":1},"lost":1,
+                                             "in_flight":2}])"));
 }
 
 TEST(LedgerBetweenTest, WhatWasNoNewsIsNoGap) {

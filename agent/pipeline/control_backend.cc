@@ -146,6 +146,7 @@ Json ControlBackend::DoctorNow() {
           {"kernel_errors", std::move(errors)},
           {"hashing", std::move(hashing)},
           {"degradations", parts.enricher->Degradations()},
+          {"bookkeeping", Bookkeeping(*pipeline_)},
           {"redaction", parts.redactor->Counts()},
           {"memory", {{"resident_bytes", ResidentBytes()}, {"rings_bytes", facts_.rings_bytes}}}};
 }

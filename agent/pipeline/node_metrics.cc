@@ -16,6 +16,12 @@ void AddReasons(const NodeSample& sample, MetricSet& metrics) {
                        "Events that are less than complete, by table and reason.",
                        static_cast<double>(count), {{"reason", reason}});
   }
+  for (const auto& [what, count] : sample.bookkeeping) {
+    metrics.AddCounter(
+        "vedette_bookkeeping_total",
+        "What is counted beside the events: folds, and counts that belong to nothing.",
+        static_cast<double>(count), {{"what", what}});
+  }
   for (const auto& [what, count] : sample.redacted) {
     metrics.AddCounter("vedette_redacted_total",
                        "Arguments that hold [redacted]; too_long, too_expensive and too_deep: as a "
@@ -26,6 +32,16 @@ void AddReasons(const NodeSample& sample, MetricSet& metrics) {
 
 }  // namespace
 
+std::map<std::string, uint64_t> Bookkeeping(const Pipeline& pipeline) {
+  const PipelineParts& parts = pipeline.parts();
+  const ProfilesCounters& profiles = parts.profiles->counters();
+  return {{"deviations_folded", profiles.deviations_folded},
+          {"growth_lost", parts.correlator->growth_lost()},
+          {"slots_full", profiles.slots_full},
+          {"told_twice", parts.keeper->counts().told_twice},
+          {"unbound_hits", profiles.unbound_hits}};
+}
+
 NodeSample TakeNodeSample(const Pipeline& pipeline, Account& account) {
   const PipelineParts& parts = pipeline.parts();
   account.Refresh();
@@ -33,6 +49,7 @@ NodeSample TakeNodeSample(const Pipeline& pipeline, Account& account) {
   sample.ledger = account.ledger().Snapshot();
   sample.kernel_errors = parts.cache->ReadErrors();
   sample.degradations = parts.enricher->Degradations();
+  sample.bookkeeping = Bookkeeping(pipeline);
   sample.redacted = parts.redactor->Counts();
   if (parts.hasher != nullptr) {
     const HashThread::Health health = parts.hasher->health();

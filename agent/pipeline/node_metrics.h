@@ -18,6 +18,7 @@ struct NodeSample {
   std::vector<LedgerEntry> ledger;
   KernelErrors kernel_errors;
   std::map<std::string, uint64_t> degradations;
+  std::map<std::string, uint64_t> bookkeeping;
   std::map<std::string, uint64_t> redacted;
   uint64_t hash_stalls = 0;
   uint64_t hash_hanging = 0;
@@ -34,6 +35,10 @@ struct NodeSample {
   size_t gaps = 0;
   size_t workloads = 0;
 };
+
+// What is counted beside the events: folds, and counts that belong to nothing. docs/metrics.md says
+// what each means. Pipeline thread.
+std::map<std::string, uint64_t> Bookkeeping(const Pipeline& pipeline);
 
 // Pipeline thread.
 NodeSample TakeNodeSample(const Pipeline& pipeline, Account& account);

@@ -221,6 +221,7 @@ TEST_F(AgentMetricsTest, PromtoolHasNothingToSay) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->exit_code, 0) << result->out << result->err;
   EXPECT_EQ(result->out + result->err, "");
+  EXPECT_EQ(Scrape().count(R"(vedette_bookkeeping_total{what="told_twice"})"), 1u);
   auto rules = Child::Run({"promtool", "check", "rules", "deploy/prometheus/vedette.rules.yml"});
   ASSERT_TRUE(rules.ok()) << rules.status();
   EXPECT_EQ(rules->exit_code, 0) << rules->err;
