@@ -40,6 +40,7 @@ class Demo:
         self.agent = None
         self.service = None
         self.cgroup = os.path.join(cgroup_root(), CGROUP)
+        self.has_cgroup = False
         self.port = 0
         self.intruder = os.path.join(options.dir, "intruder")
 
@@ -54,7 +55,7 @@ class Demo:
                 "store": {"dir": self.options.dir + "/store"},
                 "api": {"socket": self.options.socket},
                 "sinks": [{"jsonl": {"path": self.options.dir + "/findings.jsonl"}}],
-                "bpf": {"pin_dir": "/sys/fs/bpf/vedette-demo"},
+                "bpf": {"pin_dir": self.options.pins},
                 # The demo's own launcher puts the service in its cgroup.
                 "identity": {"runtimes": [os.path.realpath(sys.executable)]},
             }, file)
@@ -96,8 +97,16 @@ class Demo:
 
     # --- the service -----------------------------------------------------------------------------
 
-    def start_service(self):
+    def make_cgroup(self):
         os.makedirs(self.cgroup, exist_ok=True)
+        with open(self.cgroup + "/cgroup.procs", encoding="ascii") as procs:
+            others = procs.read().split()
+        if others:
+            raise DemoError(f"{self.cgroup}: another demo runs there, or was killed; "
+                            f"end process {', '.join(others)} first")
+        self.has_cgroup = True
+
+    def start_service(self):
         self.service = subprocess.Popen(
             [sys.executable, HERE + "/place.py", self.cgroup, sys.executable, HERE + "/service.py"],
             stdout=subprocess.PIPE)
@@ -127,6 +136,7 @@ class Demo:
 
     def run(self):
         print("== a service is watched")
+        self.make_cgroup()
         self.start_agent()
         self.start_service()
         count = self.use_it(LEARN_SECONDS)
@@ -165,7 +175,7 @@ class Demo:
 
     def clean_up(self):
         self.stop_service()
-        if os.path.isdir(self.cgroup):
+        if self.has_cgroup:
             deadline = time.monotonic() + 5
             while time.monotonic() < deadline:
                 try:
@@ -183,6 +193,7 @@ def main():
     parser.add_argument("--vedette", required=True)
     parser.add_argument("--dir", required=True)
     parser.add_argument("--socket", required=True)
+    parser.add_argument("--pins", required=True)
     options = parser.parse_args()
     os.environ["VEDETTE_SOCKET"] = options.socket
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
