@@ -54,6 +54,15 @@ class DeployTest(unittest.TestCase):
         self.assertEqual(ours, [])
         self.assertEqual(result.returncode, 0, result.stdout)
 
+    def test_a_failing_agent_is_started_again_without_end(self):
+        lines = self.unit().read_text().splitlines()
+        self.assertIn("Restart=on-failure", lines)
+        self.assertIn("StartLimitIntervalSec=0", lines)
+        self.assertIn("RestartPreventExitStatus=1 2", lines)
+        seconds = next(line.split("=")[1] for line in lines if line.startswith("RestartSec="))
+        self.assertIn(f"every {seconds} s for as long as it fails",
+                      (SOURCE / "docs/install.md").read_text())
+
     def test_a_wrong_unit_is_noticed(self):
         unit = self.unit()
         unit.write_text(unit.read_text().replace("ProtectSystem=", "ProtectSystm="))

@@ -47,7 +47,6 @@ struct SinkConfig {
 // two sinks of a configuration have the same one.
 std::string SinkName(const SinkConfig& sink);
 
-enum class Telemetry { kNews, kFull };
 enum class LogFormat { kText, kJson };
 
 // What the agent was told, checked. The defaults here are those of docs/configuration.md; a test
@@ -86,7 +85,6 @@ struct Config {
     ArgvCapture argv = ArgvCapture::kRedacted;
     std::vector<std::string> redact;  // Patterns of RE2.
   } capture;
-  Telemetry telemetry = Telemetry::kNews;
   struct {
     std::vector<std::string> runtimes;  // Beside those the agent knows.
     std::string cluster;

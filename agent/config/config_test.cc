@@ -73,7 +73,6 @@ sinks:
 learning: { min_time: 1h30m, quiet: 20m, min_runs: 3 }
 collect: { poll: 20ms, ring_size: 4MiB }
 capture: { argv: none, redact: ['tok_[a-z]+', '(?i)pin (\d+)'] }
-telemetry: full
 log: { level: debug, format: json }
 )");
   ASSERT_TRUE(config.ok()) << config.status();
@@ -85,7 +84,6 @@ log: { level: debug, format: json }
   EXPECT_EQ(config->capture.argv, ArgvCapture::kNone);
   EXPECT_THAT(config->capture.redact, ElementsAre("tok_[a-z]+", "(?i)pin (\\d+)"));
   EXPECT_EQ(ConfigValue(*config, "capture.redact"), "['tok_[a-z]+', '(?i)pin (\\d+)']");
-  EXPECT_EQ(config->telemetry, Telemetry::kFull);
   EXPECT_EQ(config->log.format, LogFormat::kJson);
   ASSERT_EQ(config->sinks.size(), 2u);
   EXPECT_THAT(config->sinks[1].origin, EndsWith(":6:5"));

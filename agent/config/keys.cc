@@ -299,10 +299,6 @@ void AppendKernelKeys(std::vector<ConfigKey>& keys) {
 void AppendWordKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(CaptureArgv());
   keys.push_back(CaptureRedact());
-  keys.push_back(WordKey(
-      "telemetry", {"news", "full"},
-      [](Config& c, size_t i) { c.telemetry = static_cast<Telemetry>(i); },
-      [](const Config& c) { return static_cast<size_t>(c.telemetry); }));
   static const std::vector<std::string> kLevels = {"debug", "info", "warn", "error"};
   keys.push_back(WordKey(
       "log.level", kLevels, [](Config& c, size_t i) { c.log.level = kLevels[i]; },

@@ -23,7 +23,7 @@
 namespace vedette {
 
 // Event → EnrichedEvent: gives what the kernel numbers its stable name. Owned by the pipeline
-// thread. Every event that comes in goes out; a full table costs a name, never an event. It opens
+// thread. Every event that comes in goes out; a full table costs a name, never an event. It
 // keeps the names of peers in the store if it is told to, opens no file, writes no map, and judges
 // nothing.
 class Enricher {

@@ -144,7 +144,7 @@ absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
   }
   keys = std::make_unique<BpfKeyReader>(probes.get());
   hasher = std::make_unique<HashThread>(std::move(spawner), keys.get(), HashThread::Limits());
-  return cache->Configure(secret, ring_bytes / 2, config.telemetry == Telemetry::kFull);
+  return cache->Configure(secret, ring_bytes / 2, /*tap_all=*/false);
 }
 
 absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
@@ -228,7 +228,7 @@ void Agent::Parts::BuildPipeline(const Config& config, const EventSource& source
                                                       .source = source,
                                                       .redactor = redactor.get(),
                                                       .gaps = std::move(gaps)});
-  taps = std::make_unique<Taps>(pipeline.get(), config.telemetry == Telemetry::kFull);
+  taps = std::make_unique<Taps>(pipeline.get());
 }
 
 // Those of the node's configuration, as it is now, and those listed by the user.

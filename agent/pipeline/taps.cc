@@ -21,7 +21,7 @@ void Taps::Change() {
 
 absl::Status Taps::Refresh() {
   const PipelineParts& parts = pipeline_->parts();
-  bool all = always_;
+  bool all = false;
   std::vector<std::string> asked;
   for (const EventFilter& filter : parts.hub->filters()) {
     all = all || filter.workloads.empty();

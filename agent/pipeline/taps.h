@@ -10,8 +10,7 @@ namespace vedette {
 // the maps are written on the pipeline's.
 class Taps {
  public:
-  // `always`: every workload is tapped, watched or not.
-  Taps(Pipeline* pipeline, bool always) : pipeline_(pipeline), always_(always) {}
+  explicit Taps(Pipeline* pipeline) : pipeline_(pipeline) {}
 
   // Somebody began or ended watching.
   void Change();
@@ -21,7 +20,6 @@ class Taps {
 
  private:
   Pipeline* const pipeline_;
-  const bool always_;
 };
 
 }  // namespace vedette

@@ -229,11 +229,11 @@ TEST_F(AgentCrashTest, CountsAreExactHoweverOftenTheAgentIsKilled) {
                                  fmt::format("spawn:{}", kExecs)});
     ASSERT_TRUE(actor.ok()) << actor.status();
     // Killed in the midst of it, each time somewhere else.
-    poll(nullptr, 0, 13 + 37 * round);
+    LetPass(absl::Milliseconds(13 + 37 * round));
     agent_.Kill();
     // And once more while it takes over what the first one left.
     ASSERT_TRUE(agent_.Launch().ok());
-    poll(nullptr, 0, 300 + 250 * round);
+    LetPass(absl::Milliseconds(300 + 250 * round));
     agent_.Kill();
     ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
     auto result = actor->Wait(absl::Seconds(60));

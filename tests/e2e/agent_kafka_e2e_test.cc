@@ -169,7 +169,7 @@ TEST_F(AgentKafkaTest, FromTheActToTheBrokerTakesMilliseconds) {
   std::map<std::string, absl::Time> acted;
   for (int i = 0; i < kActs; ++i) {
     ASSERT_TRUE(actor->ReadLine().ok());
-    poll(nullptr, 0, 20 + (i * 7) % 41);  // At any phase of the poll.
+    LetPass(absl::Milliseconds(20 + (i * 7) % 41));  // At any phase of the poll.
     acted[programs[static_cast<size_t>(i)]] = absl::Now();
     ASSERT_TRUE(actor->Write("\n"));
     ASSERT_TRUE(actor->ReadLine().ok());

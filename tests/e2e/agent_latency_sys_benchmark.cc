@@ -5,7 +5,6 @@
 // Exit: 0 measured, whatever the figures; 3 could not measure.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,7 +92,7 @@ absl::Status Node::DeviateIn(const ScopedCgroup& cgroup, int count) {
   VEDETTE_ASSIGN_OR_RETURN(Child actor, cgroup.Spawn(argv));
   for (int i = 0; i < count; ++i) {
     VEDETTE_RETURN_IF_ERROR(actor.ReadLine().status());
-    poll(nullptr, 0, 20 + (i * 7) % 41);  // At any phase of the poll.
+    LetPass(absl::Milliseconds(20 + (i * 7) % 41));  // At any phase of the poll.
     if (!actor.Write("\n")) {
       return absl::UnavailableError("the actor has ended: " + actor.Err());
     }

@@ -3,7 +3,6 @@
 // memory the spool and the exporter take meanwhile, how long the rest takes afterwards, and whether
 // all arrived, in order per key. kafka_outage_sys_benchmark [SECONDS] [FINDINGS_PER_SECOND]
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@
 #include "tests/support/delivery/delivery_bench.h"
 #include "tests/support/kafka/kafka_broker.h"
 #include "tests/support/kafka/kafka_reader.h"
+#include "tests/support/wait_for.h"
 
 namespace vedette {
 namespace {
@@ -42,9 +42,8 @@ absl::StatusOr<double> AppendWhileAway(DeliveryBench& bench, int seconds, int ra
   for (int i = 0; i < seconds * kCommitsPerSecond; ++i) {
     VEDETTE_RETURN_IF_ERROR(bench.Append(rate / kCommitsPerSecond));
     most = std::max(most, ResidentMb());
-    const absl::Duration left =
-        start + absl::Seconds(1) * (i + 1) / kCommitsPerSecond - absl::Now();
-    poll(nullptr, 0, std::max<int>(0, static_cast<int>(absl::ToInt64Milliseconds(left))));
+    const absl::Time next = start + absl::Seconds(1) * (i + 1) / kCommitsPerSecond;
+    testing::LetPass(std::max(next - absl::Now(), absl::ZeroDuration()));
   }
   return most;
 }

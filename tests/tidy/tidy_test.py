@@ -152,6 +152,7 @@ class TidyTest(unittest.TestCase):
             ("agent/event/a_test.cc", APACHE + "void F() { absl::SleepFor(x); }\n"),
             ("tests/kernel/a_root_test.cc", APACHE + "void F() { usleep(5); }\n"),
             ("tests/kernel/b.cc", APACHE + "void F() { std::this_thread::sleep_for(x); }\n"),
+            ("tests/kernel/c.cc", APACHE + "void F() { poll(nullptr, 0, 5); }\n"),
             ("tests/e2e/a.py", apache_hash + "time.sleep(1)\n"),
             ("tests/e2e/a.sh", apache_hash + "while true; do sleep 1; done\n"),
         ]:
