@@ -151,7 +151,7 @@ int DoctorCommand(const ClientOptions& options, const CliIo& io) {
     PrintJson(*doctor, "", options.output, io);
   }
   std::string status = doctor->value("status", "");
-  return status == "ok" ? kExitYes : status == "starting" ? kExitFailed : kExitNo;
+  return status == "ok" ? kExitYes : kExitNo;
 }
 
 }  // namespace vedette

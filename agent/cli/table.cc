@@ -144,7 +144,7 @@ Colour ColourOf(const std::string& state) {
   if (state == "high" || state == "critical" || state == "deviation" || state == "failed") {
     return Colour::kBad;
   }
-  if (state == "degraded" || state == "medium" || state == "starting") {
+  if (state == "degraded" || state == "medium") {
     return Colour::kWarning;
   }
   return state == "informational" || state == "known" ? Colour::kFaint : Colour::kNone;

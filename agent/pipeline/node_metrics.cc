@@ -36,7 +36,6 @@ std::map<std::string, uint64_t> Bookkeeping(const Pipeline& pipeline) {
   const PipelineParts& parts = pipeline.parts();
   const ProfilesCounters& profiles = parts.profiles->counters();
   return {{"deviations_folded", profiles.deviations_folded},
-          {"growth_lost", parts.correlator->growth_lost()},
           {"slots_full", profiles.slots_full},
           {"told_twice", parts.keeper->counts().told_twice},
           {"unbound_hits", profiles.unbound_hits}};

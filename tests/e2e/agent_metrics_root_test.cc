@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "tests/e2e/acts.h"
@@ -225,6 +226,32 @@ TEST_F(AgentMetricsTest, PromtoolHasNothingToSay) {
   auto rules = Child::Run({"promtool", "check", "rules", "deploy/prometheus/vedette.rules.yml"});
   ASSERT_TRUE(rules.ok()) << rules.status();
   EXPECT_EQ(rules->exit_code, 0) << rules->err;
+}
+
+// "a", "a.b", "a.0.b": what an answer is made of. Of lists their first item; of counts by reason
+// none.
+void KeysOf(const nlohmann::json& value, const std::string& path, std::set<std::string>& keys) {
+  const std::set<std::string> by_reason = {"dropped", "kernel_errors", "degradations"};
+  for (const auto& [key, inner] : value.items()) {
+    const std::string name = path + (path.empty() ? "" : ".") + key;
+    keys.insert(name);
+    if (inner.is_object() && by_reason.count(key) == 0) {
+      KeysOf(inner, name, keys);
+    } else if (inner.is_array() && !inner.empty() && inner[0].is_object()) {
+      KeysOf(inner[0], name + ".0", keys);
+    }
+  }
+}
+
+TEST_F(AgentMetricsTest, DoctorsAnswerHasTheShapeOfTheDocumentation) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const std::string document = ReadFile("docs/api.md");
+  const size_t begin = document.find("{", document.find("**doctor**"));
+  const std::string sample = document.substr(begin, document.find("```", begin) - begin);
+  std::set<std::string> told, documented;
+  KeysOf(agent_.Doctor(), "", told);
+  KeysOf(nlohmann::json::parse(sample, nullptr, /*allow_exceptions=*/false), "", documented);
+  EXPECT_EQ(told, documented);
 }
 
 TEST_F(AgentMetricsTest, EveryQueryOfTheDashboardHasAnAnswer) {
