@@ -35,7 +35,8 @@ void AddReasons(const NodeSample& sample, MetricSet& metrics) {
 std::map<std::string, uint64_t> Bookkeeping(const Pipeline& pipeline) {
   const PipelineParts& parts = pipeline.parts();
   const ProfilesCounters& profiles = parts.profiles->counters();
-  return {{"deviations_folded", profiles.deviations_folded},
+  return {{"begun_anew", parts.correlator->begun_anew()},
+          {"deviations_folded", profiles.deviations_folded},
           {"slots_full", profiles.slots_full},
           {"told_twice", parts.keeper->counts().told_twice},
           {"unbound_hits", profiles.unbound_hits}};

@@ -43,6 +43,67 @@ TEST(AgentHostTest, TheShippedConfigurationIsValid) {
   EXPECT_EQ(result->exit_code, 0) << result->err;
 }
 
+// What an agent needs to run beside others, as options.
+std::vector<std::string> PlacesIn(const TempDir& dir) {
+  return {"--set", "store.dir=" + dir / "store",
+          "--set", "api.socket=" + dir / "agent.sock",
+          "--set", fmt::format("bpf.pin_dir=/sys/fs/bpf/vedette-test-{}-host", getpid()),
+          "--set", "sinks=[]"};
+}
+
+TEST(AgentHostTest, WithoutBtfItSaysWhatToDo) {
+  const TempDir dir;
+  std::vector<std::string> command = {
+      "unshare",
+      "--mount",
+      "/bin/sh",
+      "-c",
+      R"(mount -t tmpfs none /sys/kernel/btf && exec "$0" run "$@")",
+      VEDETTE_BINARY};
+  for (const std::string& option : PlacesIn(dir)) {
+    command.push_back(option);
+  }
+  const auto result = Child::Run(command, kAgentBound);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 3);
+  EXPECT_EQ(result->err,
+            "vedette: /sys/kernel/btf/vmlinux: this kernel has no BTF; use a kernel built with "
+            "CONFIG_DEBUG_INFO_BTF=y\n");
+}
+
+// In a namespace of its own the agent does not know the numbers by which the kernel calls
+// processes.
+TEST(AgentHostTest, AFailedSelfCheckIsDegraded) {
+  const TempDir dir;
+  std::vector<std::string> command = {"unshare",      "--pid",        "--fork",
+                                      "--kill-child", VEDETTE_BINARY, "run"};
+  for (const std::string& option : PlacesIn(dir)) {
+    command.push_back(option);
+  }
+  auto agent = Child::Spawn(command);
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  const ApiClient client(dir / "agent.sock");
+  nlohmann::json doctor;
+  EXPECT_TRUE(WaitFor(
+      [&] {
+        auto answer = client.Get("/v1/doctor");
+        doctor = answer.ok() ? *answer : nlohmann::json();
+        return answer.ok();
+      },
+      kAgentBound));
+  EXPECT_EQ(doctor.value("status", ""), "degraded");
+  EXPECT_THAT(doctor.value("problems", nlohmann::json()).dump(),
+              HasSubstr("self-check: the fork of a known child was not seen"));
+  // An orderly end takes the pins away.
+  const std::string inner = ReadFile(fmt::format("/proc/{0}/task/{0}/children", agent->pid()));
+  ASSERT_FALSE(inner.empty());
+  ASSERT_EQ(kill(std::stoi(inner), SIGTERM), 0);
+  const auto result = agent->Wait(kAgentBound);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 0) << result->err;
+  EXPECT_THAT(result->err, HasSubstr("error self-check: the fork"));
+}
+
 TEST(AgentHostTest, AfterLogrotateTheNextFindingIsInANewFileAndNoneIsLost) {
   AgentProcess agent;
   ASSERT_TRUE(agent.Start().ok()) << agent.Log();
