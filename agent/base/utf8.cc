@@ -1,44 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/base/utf8.h"
 
-#include <cstddef>
-#include <cstdint>
-
 namespace vedette {
 namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
 constexpr size_t kEscapeSize = 4;
 constexpr uint8_t kBackslash = 0x5c;
-
-// Length of the valid UTF-8 sequence at the start of `s`; 0 if there is none. Overlong forms,
-// surrogates and code points above U+10FFFF are not valid.
-size_t SequenceLength(std::string_view s) {
-  const auto byte = [s](size_t i) {
-    return i < s.size() ? static_cast<uint8_t>(s[i]) : uint8_t{0};
-  };
-  const auto in = [&byte](size_t i, uint8_t low, uint8_t high) {
-    return byte(i) >= low && byte(i) <= high;
-  };
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) {
-    return 1;
-  }
-  if (lead >= 0xc2 && lead <= 0xdf) {
-    return in(1, 0x80, 0xbf) ? 2 : 0;
-  }
-  if (lead >= 0xe0 && lead <= 0xef) {
-    const uint8_t low = lead == 0xe0 ? 0xa0 : 0x80;
-    const uint8_t high = lead == 0xed ? 0x9f : 0xbf;
-    return in(1, low, high) && in(2, 0x80, 0xbf) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    const uint8_t low = lead == 0xf0 ? 0x90 : 0x80;
-    const uint8_t high = lead == 0xf4 ? 0x8f : 0xbf;
-    return in(1, low, high) && in(2, 0x80, 0xbf) && in(3, 0x80, 0xbf) ? 4 : 0;
-  }
-  return 0;
-}
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') {
@@ -69,9 +37,31 @@ void AppendEscape(uint8_t byte, std::string* out) {
 
 }  // namespace
 
+CodePoint FirstCodePoint(std::string_view bytes) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(bytes[i]); };
+  const uint8_t first = byte(0);
+  if (first < 0x80) {
+    return {first, 1};
+  }
+  const size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || bytes.size() < size) {
+    return {};
+  }
+  uint32_t code_point = first & (0x7f >> size);
+  for (size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) {
+      return {};
+    }
+    code_point = code_point << 6 | (byte(i) & 0x3f);
+  }
+  const bool overlong = (size == 3 && code_point < 0x800) || (size == 4 && code_point < 0x10000);
+  const bool surrogate = code_point >= 0xd800 && code_point <= 0xdfff;
+  return overlong || surrogate || code_point > 0x10ffff ? CodePoint{} : CodePoint{code_point, size};
+}
+
 bool IsValidUtf8(std::string_view bytes) {
   while (!bytes.empty()) {
-    const size_t length = SequenceLength(bytes);
+    const size_t length = FirstCodePoint(bytes).size;
     if (length == 0) {
       return false;
     }
@@ -84,7 +74,7 @@ std::string TextFromBytes(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
   while (!bytes.empty()) {
-    size_t length = SequenceLength(bytes);
+    size_t length = FirstCodePoint(bytes).size;
     if (length == 0 || EscapedByte(bytes) >= 0) {
       AppendEscape(static_cast<uint8_t>(bytes[0]), &text);
       length = 1;

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace vedette {
+
+struct CodePoint {
+  uint32_t value = 0;
+  size_t size = 0;  // In bytes. 0: they are no UTF-8.
+};
+
+// At the start of `bytes`, which are not empty. Overlong forms, surrogates and what is above
+// U+10FFFF are no UTF-8.
+CodePoint FirstCodePoint(std::string_view bytes);
 
 bool IsValidUtf8(std::string_view bytes);
 

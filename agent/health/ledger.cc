@@ -15,35 +15,20 @@ int64_t LedgerEntry::Balance() const {
   return static_cast<int64_t>(received - delivered - DroppedTotal());
 }
 
-void LedgerAccount::Dropped(std::string_view reason, uint64_t n) {
-  MutexLock lock(&mutex_);
-  auto found = dropped_.find(reason);
-  if (found == dropped_.end()) {
-    found = dropped_.emplace(std::string(reason), 0).first;
-  }
-  found->second += n;
-}
-
 void LedgerAccount::Set(uint64_t received, uint64_t delivered,
                         const std::map<std::string, uint64_t, std::less<>>& dropped) {
-  received_.store(received);
-  {
-    MutexLock lock(&mutex_);
-    dropped_ = dropped;
-  }
-  delivered_.store(delivered);
+  MutexLock lock(&mutex_);
+  received_ = received;
+  delivered_ = delivered;
+  dropped_ = dropped;
 }
 
 LedgerEntry LedgerAccount::Read() const {
   LedgerEntry entry;
-  // Outgoing before incoming: a record that passes meanwhile shows as under way, never as a
-  // surplus.
-  entry.delivered = delivered_.load();
-  {
-    MutexLock lock(&mutex_);
-    entry.dropped.insert(dropped_.begin(), dropped_.end());
-  }
-  entry.received = received_.load();
+  MutexLock lock(&mutex_);
+  entry.received = received_;
+  entry.delivered = delivered_;
+  entry.dropped.insert(dropped_.begin(), dropped_.end());
   return entry;
 }
 

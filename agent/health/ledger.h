@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -18,8 +17,8 @@ namespace vedette {
 
 // The account of one counter of one stage at one moment.
 struct LedgerEntry {
-  std::string stage;    // "kernel", "collect", "pipeline", "spool", "export:kafka", …
-  std::string counter;  // "cpu0/news", "findings", …
+  std::string stage;    // "kernel", "collect", "pipeline", "export", …
+  std::string counter;  // "cpu0/code", "events", …
   uint64_t received = 0;
   uint64_t delivered = 0;
   std::map<std::string, uint64_t> dropped = {};  // By reason.
@@ -32,16 +31,10 @@ struct LedgerEntry {
   bool operator==(const LedgerEntry&) const = default;
 };
 
-// The counters of one stage's counter. Thread-safe. A stage calls Received before Delivered or
-// Dropped of the same record, so that no snapshot shows more out than in.
+// The totals of one stage's counter, as the kernel or the stage's own thread counted them.
+// Thread-safe.
 class LedgerAccount {
  public:
-  void Received(uint64_t n = 1) { received_.fetch_add(n); }
-  void Delivered(uint64_t n = 1) { delivered_.fetch_add(n); }
-  void Dropped(std::string_view reason, uint64_t n = 1);
-
-  // Takes over totals that were counted elsewhere, by the kernel or a stage of one thread. Such an
-  // account has no other writer.
   void Set(uint64_t received, uint64_t delivered,
            const std::map<std::string, uint64_t, std::less<>>& dropped);
 
@@ -49,9 +42,9 @@ class LedgerAccount {
   friend class Ledger;
   LedgerEntry Read() const;
 
-  std::atomic<uint64_t> received_{0};
-  std::atomic<uint64_t> delivered_{0};
   mutable Mutex mutex_;
+  uint64_t received_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t delivered_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, uint64_t, std::less<>> dropped_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <utility>
@@ -13,6 +14,7 @@ namespace vedette {
 namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
+constexpr uint32_t kReplacement = 0xfffd;  // For what is no UTF-8.
 
 void AppendUnit(uint32_t unit, std::string* out) {
   *out += "\\u";
@@ -29,18 +31,6 @@ void AppendCodePoint(uint32_t code_point, std::string* out) {
   code_point -= 0x10000;
   AppendUnit(0xd800 + (code_point >> 10), out);
   AppendUnit(0xdc00 + (code_point & 0x3ff), out);
-}
-
-// Takes the first code point off valid UTF-8 that starts with a byte above 0x7f.
-uint32_t TakeCodePoint(std::string_view* utf8) {
-  const auto lead = static_cast<uint8_t>(utf8->front());
-  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  uint32_t code_point = lead & (0xff >> (length + 1));
-  for (size_t i = 1; i < length; ++i) {
-    code_point = code_point << 6 | (static_cast<uint8_t>((*utf8)[i]) & 0x3f);
-  }
-  utf8->remove_prefix(length);
-  return code_point;
 }
 
 }  // namespace
@@ -134,7 +124,9 @@ void JsonWriter::AppendQuoted(std::string_view utf8) {
   while (!utf8.empty()) {
     const char c = utf8.front();
     if (static_cast<uint8_t>(c) >= 0x80) {
-      AppendCodePoint(TakeCodePoint(&utf8), &out_);
+      const CodePoint first = FirstCodePoint(utf8);
+      AppendCodePoint(first.size == 0 ? kReplacement : first.value, &out_);
+      utf8.remove_prefix(std::max<size_t>(first.size, 1));
       continue;
     }
     if (c == '"' || c == '\\') {

@@ -107,6 +107,19 @@ class QuickstartTest(unittest.TestCase):
                 continue
             self.assertNotIn(ours, command.replace("\0", " "))
 
+    def assert_the_readme_shows(self, text):
+        """Each line of the README's sample, but for numbers and what stands for … there."""
+        readme = (SOURCE / "README.md").read_text()
+        sample = readme.split("What the demo shows")[1].split("```")[1]
+        text = " ".join(text.split())
+        for line in sample.strip().splitlines():
+            if not line.strip() or "started by /usr/bin/bash" in line:  # Who started the test.
+                continue
+            pattern = re.escape(" ".join(line.split())).replace("…", r"\S*")
+            pattern = re.sub(r"/usr/bin/python[^ ]*", r"\\S*/python\\S*", pattern)
+            pattern = re.sub(r"\d+", r"\\d+", pattern)
+            self.assertRegex(text, pattern)
+
     def test_it_shows_the_services_until_interrupted(self):
         for terminal in (False, True):
             with self.subTest(terminal=terminal):
@@ -126,6 +139,7 @@ class QuickstartTest(unittest.TestCase):
         self.assertIn("and a restart: 0 findings", shown.text)
         self.assertRegex(shown.text, r"New program in host/vedette-demo: \S+/intruder")
         self.assertRegex(shown.text, r"started by /usr/bin/dash \[\d+\]\n +started by \S*python")
+        self.assert_the_readme_shows(shown.text)
         self.assert_nothing_is_left()
 
     def test_without_a_deviation_the_demo_fails(self):
