@@ -366,6 +366,7 @@ absl::Status VerdictCache::ChangeVerdict(const CacheSlot& slot, std::string_view
 }
 
 absl::Status VerdictCache::MarkKnown(const CacheSlot& slot, std::string_view key) {
+  ReleaseScript(slot, key);
   return ChangeVerdict(slot, key, [](wire_verdict& verdict) {
     verdict.novelty = WIRE_NOVELTY_KNOWN;
     verdict.flags = 0;

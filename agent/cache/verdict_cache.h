@@ -171,6 +171,9 @@ class VerdictCache {
   absl::Status ReadCountsOf(
       uint64_t number, const InnerMaps& maps,
       const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const;
+  void DropUnusedScripts();
+  // The entry is known: the name that the kernel kept for it is wanted no more.
+  void ReleaseScript(const CacheSlot& slot, std::string_view key);
   // The name of the script that an entry is about, where the kernel kept it.
   std::optional<wire_script> LostScript(uint64_t hash) const;
   // News of this workload that are lost for good, as events.
@@ -178,7 +181,7 @@ class VerdictCache {
   using IsLost = std::function<bool(const wire_verdict&, const CacheSlot&)>;
   template <typename Key>
   void SweepMap(const InnerMaps& maps, uint64_t number, const IsLost& is_lost,
-                std::vector<Event>& events) const;
+                std::vector<Event>& events);
   // Changes what the entry of `key` holds; nothing where its generation is gone.
   absl::Status ChangeVerdict(const CacheSlot& slot, std::string_view key,
                              const std::function<void(wire_verdict&)>& change);
@@ -190,6 +193,9 @@ class VerdictCache {
   absl::flat_hash_map<uint64_t, uint32_t>
       cgroups_of_;                        // workload number → how many are in cgroups_
   absl::flat_hash_set<uint64_t> tapped_;  // As in the kernel.
+  // Swept entries that are not known yet, by the hash of their script's name.
+  absl::flat_hash_map<uint64_t, uint32_t> scripts_in_use_;
+  absl::flat_hash_set<uint64_t> scripts_unused_;  // Names that no entry had at the last sweep.
   std::array<uint64_t, 2> losses_ = {~uint64_t{0}, ~uint64_t{0}};  // At the last two sweeps.
   bool tap_all_ = false;                                           // The same.
   uint64_t prepared_ = 0;                                          // Numbers below have maps.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel could not tell: entries that wait, and what is lost for good.
 #include <bpf/bpf.h>
+#include <string.h>
 
 #include <utility>
 
@@ -14,7 +15,7 @@ namespace vedette {
 
 template <typename Key>
 void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number, const IsLost& is_lost,
-                            std::vector<Event>& events) const {
+                            std::vector<Event>& events) {
   constexpr bool kIsCode = std::is_same_v<Key, wire_code_key>;
   constexpr uint32_t kCache = kIsCode ? WIRE_CACHE_CODE : WIRE_CACHE_FLOW;
   const int fd = kIsCode ? maps.code.get() : maps.flow.get();
@@ -34,6 +35,9 @@ void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number, const IsLost
       const std::optional<wire_script> script =
           found.verb == WIRE_VERB_EXEC ? LostScript(found.name) : std::nullopt;
       events.push_back(SweptEvent(found, verdict, slot, script ? &*script : nullptr));
+      if (script) {
+        ++scripts_in_use_[found.name];
+      }
     } else {
       events.push_back(SweptEvent(found, verdict, slot));
     }
@@ -75,23 +79,45 @@ std::vector<Event> VerdictCache::Sweep(bool also_reported,
             !(verdict.flags & WIRE_VERDICT_FORGOTTEN)) ||
            (verdict.novelty == WIRE_NOVELTY_REPORTED && also_reported && !is_judged(slot));
   };
-  // Names that are kept now: those of entries that are made while this walks stay for the next one.
-  std::vector<uint64_t> scripts;
-  uint64_t hash = 0;
-  for (const uint64_t* at = nullptr; bpf_map_get_next_key(maps_("vd_lost_scripts"), at, &hash) == 0;
-       at = &hash) {
-    scripts.push_back(hash);
-  }
   std::vector<Event> events;
   for (auto& [number, maps] : workloads_) {
     SweepMap<wire_code_key>(maps, number, is_lost, events);
     SweepMap<wire_flow_key>(maps, number, is_lost, events);
     SweepLosses(number, maps, events);
   }
-  for (const uint64_t told : scripts) {
-    bpf_map_delete_elem(maps_("vd_lost_scripts"), &told);
-  }
+  DropUnusedScripts();
   return events;
+}
+
+// A name is there before its entry. One that has none at two sweeps was reported by somebody else.
+void VerdictCache::DropUnusedScripts() {
+  absl::flat_hash_set<uint64_t> unused;
+  uint64_t hash = 0;
+  for (const uint64_t* at = nullptr; bpf_map_get_next_key(maps_("vd_lost_scripts"), at, &hash) == 0;
+       at = &hash) {
+    if (!scripts_in_use_.contains(hash)) {
+      unused.insert(hash);
+    }
+  }
+  for (const uint64_t name : unused) {
+    if (scripts_unused_.contains(name)) {
+      bpf_map_delete_elem(maps_("vd_lost_scripts"), &name);
+    }
+  }
+  scripts_unused_ = std::move(unused);
+}
+
+void VerdictCache::ReleaseScript(const CacheSlot& slot, std::string_view key) {
+  wire_code_key code;
+  if (slot.cache != WIRE_CACHE_CODE || key.size() != sizeof(code) || scripts_in_use_.empty()) {
+    return;
+  }
+  memcpy(&code, key.data(), sizeof(code));
+  const auto used = scripts_in_use_.find(code.name);
+  if (code.verb == WIRE_VERB_EXEC && used != scripts_in_use_.end() && --used->second == 0) {
+    scripts_in_use_.erase(used);
+    bpf_map_delete_elem(maps_("vd_lost_scripts"), &code.name);
+  }
 }
 
 std::optional<wire_script> VerdictCache::LostScript(uint64_t hash) const {

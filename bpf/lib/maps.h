@@ -160,7 +160,7 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 64);
+  __uint(max_entries, 256);
   __type(key, __u64); /* the keyed hash of the name */
   __type(value, struct wire_script);
 } vd_lost_scripts SEC(".maps");

@@ -84,6 +84,41 @@ TEST_F(FullRingTest, ASweptExecHasTheNameOfItsScript) {
   EXPECT_TRUE(Sweep().empty());
 }
 
+TEST_F(FullRingTest, TheNameOfAScriptIsKeptUntilItsEntryIsKnown) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  Fill();
+  const std::string script = Script(dir_ / "script");
+  ASSERT_EQ(cgroup.Run({script})->exit_code, 0);
+  const auto names = [&] {
+    size_t count = 0;
+    uint64_t hash = 0;
+    for (const uint64_t* at = nullptr;
+         bpf_map_get_next_key(probes().MapFd("vd_lost_scripts"), at, &hash) == 0; at = &hash) {
+      ++count;
+    }
+    return count;
+  };
+  std::optional<EventHeader> swept;
+  for (const Event& event : Sweep()) {
+    const auto* exec = std::get_if<ExecEvent>(&event.body);
+    if (exec != nullptr && exec->script == script) {
+      swept = event.header;
+    }
+  }
+  ASSERT_TRUE(swept);
+  EXPECT_EQ(names(), 1u);
+  // An agent that was killed before its commit finds it again.
+  size_t again = 0;
+  for (const Event& event : cache().Sweep(true, [](const CacheSlot&) { return false; })) {
+    const auto* exec = std::get_if<ExecEvent>(&event.body);
+    again += exec != nullptr && exec->script == script;
+  }
+  EXPECT_EQ(again, 1u);
+  ASSERT_TRUE(cache().MarkKnown(swept->slot, swept->cache_key).ok());
+  ASSERT_TRUE(cache().MarkKnown(swept->slot, swept->cache_key).ok());  // Swept twice.
+  EXPECT_EQ(names(), 0u);
+}
+
 TEST_F(FullRingTest, AScriptWhoseNameIsLostTooIsNoKnownScript) {
   ScopedCgroup cgroup = WatchedCgroup();
   Fill();
