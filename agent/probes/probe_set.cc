@@ -17,6 +17,7 @@
 
 #include "agent/base/status.h"
 #include "agent/probes/bpffs.h"
+#include "agent/probes/iterator_read.h"
 #include "agent/probes/leftovers.h"
 #include "agent/probes/libbpf_reason.h"
 #include "agent/probes/pin_dir.h"
@@ -121,7 +122,7 @@ absl::StatusOr<std::unique_ptr<ProbeSet>> ProbeSet::Load(const ProbeOptions& opt
     spdlog::info("the probes are loaded one by one, since together they are refused: {}",
                  Message(together));
     set->objects_.resize(1);  // The maps.
-    VEDETTE_RETURN_IF_ERROR(set->LoadOneByOne());
+    set->LoadOneByOne();
   }
   return set;
 }
@@ -142,18 +143,24 @@ absl::Status ProbeSet::LoadTogether() {
   return KeepObject(*std::move(flow));
 }
 
-absl::Status ProbeSet::LoadOneByOne() {
-  for (const ProbeInfo& probe : AllProbes()) {
-    if (absl::Status status = LoadObject(probe.name); !status.ok()) {
-      LoadedObject failed;
-      failed.name = std::string(probe.name);
-      failed.status = {
-          failed.name, false, fmt::format("{}; {}", Message(status), probe.without), {}, 0};
-      spdlog::warn("probe {} is degraded: {}", failed.name, failed.status.reason);
-      objects_.push_back(std::move(failed));
-    }
+void ProbeSet::LoadOrDegrade(const ProbeInfo& probe) {
+  absl::Status status = LoadObject(probe.name);
+  if (status.ok()) {
+    return;
   }
-  return LoadObject(kScanObject);
+  LoadedObject failed;
+  failed.name = std::string(probe.name);
+  failed.status = {
+      failed.name, false, fmt::format("{}; {}", Message(status), probe.without), {}, 0};
+  spdlog::warn("probe {} is degraded: {}", failed.name, failed.status.reason);
+  objects_.push_back(std::move(failed));
+}
+
+void ProbeSet::LoadOneByOne() {
+  for (const ProbeInfo& probe : AllProbes()) {
+    LoadOrDegrade(probe);
+  }
+  LoadOrDegrade(kScan);
 }
 
 absl::Status ProbeSet::TakePinDir() {
@@ -339,6 +346,11 @@ void ProbeSet::Attach() {
     }
     statuses_.push_back(std::move(status));
   }
+  for (const LoadedObject& object : objects_) {
+    if (!object.object && object.name == kScanObject) {
+      statuses_.push_back(object.status);
+    }
+  }
 }
 
 int ProbeSet::MapFd(std::string_view name) const {
@@ -375,14 +387,10 @@ absl::StatusOr<std::string> ProbeSet::RunIterator(std::string_view program,
       return absl::InternalError(LibbpfReason(fmt::format("iterator {}", program), errno));
     }
     UniqueFd iterator(bpf_iter_create(bpf_link__fd(link.get())));
-    std::string bytes;
-    char chunk[65536];
-    ssize_t n;
-    while ((n = read(iterator.get(), chunk, sizeof(chunk))) > 0) {
-      bytes.append(chunk, static_cast<size_t>(n));
-    }
-    if (n < 0) {
-      return absl::InternalError(LibbpfReason(fmt::format("reading iterator {}", program), errno));
+    absl::StatusOr<std::string> bytes = ReadIterator(iterator.get());
+    if (!bytes.ok()) {
+      return absl::InternalError(
+          fmt::format("reading iterator {}: {}", program, Message(bytes.status())));
     }
     return bytes;
   }

@@ -24,6 +24,8 @@ namespace vedette {
 // The first bytes of the digest that names a build's directory of pins.
 inline constexpr size_t kBuildDigestBytes = 8;
 
+struct ProbeInfo;
+
 struct ProbeOptions {
   std::string pin_dir;      // On a bpffs, for agents alone; made, and removed by Remove().
   std::string cgroup_root;  // Where the v2 hierarchy is mounted.
@@ -107,7 +109,8 @@ class ProbeSet {
   absl::Status PrepareMap(bpf_map* map);
   absl::Status ShareMaps(bpf_object* object);
   absl::StatusOr<bpf_link*> AttachProgram(bpf_program* program);
-  absl::Status LoadOneByOne();
+  void LoadOneByOne();
+  void LoadOrDegrade(const ProbeInfo& probe);
   void AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status);
   void AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status);
 

@@ -20,5 +20,9 @@ absl::Span<const ProbeInfo> AllProbes();
 
 // The object whose programs are iterators; loaded at every start, attached to nothing.
 inline constexpr std::string_view kScanObject = "scan";
+inline constexpr ProbeInfo kScan = {
+    kScanObject, "processes and sockets that were there before, listeners, flows that last",
+    "what ran before the agent is not known, listeners have no names, programs no hashes, and long "
+    "flows are counted when they end"};
 
 }  // namespace vedette

@@ -240,6 +240,24 @@ TEST_P(RefusedTest, AProbeThatTheKernelRefusesIsDegradedAndTheOthersWork) {
 INSTANTIATE_TEST_SUITE_P(EachProbe, RefusedTest,
                          ::testing::Values("cgroup", "process", "connect", "tcp", "udp"));
 
+// The iterators are no probe, and what they tell is not the end of the agent either.
+class RefusedScanTest : public RefusedTest {};
+
+TEST_P(RefusedScanTest, TheProbesWorkWithoutIterators) {
+  probes().Attach();
+  const ProbeStatus status = StatusOf(GetParam());
+  EXPECT_FALSE(status.ok);
+  EXPECT_THAT(status.reason, HasSubstr("what ran before the agent is not known"));
+  EXPECT_EQ(probes().statuses().size(), AllProbes().size() + 1);
+  EXPECT_EQ(probes().RunIterator("scan_processes", {}).status().code(),
+            absl::StatusCode::kNotFound);
+  Watch(top());
+  ASSERT_EQ(top().Run({Actor(), "nothing:without"})->exit_code, 0);
+  EXPECT_TRUE(AwaitExec("nothing:without"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Iterators, RefusedScanTest, ::testing::Values("scan"));
+
 class BrokenTest : public RefusedTest {
  protected:
   std::string Spoil(std::string elf) override { return elf.substr(0, elf.size() / 2); }
