@@ -42,9 +42,8 @@ struct {
 static const struct wire_dns_share blank_share;
 
 struct dns_told_key {
-  struct wire_endpoint resolver; /* not each is trusted */
   __u64 workload;
-  __u64 hash; /* keyed, of the answer without its id */
+  __u64 hash; /* keyed, of the resolver, which may not be trusted, and its answer without the id */
 };
 
 /* Answers told in the last half minute: the same one is not told again. */
@@ -298,21 +297,20 @@ static __noinline void note_query(struct __sk_buff* skb, struct datagram* d,
 /* True once in half a minute for the same answer to the same workload. */
 static __always_inline bool is_answer_new(struct __sk_buff* skb, struct datagram* d,
                                           __u64 workload) {
-  struct dns_told_key key = {};
+  struct dns_told_key key = {.workload = workload};
   __u64 words[HASH_INPUT_WORDS] = {};
-  __u64 now = bpf_ktime_get_boot_ns();
+  __u64 now;
   /* Without the id, and one less: so the range that the verifier knows does not begin at 0. */
   __u32 bytes = d->payload_bytes - 3;
   __u64* told;
 
-  key.workload = workload;
-  __builtin_memcpy(key.resolver.address, d->source, sizeof(key.resolver.address));
-  key.resolver.port = d->source_port;
+  __builtin_memcpy(words, d->source, sizeof(d->source));
   /* A longer answer is told every time: a part of it says nothing of the rest. */
   barrier_var(bytes);
-  if (bytes >= sizeof(words)) return true;
-  if (bpf_skb_load_bytes(skb, d->payload_at + 2, words, ++bytes)) return true;
-  key.hash = keyed_hash(words, bytes);
+  if (bytes >= sizeof(words) - sizeof(d->source)) return true;
+  if (bpf_skb_load_bytes(skb, d->payload_at + 2, &words[2], ++bytes)) return true;
+  key.hash = keyed_hash(words, bytes + sizeof(d->source));
+  now = bpf_ktime_get_boot_ns();
   told = bpf_map_lookup_elem(&vd_dns_told, &key);
   if (told && now - *told < DNS_REPEAT_NS) return false;
   bpf_map_update_elem(&vd_dns_told, &key, &now, BPF_ANY);
