@@ -70,9 +70,11 @@ TEST_F(RetransmitTest, WhatIsSentAgainIsCounted) {
   EXPECT_GE(flow->body.retransmits, 1u);
   EXPECT_EQ(flow->body.sent_bytes, 2u) << "what is sent again is no further byte";
   uint64_t counted = 0;
-  cache().ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
-    counted += slot == flow->header.slot ? count.retransmits : 0;
-  });
+  const absl::Status read =
+      cache().ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+        counted += slot == flow->header.slot ? count.retransmits : 0;
+      });
+  ASSERT_TRUE(read.ok()) << read;
   EXPECT_EQ(counted, flow->body.retransmits);
 }
 
