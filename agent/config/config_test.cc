@@ -208,7 +208,7 @@ TEST_F(ConfigTest, WrongSinks) {
   EXPECT_THAT(Errors("sinks:\n- kafka: { brokers: [a:1] }\n- kafka: { brokers: [b:1] }\n"),
               ElementsAre(HasSubstr(":3:3: a second sink is called kafka:vedette.findings, ")));
   EXPECT_THAT(Errors("sinks:\n- kafka: { brokers: [a:1], name: 'a b' }\n"),
-              ElementsAre(HasSubstr(":2:35: sinks[].kafka.name: \"a b\" cannot be used; write a")));
+              ElementsAre(HasSubstr(":2:34: sinks[].kafka.name: \"a b\" cannot be used; write a")));
   EXPECT_THAT(Errors("sinks:\n- jsonl: { path: /a }\n- jsonl: { path: /a }\n"),
               ElementsAre(":3:3: a second sink writes to /a; keep one"));
 }
