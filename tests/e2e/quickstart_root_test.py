@@ -21,7 +21,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 PINS = Path("/sys/fs/bpf")
 SKIP = 77
 SHOWN_WITHIN = 5.0  # Seconds, with the build done.
-PATIENCE = 60.0
+PATIENCE = 90.0
 
 
 def cgroups(name):
