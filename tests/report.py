@@ -36,6 +36,8 @@ FEATURES = {
     "cgroup2": has_cgroup2,
     "fuse": lambda: os.access("/dev/fuse", os.R_OK | os.W_OK),
     "runc": lambda: shutil.which("runc") is not None,
+    "crun": lambda: shutil.which("crun") is not None,
+    "podman": lambda: shutil.which("podman") is not None,
     "qemu": lambda: shutil.which("qemu-system-x86_64") is not None,
     "loop": lambda: Path("/dev/loop-control").exists(),
     "java": lambda: shutil.which("java") is not None,

@@ -60,6 +60,11 @@ CodeTable::Entry& CodeTable::Insert(const CodeKey& key, const std::string& workl
       });
   Entry entry;
   entry.workload = workload;
+  if (const std::string* path = CopyOf(key); path != nullptr) {
+    entry.code.path = PlacedPath(*path, /*elsewhere=*/true);
+    entry.code.origin = CodeOrigin::kHost;
+    entry.settled = true;
+  }
   return entries_.Put(key, std::move(entry), [this](const CodeKey& oldest, Entry& gone) {
     auto share = by_workload_.find(gone.workload);
     share->second.Erase(oldest);
@@ -71,7 +76,23 @@ CodeTable::Entry& CodeTable::Insert(const CodeKey& key, const std::string& workl
 
 const Code* CodeTable::Find(const CodeKey& key) {
   Entry* entry = Touch(key);
+  if (entry == nullptr && CopyOf(key) != nullptr) {
+    entry = &Insert(key, "");
+  }
   return entry == nullptr ? nullptr : &entry->code;
+}
+
+void CodeTable::KnowRuntime(const CodeKey& key, const std::string& path) {
+  runtimes_.try_emplace(key, path);
+}
+
+const std::string* CodeTable::CopyOf(CodeKey key) const {
+  if (key.flags == 0) {
+    return nullptr;
+  }
+  key.flags = 0;
+  auto found = runtimes_.find(key);
+  return found == runtimes_.end() ? nullptr : &found->second;
 }
 
 bool CodeTable::MayBeHashed(const Entry* entry) const {

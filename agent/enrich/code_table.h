@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -43,6 +44,11 @@ class CodeTable {
   // ignored.
   void Learn(const CodeKey& key, const Code& code, const std::string& workload);
 
+  // `key` is the program at `path` that starts containers or sessions. It may run as a copy that is
+  // at no place in the tree, so that what it starts cannot write to it; such a copy is called by
+  // its path, and has no hash, because nobody can open it.
+  void KnowRuntime(const CodeKey& key, const std::string& path);
+
   // Has it hashed now, unless that is known, under way, or cannot be. `tgid` is a process that ran
   // it, `neighbour_tgid` another one with the same root, 0 for none.
   void Hash(const CodeKey& key, uint32_t tgid, uint32_t neighbour_tgid);
@@ -82,6 +88,8 @@ class CodeTable {
   };
 
   Entry* Touch(const CodeKey& key);
+  // The path of the runtime that `key` is such a copy of; nullptr where it is none.
+  const std::string* CopyOf(CodeKey key) const;
   Entry& Insert(const CodeKey& key, const std::string& workload);
   bool MayBeHashed(const Entry* entry) const;
   void TakeHash(const HashResult& result);
@@ -92,6 +100,7 @@ class CodeTable {
   LruMap<CodeKey, Entry> entries_;
   std::unordered_map<std::string, LruMap<CodeKey, char>> by_workload_;
   std::deque<Pending> pending_;
+  std::map<CodeKey, std::string> runtimes_;
   uint64_t hashed_ = 0;
   Reasons reasons_;
 };

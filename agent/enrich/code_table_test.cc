@@ -172,5 +172,25 @@ TEST(PlacedPathTest, APathThatEndsElsewhereEqualsNoPathOfTheContainer) {
   EXPECT_EQ(PlacedPath("", true), "");
 }
 
+TEST_F(CodeTableTest, ACopyOfARuntimeIsCalledByItsPathAndNeverHashed) {
+  CodeTable table(&hasher_);
+  const CodeKey runc = {.device = 1, .inode = 2, .change_time_ns = 3, .size_bytes = 4};
+  CodeKey copy = runc;
+  copy.flags = 1;
+  EXPECT_EQ(table.Find(copy), nullptr);
+  table.KnowRuntime(runc, "/usr/sbin/runc");
+  // Also where its execution was not seen, and where it was, without a path.
+  ASSERT_NE(table.Find(copy), nullptr);
+  EXPECT_EQ(table.Find(copy)->path, "elsewhere:/usr/sbin/runc");
+  table.Learn(copy, Code(), "w");
+  EXPECT_EQ(table.Find(copy)->path, "elsewhere:/usr/sbin/runc");
+  table.Hash(copy, 7, 0);
+  EXPECT_FALSE(table.IsBeingHashed(copy));
+  EXPECT_EQ(table.Find(runc), nullptr);  // The runtime itself is learned as all are.
+  CodeKey other = copy;
+  other.inode = 9;
+  EXPECT_EQ(table.Find(other), nullptr);
+}
+
 }  // namespace
 }  // namespace vedette

@@ -65,6 +65,9 @@ class Enricher {
   // The wall clock was set, and the time of events with it: names hold as long as they would have.
   void MoveNames(absl::Duration by) { dns_.names().Move(by); }
 
+  // See CodeTable::KnowRuntime.
+  void KnowRuntime(const CodeKey& key, const std::string& path) { codes_.KnowRuntime(key, path); }
+
   // Before a peer of such an event is named, the table of listeners must be as the kernel has it.
   static bool NeedsListeners(const Event& event);
   // All sockets of this node that listen now, as FlowEvents of stage kListening.

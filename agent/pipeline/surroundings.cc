@@ -51,6 +51,7 @@ void Surroundings::PlaceRuntimes(const std::vector<std::string>& more) const {
     absl::Status status;
     if (absl::StatusOr<CodeKey> key = ReadFileKey(*parts_.probes, fd.get()); key.ok()) {
       status = parts_.cache->AddRuntime(*key);
+      parts_.pipeline->parts().enricher->KnowRuntime(*key, path);
     } else {
       status = key.status();
     }

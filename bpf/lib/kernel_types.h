@@ -120,10 +120,13 @@ struct vfsmount {
   struct super_block* mnt_sb;
 };
 
+struct mnt_namespace;
+
 struct mount {
   struct mount* mnt_parent;
   struct dentry* mnt_mountpoint;
   struct vfsmount mnt;
+  struct mnt_namespace* mnt_ns; /* NULL: taken out of every tree */
 };
 
 struct path {

@@ -337,6 +337,24 @@ static __always_inline bool look_at_exec(struct task_struct* task, struct linux_
   return false;
 }
 
+/* Does a runtime execute a copy of itself that is in no tree of mounts? runc and crun do so to keep
+ * what they start from writing to them, some before and some after they moved the process into the
+ * container's cgroup. It is on its way still: its next exec is the container's program. */
+static __noinline bool is_on_its_way(struct linux_binprm* bprm, struct process_context* p,
+                                     struct exec_act* act) {
+  struct vfsmount* mnt;
+
+  if (!bprm || !p || !act) return false;
+  if (!bpf_map_lookup_elem(&vd_runtimes, &act->parent_code)) return false;
+  if (act->origin == WIRE_ORIGIN_MEMFD) return true;
+  if (p->wire.code.inode != act->parent_code.inode ||
+      p->wire.code.device != act->parent_code.device ||
+      p->wire.code.generation != act->parent_code.generation)
+    return false;
+  mnt = BPF_CORE_READ(bprm, file, f_path.mnt);
+  return mnt && !BPF_CORE_READ(mount_of(mnt), mnt_ns);
+}
+
 /* A program was executed, nothing of it has run; in the context of the process. */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
@@ -363,7 +381,7 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   act->origin = code_of_file(bprm->file, &p->wire.code);
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
   p->wire.cgroup_id = bpf_get_current_cgroup_id();
-  if (p->pending_cgroup && p->pending_cgroup == p->wire.cgroup_id) {
+  if (p->pending_cgroup && p->pending_cgroup == p->wire.cgroup_id && !is_on_its_way(bprm, p, act)) {
     p->wire.home_cgroup_id = p->pending_cgroup;
     p->pending_cgroup = 0;
     p->flags |= PROCESS_STARTING;

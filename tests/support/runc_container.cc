@@ -101,29 +101,6 @@ Json MakeConfig(const RuncOptions& options, const std::string& cgroup_path) {
           {"linux", {{"cgroupsPath", cgroup_path}, {"namespaces", namespaces}}}};
 }
 
-// runc removes the container's own cgroup, not the parents that it made on the way.
-void RemoveEmptyParents(const std::string& cgroup_path) {
-  const auto mount = CgroupV2Mount();
-  if (!mount.ok()) {
-    return;
-  }
-  std::vector<std::string> roots = {*mount};
-  std::error_code error;
-  const std::filesystem::path above = std::filesystem::path(*mount).parent_path();
-  for (const auto& entry : std::filesystem::directory_iterator(above, error)) {
-    // The v1 hierarchies of a hybrid layout are mounted beside the v2 one.
-    if (*mount != "/sys/fs/cgroup" && entry.is_directory(error)) {
-      roots.push_back(entry.path().string());
-    }
-  }
-  for (const std::string& root : roots) {
-    std::filesystem::path path = cgroup_path;
-    while (path.has_relative_path() && rmdir((root + path.string()).c_str()) <= 0) {
-      path = path.parent_path();
-    }
-  }
-}
-
 }  // namespace
 
 RuncContainer::RuncContainer(const RuncOptions& options)
@@ -174,7 +151,8 @@ RuncContainer::~RuncContainer() {
   if (pid_ > 0) {
     WaitFor([this] { return waitpid(pid_, nullptr, WNOHANG) != 0; });
   }
-  RemoveEmptyParents(cgroup_path_);
+  // runc removes the container's own cgroup, not the parents that it made on the way.
+  RemoveEmptyCgroups(cgroup_path_);
 }
 
 std::vector<std::string> RuncContainer::Runc(std::vector<std::string> arguments) const {

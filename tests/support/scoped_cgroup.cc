@@ -148,4 +148,26 @@ absl::Status RemoveCgroup(const std::string& directory) {
                  : absl::ErrnoToStatus(errno, fmt::format("cannot remove {}", directory));
 }
 
+void RemoveEmptyCgroups(const std::string& cgroup_path) {
+  const auto mount = CgroupV2Mount();
+  if (!mount.ok()) {
+    return;
+  }
+  std::vector<std::string> roots = {*mount};
+  std::error_code error;
+  const std::filesystem::path above = std::filesystem::path(*mount).parent_path();
+  for (const auto& entry : std::filesystem::directory_iterator(above, error)) {
+    // The v1 hierarchies of a hybrid layout are mounted beside the v2 one.
+    if (*mount != "/sys/fs/cgroup" && entry.is_directory(error)) {
+      roots.push_back(entry.path().string());
+    }
+  }
+  for (const std::string& root : roots) {
+    std::filesystem::path path = cgroup_path;
+    while (path.has_relative_path() && rmdir((root + path.string()).c_str()) <= 0) {
+      path = path.parent_path();
+    }
+  }
+}
+
 }  // namespace vedette::testing
