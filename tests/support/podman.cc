@@ -2,6 +2,7 @@
 #include "tests/support/podman.h"
 
 #include <fmt/format.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -108,10 +109,14 @@ Podman::~Podman() {
   if (const auto removed = Do({"rm", "--all", "--force", "--time", "0"}); !removed.ok()) {
     fmt::print(stderr, "{}\n", removed.status().ToString());
   }
-  // Where podman has its storage mounted on itself.
-  Child::Run({"umount", "--lazy", storage_root() + "/overlay"}).IgnoreError();
-  RemoveEmptyCgroups(cgroup_ + "/conmon");
-  RemoveEmptyCgroups(cgroup_);
+  // conmon has podman clean up once more after a container's end, and waits for it in a cgroup.
+  const bool empty = WaitFor(
+      [this] { return RemoveEmptyCgroups(cgroup_ + "/conmon") && RemoveEmptyCgroups(cgroup_); });
+  if (!empty) {
+    fmt::print(stderr, "{}: podman still works there\n", cgroup_);
+  }
+  // podman has its storage mounted on itself.
+  umount2((storage_root() + "/overlay").c_str(), MNT_DETACH);
 }
 
 }  // namespace vedette::testing

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <sstream>
@@ -148,10 +149,10 @@ absl::Status RemoveCgroup(const std::string& directory) {
                  : absl::ErrnoToStatus(errno, fmt::format("cannot remove {}", directory));
 }
 
-void RemoveEmptyCgroups(const std::string& cgroup_path) {
+bool RemoveEmptyCgroups(const std::string& cgroup_path) {
   const auto mount = CgroupV2Mount();
   if (!mount.ok()) {
-    return;
+    return true;
   }
   std::vector<std::string> roots = {*mount};
   std::error_code error;
@@ -168,6 +169,9 @@ void RemoveEmptyCgroups(const std::string& cgroup_path) {
       path = path.parent_path();
     }
   }
+  return std::none_of(roots.begin(), roots.end(), [&](const std::string& root) {
+    return std::filesystem::exists(root + cgroup_path, error);
+  });
 }
 
 }  // namespace vedette::testing

@@ -55,7 +55,7 @@ class ScopedCgroup {
 absl::Status RemoveCgroup(const std::string& directory);
 
 // Removes the cgroup at `path` and those above it from every hierarchy, as far as they are empty:
-// runtimes leave what they made on the way to a container's.
-void RemoveEmptyCgroups(const std::string& path);
+// runtimes leave what they made on the way to a container's. False: it is there still, in use.
+bool RemoveEmptyCgroups(const std::string& path);
 
 }  // namespace vedette::testing
