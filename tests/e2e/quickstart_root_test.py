@@ -20,7 +20,8 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2]
 PINS = Path("/sys/fs/bpf")
 SKIP = 77
-SHOWN_WITHIN = 5.0  # Seconds, with the build done.
+SHOWN_WITHIN = 5.0  # Seconds, with the build done, on a machine that has a processor to spare.
+SHOWN_AT_ALL = 20.0  # On one that has none.
 PATIENCE = 90.0
 
 
@@ -69,7 +70,9 @@ class Shown:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
             self.process.wait(timeout=PATIENCE)
-        os.close(self.end)
+        if self.end >= 0:
+            os.close(self.end)
+        self.end = -1
 
 
 class QuickstartTest(unittest.TestCase):
@@ -123,8 +126,12 @@ class QuickstartTest(unittest.TestCase):
     def test_it_shows_the_services_until_interrupted(self):
         for terminal in (False, True):
             with self.subTest(terminal=terminal):
+                busy = os.getloadavg()[0] > os.cpu_count()
+                bound = SHOWN_AT_ALL if busy else SHOWN_WITHIN
                 shown = self.start(terminal=terminal)
-                seconds = shown.read_until(r"^\S*WORKLOAD .*\n(.*\n)*?\S*host/", SHOWN_WITHIN)
+                seconds = shown.read_until(r"^\S*WORKLOAD .*\n(.*\n)*?\S*host/", bound)
+                if seconds is None:
+                    shown.close()
                 self.assertIsNotNone(seconds, shown.text)
                 self.assertRegex(shown.text, r"vedette \S+ on .*: \S*(ok|degraded)")
                 self.assertTrue(any(PINS.glob("vedette-quickstart-*")))
