@@ -21,6 +21,9 @@ using Json = nlohmann::json;
 constexpr size_t kDefaultFindings = 100;
 constexpr size_t kMaxFindings = 10000;
 constexpr size_t kMaxFreezeNames = 1000;
+constexpr size_t kMaxReasonBytes = 1000;
+constexpr char kDismissPath[] = "/v1/finding/dismiss";
+constexpr char kRestorePath[] = "/v1/finding/restore";
 // A quiet stream says that it lives, well before either side's idle timeout.
 constexpr absl::Duration kKeepAlive = absl::Seconds(5);
 
@@ -103,11 +106,23 @@ std::vector<std::string> All(const HttpRequest& request, const std::string& name
 }
 
 absl::StatusOr<FindingQuery> ReadFindingFilter(const HttpRequest& request) {
-  VEDETTE_RETURN_IF_ERROR(CheckQuery(request, {"workload", "limit"}));
+  VEDETTE_RETURN_IF_ERROR(CheckQuery(request, {"workload", "limit", "status"}));
   FindingQuery filter;
   filter.limit = kDefaultFindings;
   for (const std::string& workload : All(request, "workload")) {
     filter.workload = workload;
+  }
+  static const std::map<std::string, FindingQuery::Status> kStatuses = {
+      {"new", FindingQuery::Status::kNew},
+      {"dismissed", FindingQuery::Status::kDismissed},
+      {"all", FindingQuery::Status::kAll}};
+  for (const std::string& text : All(request, "status")) {
+    const auto status = kStatuses.find(text);
+    if (status == kStatuses.end()) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: status \"{}\" is not known; write new, dismissed or all", request.path, text));
+    }
+    filter.status = status->second;
   }
   for (const std::string& text : All(request, "limit")) {
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), filter.limit);
@@ -188,6 +203,37 @@ absl::StatusOr<Backend::Freeze> ReadFreeze(const HttpRequest& request) {
   return freeze;
 }
 
+bool IsBlank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == text.npos; }
+
+absl::StatusOr<Backend::Dismiss> ReadDismiss(const HttpRequest& request) {
+  const bool restores = request.path == kRestorePath;
+  Json body = Json::parse(request.body, nullptr, /*allow_exceptions=*/false);
+  const auto is_text = [&body](const char* key) {
+    return body.contains(key) && body[key].is_string();
+  };
+  if (!body.is_object() || body.size() != (restores ? 1 : 2) || !is_text("uid") ||
+      (!restores && !is_text("reason"))) {
+    return absl::InvalidArgumentError(fmt::format(R"({}: write {{"uid": "ID"{}}})", request.path,
+                                                  restores ? "" : R"(, "reason": "TEXT")"));
+  }
+  Backend::Dismiss dismiss;
+  dismiss.finding = body["uid"].get<std::string>();
+  if (restores) {
+    return dismiss;
+  }
+  dismiss.reason = body["reason"].get<std::string>();
+  if (IsBlank(dismiss.reason)) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: the reason is empty; say why this is no finding", request.path));
+  }
+  if (dismiss.reason.size() > kMaxReasonBytes) {
+    return absl::InvalidArgumentError(fmt::format("{}: the reason has {} bytes; write at most {}",
+                                                  request.path, dismiss.reason.size(),
+                                                  kMaxReasonBytes));
+  }
+  return dismiss;
+}
+
 HttpResponse FromStatusOr(const absl::StatusOr<Json>& value) {
   return value.ok() ? JsonResponse(*value) : ErrorResponse(value.status());
 }
@@ -221,6 +267,9 @@ ApiServer::ApiServer(uid_t admin, Backend* backend, UnixListener listener)
 HttpResponse ApiServer::Handle(const HttpRequest& request) {
   if (request.path == "/v1/profile/freeze") {
     return FromStatusOr(Freeze(request));
+  }
+  if (request.path == kDismissPath || request.path == kRestorePath) {
+    return FromStatusOr(Dismiss(request));
   }
   auto question = Questions().find(request.path);
   bool known = question != Questions().end() || request.path == "/v1/events" ||
@@ -269,7 +318,7 @@ HttpResponse ApiServer::Events(const HttpRequest& request) {
   return response;
 }
 
-absl::StatusOr<nlohmann::json> ApiServer::Freeze(const HttpRequest& request) {
+absl::Status ApiServer::MayChange(const HttpRequest& request) const {
   if (request.method != "POST") {
     return WrongMethod(request, "POST");
   }
@@ -278,9 +327,23 @@ absl::StatusOr<nlohmann::json> ApiServer::Freeze(const HttpRequest& request) {
         fmt::format("{}: only {} may change the agent; run the command as that user", request.path,
                     UserName(admin_)));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<nlohmann::json> ApiServer::Freeze(const HttpRequest& request) {
+  VEDETTE_RETURN_IF_ERROR(MayChange(request));
   VEDETTE_ASSIGN_OR_RETURN(Backend::Freeze freeze, ReadFreeze(request));
   freeze.user = UserName(*request.caller);
   return backend_->ProfileFreeze(freeze);
+}
+
+absl::StatusOr<nlohmann::json> ApiServer::Dismiss(const HttpRequest& request) {
+  VEDETTE_RETURN_IF_ERROR(MayChange(request));
+  VEDETTE_ASSIGN_OR_RETURN(Backend::Dismiss dismiss, ReadDismiss(request));
+  dismiss.user = UserName(*request.caller);
+  dismiss.uid = *request.caller;
+  return request.path == kRestorePath ? backend_->FindingRestore(dismiss)
+                                      : backend_->FindingDismiss(dismiss);
 }
 
 }  // namespace vedette

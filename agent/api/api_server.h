@@ -42,7 +42,10 @@ class ApiServer {
 
   HttpResponse Handle(const HttpRequest& request);
   HttpResponse Events(const HttpRequest& request);
+  // OK if the request may change the agent: the right method, by the right user.
+  absl::Status MayChange(const HttpRequest& request) const;
   absl::StatusOr<nlohmann::json> Freeze(const HttpRequest& request);
+  absl::StatusOr<nlohmann::json> Dismiss(const HttpRequest& request);
 
   const uid_t admin_;
   Backend* const backend_;

@@ -135,6 +135,53 @@ TEST_F(ApiServerTest, AnswersQuestions) {
   EXPECT_EQ(backend_.finding_filter.limit, 7u);
 }
 
+TEST_F(ApiServerTest, AFindingIsDismissedByTheAdminWithAReason) {
+  backend_.finding = {{"uid", "f-1"}, {"title", "x"}};
+  Start();
+  EXPECT_THAT(Post("/v1/finding/dismiss", R"({"uid": "f-1", "reason": "our backup"})"),
+              ::testing::AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("\"title\":\"x\"")));
+  ASSERT_EQ(backend_.dismissals.size(), 1u);
+  EXPECT_EQ(backend_.dismissals[0].finding, "f-1");
+  EXPECT_EQ(backend_.dismissals[0].reason, "our backup");
+  EXPECT_EQ(backend_.dismissals[0].uid, geteuid());
+  EXPECT_EQ(backend_.dismissals[0].user.empty(), false);
+  EXPECT_THAT(Post("/v1/finding/restore", R"({"uid": "f-1"})"), StartsWith("HTTP/1.1 200"));
+  ASSERT_EQ(backend_.restored.size(), 1u);
+  EXPECT_THAT(Post("/v1/finding/restore", R"({"uid": "f-2"})"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(Get("/v1/findings?status=all"), StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(backend_.finding_filter.status, FindingQuery::Status::kAll);
+  EXPECT_THAT(Get("/v1/findings"), StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(backend_.finding_filter.status, FindingQuery::Status::kNew);
+}
+
+TEST_F(ApiServerTest, ADismissalThatCannotBeIsOneSentence) {
+  options_.admin = geteuid() + 1;
+  Start();
+  for (const char* path : {"/v1/finding/dismiss", "/v1/finding/restore"}) {
+    EXPECT_THAT(Post(path, R"({"uid": "f-1", "reason": "x"})"),
+                ::testing::AllOf(StartsWith("HTTP/1.1 403"), HasSubstr("may change the agent")));
+    EXPECT_THAT(Get(path), ::testing::AllOf(StartsWith("HTTP/1.1 405"), HasSubstr("use POST")));
+  }
+  api_.reset();
+  options_.admin = geteuid();
+  Start();
+  const std::pair<std::string, const char*> wrong[] = {
+      {"", R"(write {\"uid\": \"ID\", \"reason\": \"TEXT\"})"},
+      {R"({"uid": 7, "reason": "x"})", "write {"},
+      {R"({"uid": "f", "reason": "x", "user": "root"})", "write {"},
+      {R"({"uid": "f", "reason": " \n\t"})", "the reason is empty; say why"},
+      {R"({"uid": "f", "reason": ")" + std::string(1001, 'x') + "\"}", "has 1001 bytes"}};
+  for (const auto& [body, sentence] : wrong) {
+    EXPECT_THAT(Post("/v1/finding/dismiss", body),
+                ::testing::AllOf(StartsWith("HTTP/1.1 400"), HasSubstr(sentence)))
+        << body;
+  }
+  EXPECT_THAT(Post("/v1/finding/restore", R"({"uid": "f", "reason": "x"})"),
+              HasSubstr(R"(/v1/finding/restore: write {\"uid\": \"ID\"})"));
+  EXPECT_THAT(Get("/v1/findings?status=old"), HasSubstr("write new, dismissed or all"));
+  EXPECT_TRUE(backend_.dismissals.empty());
+}
+
 TEST_F(ApiServerTest, BadRequestsGetASentence) {
   backend_.top = absl::UnavailableError("the pipeline is busy; ask again");
   backend_.doctor = absl::InternalError("broken");

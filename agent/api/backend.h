@@ -22,6 +22,8 @@ struct EventFilter {
 struct FindingQuery {
   std::string workload;  // Full name or its last part; empty: all.
   size_t limit = 0;      // The newest so many; never 0 in a call.
+  enum class Status { kNew, kDismissed, kAll };
+  Status status = Status::kNew;
 };
 
 // An open tap: one line of JSON per event, without newlines. Destroying it closes the tap. One
@@ -64,6 +66,15 @@ class Backend {
 
   virtual absl::StatusOr<nlohmann::json> FindingList(const FindingQuery& filter) = 0;
   virtual absl::StatusOr<nlohmann::json> FindingShow(const std::string& uid) = 0;
+
+  struct Dismiss {
+    std::string finding;  // Its uid.
+    std::string reason;   // Not empty; of no meaning for FindingRestore.
+    std::string user;     // Who asked.
+    uint32_t uid = 0;
+  };
+  virtual absl::StatusOr<nlohmann::json> FindingDismiss(const Dismiss& dismiss) = 0;
+  virtual absl::StatusOr<nlohmann::json> FindingRestore(const Dismiss& dismiss) = 0;
 
   virtual absl::StatusOr<std::unique_ptr<EventStream>> SubscribeEvents(
       const EventFilter& filter) = 0;

@@ -50,6 +50,14 @@ class FakeBackend final : public Backend {
     }
     return finding;
   }
+  absl::StatusOr<nlohmann::json> FindingDismiss(const Dismiss& dismiss) override {
+    dismissals.push_back(dismiss);
+    return FindingShow(dismiss.finding);
+  }
+  absl::StatusOr<nlohmann::json> FindingRestore(const Dismiss& dismiss) override {
+    restored.push_back(dismiss);
+    return FindingShow(dismiss.finding);
+  }
   absl::StatusOr<std::unique_ptr<EventStream>> SubscribeEvents(const EventFilter& filter) override {
     return hub.Subscribe(filter);
   }
@@ -63,6 +71,7 @@ class FakeBackend final : public Backend {
   nlohmann::json findings = nlohmann::json::object();
   nlohmann::json finding = nlohmann::json::object();
   std::vector<Freeze> freezes;
+  std::vector<Dismiss> dismissals, restored;
   FindingQuery finding_filter;
   EventHub hub;
 

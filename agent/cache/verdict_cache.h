@@ -115,6 +115,10 @@ class VerdictCache {
   // connections that hold it.
   absl::Status ForgetClasses(uint64_t workload_number, const IpAddress& address);
 
+  // Takes these entries back: the next act of each is news, in a new slot. What goes on counting in
+  // the old one, as open sockets do, is read as before.
+  absl::Status Forget(const std::vector<CacheSlot>& slots);
+
   // Entries that could not be reported, as events with Reason::kSwept, and one OverflowEvent for
   // each workload and cache of which news were lost for good since the last sweep. With
   // `also_reported`, for maps that were adopted and rings that are drained, also those that nobody
@@ -179,6 +183,9 @@ class VerdictCache {
   // News of this workload that are lost for good, as events.
   void SweepLosses(uint64_t number, InnerMaps& maps, std::vector<Event>& events) const;
   using IsLost = std::function<bool(const wire_verdict&, const CacheSlot&)>;
+  template <typename Key>
+  static std::vector<std::pair<Key, uint32_t>> EntriesOf(
+      int fd, const absl::flat_hash_set<uint32_t>& slots);
   template <typename Key>
   void SweepMap(const InnerMaps& maps, uint64_t number, const IsLost& is_lost,
                 std::vector<Event>& events);

@@ -203,6 +203,27 @@ void AddProfile(Builder& builder) {
   });
 }
 
+void AddFindingDismiss(Builder& builder, CLI::App* finding) {
+  CLI::App* dismiss = finding->add_subcommand(
+      "dismiss", "Teach the profile that a finding is none, or take that back. Needs root");
+  auto options = AddClientOptions(dismiss);
+  auto uid = std::make_shared<std::string>();
+  auto reason = std::make_shared<std::string>();
+  auto undo = std::make_shared<bool>(false);
+  dismiss->add_option("ID", *uid, "As `vedette finding list` shows it")->type_name("")->required();
+  CLI::Option* why =
+      dismiss->add_option("--reason", *reason, "Why it is none; kept with the profile")
+          ->type_name("TEXT");
+  dismiss->add_flag("--undo", *undo, "It is a finding after all")->excludes(why);
+  dismiss->callback([&builder, options, uid, reason, undo] {
+    if (!*undo && reason->find_first_not_of(" \t\r\n") == std::string::npos) {
+      throw CLI::ValidationError("finding dismiss", "say why, with --reason TEXT, or say --undo");
+    }
+    builder.exit_code =
+        FindingDismissCommand(*options, *uid, *undo ? std::string() : *reason, builder.io);
+  });
+}
+
 void AddFinding(Builder& builder) {
   CLI::App* finding = builder.app.add_subcommand("finding", "What deviated from the profiles");
   finding->require_subcommand(1);
@@ -216,6 +237,7 @@ void AddFinding(Builder& builder) {
   list->add_option("-n,--limit", filter->limit, "At most so many (default 100)")
       ->type_name("N")
       ->check(UpTo(10000));
+  list->add_flag("--all", filter->all, "Also those that were dismissed");
   list->callback([&builder, list_options, filter] {
     builder.exit_code = FindingListCommand(*list_options, *filter, builder.io);
   });
@@ -227,6 +249,7 @@ void AddFinding(Builder& builder) {
   show->callback([&builder, show_options, uid] {
     builder.exit_code = FindingShowCommand(*show_options, *uid, builder.io);
   });
+  AddFindingDismiss(builder, finding);
 }
 
 // One sentence, and where to read on.

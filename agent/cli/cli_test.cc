@@ -45,19 +45,23 @@ TEST_F(CliTest, RunHandsItsOptionsOn) {
 }
 
 TEST_F(CliTest, WrongUsageIsTwoAndOneSentence) {
-  for (const std::vector<const char*>& arguments :
-       std::vector<std::vector<const char*>>{{},
-                                             {"dance"},
-                                             {"doctor", "--loud"},
-                                             {"doctor", "extra"},
-                                             {"doctor", "-o", "xml"},
-                                             {"profile"},
-                                             {"profile", "show"},
-                                             {"profile", "freeze"},
-                                             {"profile", "freeze", "w", "--all"},
-                                             {"finding", "list", "--limit", "0"},
-                                             {"run", "--duration", "30"},
-                                             {"run", "\x1b[2J"}}) {
+  for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{
+           {},
+           {"dance"},
+           {"doctor", "--loud"},
+           {"doctor", "extra"},
+           {"doctor", "-o", "xml"},
+           {"profile"},
+           {"profile", "show"},
+           {"profile", "freeze"},
+           {"profile", "freeze", "w", "--all"},
+           {"finding", "list", "--limit", "0"},
+           {"finding", "dismiss", "--reason", "x"},
+           {"finding", "dismiss", "f1"},
+           {"finding", "dismiss", "f1", "--reason", " \t"},
+           {"finding", "dismiss", "f1", "--undo", "--reason", "x"},
+           {"run", "--duration", "30"},
+           {"run", "\x1b[2J"}}) {
     EXPECT_EQ(Run(arguments), kExitUsage) << (arguments.empty() ? "" : arguments.back());
     EXPECT_THAT(Err(), AllOf(StartsWith("vedette: "), HasSubstr("; see `vedette"),
                              EndsWith(" --help`\n"), Not(HasSubstr("\x1b"))));
@@ -152,6 +156,51 @@ Json HostileFinding() {
     "ancestors": [{"pid": 3, "path": "/bin/sh", "argv": ["sh"]}, {"unknown": true}]})json");
   finding["process"]["path"] = "/tmp/\xff";
   return finding;
+}
+
+TEST_F(CliTest, AFindingIsDismissedAndRestored) {
+  backend_.finding = Json{{"uid", "f1"}, {"title", "New program"}, {"workload", "host/x"}};
+  Start();
+  EXPECT_EQ(Run({"finding", "dismiss", "f1", "--reason", "our\x1b backup"}), kExitYes);
+  EXPECT_EQ(Out(),
+            "dismissed: New program\nhost/x takes it for normal now; `vedette finding dismiss f1 "
+            "--undo` takes that back\n");
+  ASSERT_EQ(backend_.dismissals.size(), 1u);
+  EXPECT_EQ(backend_.dismissals[0].reason, "our\x1b backup");
+  EXPECT_EQ(Run({"finding", "dismiss", "f1", "--undo"}), kExitYes);
+  EXPECT_THAT(Out(), StartsWith("restored: New program\n"));
+  EXPECT_EQ(backend_.restored.size(), 1u);
+  EXPECT_EQ(Run({"finding", "dismiss", "f2", "--reason", "x"}), kExitNo);
+  EXPECT_EQ(Err(), "vedette: no finding f2; `vedette finding list` shows them\n");
+  api_.reset();
+  Start(geteuid() + 1);
+  EXPECT_EQ(Run({"finding", "dismiss", "f1", "--reason", "x"}), kExitFailed);
+  EXPECT_THAT(Err(), HasSubstr("may change the agent"));
+}
+
+TEST_F(CliTest, WhatWasDismissedIsShownWhenAskedFor) {
+  Json finding = {{"uid", "f1"}, {"title", "New program"}, {"status", "dismissed"}};
+  finding["dismissal"] = {
+      {"user", "root"}, {"time", "2026-01-02T03:04:05Z"}, {"reason", "ours\x1b"}};
+  backend_.finding = finding;
+  backend_.findings =
+      Json{{"findings", {finding, {{"uid", "f2"}, {"title", "New peer"}, {"status", "new"}}}}};
+  backend_.profile["host/x"] = {
+      {"workload", "host/x"},
+      {"behaviours", {{{"object", "/bin/x"}, {"dismissal", finding["dismissal"]}}}}};
+  Start();
+  EXPECT_EQ(Run({"finding", "list", "--all"}), kExitYes);
+  EXPECT_EQ(Out(),
+            "ID  STATUS     WHAT\n"
+            "f1  dismissed  New program\n"
+            "f2             New peer\n");
+  EXPECT_EQ(backend_.finding_filter.status, FindingQuery::Status::kAll);
+  EXPECT_EQ(Run({"finding", "list"}), kExitYes);
+  EXPECT_EQ(backend_.finding_filter.status, FindingQuery::Status::kNew);
+  EXPECT_EQ(Run({"finding", "show", "f1"}), kExitYes);
+  EXPECT_THAT(Out(), HasSubstr("  dismissed   by root at 2026-01-02 03:04:05: ours\\x1b\n"));
+  EXPECT_EQ(Run({"profile", "show", "host/x"}), kExitYes);
+  EXPECT_THAT(Out(), HasSubstr("by root at 2026-01-02 03:04:05: ours\\x1b\n"));
 }
 
 TEST_F(CliTest, FindingsAreShownWithTheirStoryAndHarmless) {

@@ -41,10 +41,15 @@ int ProfileFreezeCommand(const ClientOptions& options, const std::vector<std::st
 struct FindingListOptions {
   std::string workload;
   size_t limit = 100;
+  bool all = false;  // Also what was dismissed.
 };
 int FindingListCommand(const ClientOptions& options, const FindingListOptions& list,
                        const CliIo& io);
 int FindingShowCommand(const ClientOptions& options, const std::string& uid, const CliIo& io);
+
+// Takes back a dismissal where `reason` is empty.
+int FindingDismissCommand(const ClientOptions& options, const std::string& uid,
+                          const std::string& reason, const CliIo& io);
 
 // Prints the sentence of an error and gives the exit code that fits.
 int Fail(const absl::Status& status, const CliIo& io);

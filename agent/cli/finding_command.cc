@@ -51,6 +51,13 @@ void PrintFinding(const Json& finding, const CliIo& io) {
   PrintLine("first seen", Text(finding, "first_seen", Format::kTime), io);
   PrintLine("last seen", Text(finding, "last_seen", Format::kTime), io);
   PrintLine("count", Text(finding, "count"), io);
+  PrintLine("default", Text(finding, "default_profile"), io);
+  if (const Json dismissal = finding.value("dismissal", Json::object()); !dismissal.empty()) {
+    PrintLine("dismissed",
+              fmt::format("by {} at {}: {}", Text(dismissal, "user"),
+                          Text(dismissal, "time", Format::kTime), Text(dismissal, "reason")),
+              io);
+  }
   PrintLine("peer", Text(finding, "peer"), io);
   const Json process = finding.value("process", Json::object());
   if (process.empty()) {
@@ -73,6 +80,9 @@ int FindingListCommand(const ClientOptions& options, const FindingListOptions& l
   if (!list.workload.empty()) {
     query.emplace_back("workload", list.workload);
   }
+  if (list.all) {
+    query.emplace_back("status", "all");
+  }
   absl::StatusOr<Json> findings = ApiClient(options.socket).Get("/v1/findings", query);
   if (!findings.ok()) {
     return Fail(findings.status(), io);
@@ -81,12 +91,18 @@ int FindingListCommand(const ClientOptions& options, const FindingListOptions& l
     PrintJson(*findings, "findings", options.output, io);
     return kExitYes;
   }
-  const Json rows = findings->value("findings", Json::array());
+  Json rows = findings->value("findings", Json::array());
   if (rows.empty()) {
     io.out << "no findings\n";
     return kExitYes;
   }
+  for (Json& row : rows) {
+    if (row.value("status", "new") == "new") {
+      row.erase("status");  // What nearly all are says nothing.
+    }
+  }
   PrintTable({{"ID", "uid"},
+              {"STATUS", "status"},
               {"SEVERITY", "severity", Format::kState},
               {"BITS", "score_bits", Format::kNumber},
               {"COUNT", "count", Format::kNumber},
@@ -95,6 +111,29 @@ int FindingListCommand(const ClientOptions& options, const FindingListOptions& l
              rows, io.terminal, io.out);
   if (rows.size() == list.limit) {
     io.out << fmt::format("… the newest {}; -n shows more\n", list.limit);
+  }
+  return kExitYes;
+}
+
+int FindingDismissCommand(const ClientOptions& options, const std::string& uid,
+                          const std::string& reason, const CliIo& io) {
+  const ApiClient client(options.socket);
+  absl::StatusOr<Json> finding =
+      reason.empty() ? client.Post("/v1/finding/restore", {{"uid", uid}})
+                     : client.Post("/v1/finding/dismiss", {{"uid", uid}, {"reason", reason}});
+  if (!finding.ok()) {
+    return Fail(finding.status(), io);
+  }
+  if (options.output != Output::kTable) {
+    PrintJson(*finding, "", options.output, io);
+  } else if (reason.empty()) {
+    io.out << fmt::format("restored: {}\nit is a finding again, and its next act is told\n",
+                          Text(*finding, "title"));
+  } else {
+    io.out << fmt::format(
+        "dismissed: {}\n{} takes it for normal now; `vedette finding dismiss {} --undo` takes that "
+        "back\n",
+        Text(*finding, "title"), Text(*finding, "workload"), Text(*finding, "uid"));
   }
   return kExitYes;
 }

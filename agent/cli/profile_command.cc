@@ -23,7 +23,8 @@ const std::vector<Column>& BehaviourColumns() {
                                                {"FIRST SEEN", "first_seen", Format::kTime},
                                                {"LAST SEEN", "last_seen", Format::kTime},
                                                {"SCORE", "score_bits", Format::kNumber},
-                                               {"SOURCES", "sources", Format::kCount}};
+                                               {"SOURCES", "sources", Format::kCount},
+                                               {"DISMISSED", "dismissed"}};
   return kColumns;
 }
 
@@ -59,6 +60,17 @@ Json SummaryRows(const Json& profiles) {
   return rows;
 }
 
+// What is in a profile because a person dismissed its finding.
+void SayDismissals(Json& behaviours) {
+  for (Json& behaviour : behaviours) {
+    if (const Json dismissal = behaviour.value("dismissal", Json::object()); !dismissal.empty()) {
+      behaviour["dismissed"] =
+          fmt::format("by {} at {}: {}", Text(dismissal, "user"),
+                      Text(dismissal, "time", Format::kTime), Text(dismissal, "reason"));
+    }
+  }
+}
+
 void PrintProfile(const Json& profile, const CliIo& io) {
   std::string state = Text(profile, "state_text");
   io.out << fmt::format(
@@ -79,7 +91,8 @@ void PrintProfile(const Json& profile, const CliIo& io) {
              ChannelRows(profile), io.terminal, io.out);
   for (const auto& [key, title] :
        {std::pair("behaviours", "learned"), {"deviations", "deviating"}}) {
-    const Json rows = profile.value(key, Json::array());
+    Json rows = profile.value(key, Json::array());
+    SayDismissals(rows);
     if (rows.is_array() && !rows.empty()) {
       io.out << '\n' << title << ":\n";
       PrintTable(BehaviourColumns(), rows, io.terminal, io.out);

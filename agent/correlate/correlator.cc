@@ -5,7 +5,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "agent/base/status.h"
@@ -27,6 +26,9 @@ CREATE TABLE IF NOT EXISTS finding(
   body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS finding_last_seen ON finding(last_seen_ns);
 CREATE INDEX IF NOT EXISTS finding_severity ON finding(severity, last_seen_ns);
+CREATE TABLE IF NOT EXISTS finding_status(
+  uid TEXT PRIMARY KEY, changes INTEGER NOT NULL, dismissed INTEGER NOT NULL, user BLOB NOT NULL,
+  user_id INTEGER NOT NULL, at_ns INTEGER NOT NULL, reason BLOB NOT NULL) WITHOUT ROWID;
 )";
 
 absl::Status CheckSchema(SqliteDatabase* db) {
@@ -65,6 +67,7 @@ absl::StatusOr<std::unique_ptr<Correlator>> Correlator::Load(SqliteDatabase* db,
   VEDETTE_RETURN_IF_ERROR(CheckSchema(db));
   std::unique_ptr<Correlator> correlator(new Correlator(db, clock, options));
   VEDETTE_RETURN_IF_ERROR(correlator->LoadRows());
+  VEDETTE_RETURN_IF_ERROR(correlator->LoadStatuses());
   return correlator;
 }
 
@@ -200,6 +203,9 @@ bool Correlator::Remove(const std::string& uid) {
   grown_.erase(uid);
   dirty_.erase(uid);
   removed_.insert(uid);
+  if (statuses_.erase(uid) > 0) {
+    changed_statuses_.insert(uid);
+  }
   return open_.erase(uid) > 0;
 }
 
@@ -258,6 +264,7 @@ Updates Correlator::DueUpdates() {
         open.emitted_count == 0 ? Finding::Change::kCreated : Finding::Change::kUpdated;
     finding->count = open.count;
     finding->last_seen = open.last_seen;
+    AddStatus(*finding);
     due.push_back(*std::move(finding));
     given.push_back(uid);
   }
@@ -274,6 +281,7 @@ Updates Correlator::DueUpdates() {
 }
 
 absl::Status Correlator::Write() {
+  VEDETTE_RETURN_IF_ERROR(WriteStatuses());
   if (removed_.empty() && dirty_.empty()) {
     return absl::OkStatus();
   }
@@ -308,6 +316,7 @@ absl::Status Correlator::Write() {
 
 void Correlator::Committed() {
   removed_.clear();
+  changed_statuses_.clear();
   absl::erase_if(dirty_, [this](const std::string& uid) {
     Open& open = open_.at(uid);
     if (!open.written) {
@@ -329,25 +338,37 @@ absl::StatusOr<Finding> Correlator::Stored(std::string_view uid) const {
   return FindingOfRow(*db_, row);
 }
 
-absl::StatusOr<Finding> Correlator::Show(std::string_view uid) const { return Stored(uid); }
+absl::StatusOr<Finding> Correlator::Show(std::string_view uid) const {
+  absl::StatusOr<Finding> finding = Stored(uid);
+  if (finding.ok()) {
+    AddStatus(*finding);
+  }
+  return finding;
+}
 
 absl::StatusOr<std::vector<Finding>> Correlator::List(const FindingFilter& filter) const {
-  VEDETTE_ASSIGN_OR_RETURN(
-      auto rows, db_->Prepare("SELECT body, count, last_seen_ns FROM finding WHERE "
-                              "(length(?1) = 0 OR workload = ?1) AND severity >= ?2 AND "
-                              "last_seen_ns >= ?3 ORDER BY last_seen_ns DESC, uid LIMIT ?4"));
-  const auto limit = std::min<size_t>(filter.limit, std::numeric_limits<int32_t>::max());
+  VEDETTE_ASSIGN_OR_RETURN(auto rows,
+                           db_->Prepare("SELECT body, count, last_seen_ns, uid FROM finding WHERE "
+                                        "(length(?1) = 0 OR workload = ?1) AND severity >= ?2 AND "
+                                        "last_seen_ns >= ?3 ORDER BY last_seen_ns DESC, uid"));
   rows.BindBlob(1, filter.workload).Bind(2, static_cast<int64_t>(filter.min_severity));
-  rows.Bind(3, absl::ToUnixNanos(filter.since)).Bind(4, static_cast<int64_t>(limit));
+  rows.Bind(3, absl::ToUnixNanos(filter.since));
   std::vector<Finding> findings;
-  for (;;) {
+  while (findings.size() < filter.limit) {
     VEDETTE_ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) {
       return findings;
     }
+    const auto status = statuses_.find(rows.Bytes(3));
+    const bool dismissed = status != statuses_.end() && status->second.dismissal.has_value();
+    if (filter.dismissed && *filter.dismissed != dismissed) {
+      continue;
+    }
     VEDETTE_ASSIGN_OR_RETURN(auto finding, FindingOfRow(*db_, rows));
+    AddStatus(finding);
     findings.push_back(std::move(finding));
   }
+  return findings;
 }
 
 }  // namespace vedette

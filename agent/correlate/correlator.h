@@ -46,6 +46,7 @@ struct FindingFilter {
   Severity min_severity = Severity::kInformational;
   absl::Time since = absl::InfinitePast();  // Last seen at or after.
   size_t limit = 1000;
+  std::optional<bool> dismissed = {};  // Only those that were, or were not; nothing: all.
 };
 
 struct Updates {
@@ -76,6 +77,12 @@ class Correlator {
   // One that cannot be read from the store waits for its next turn and keeps no other from going
   // out.
   Updates DueUpdates();
+
+  // A person dismissed the finding, or restored it: `dismissal` is empty then. What is to be told
+  // of it; nothing where the sinks do not know it. NotFound: it is not in the store.
+  absl::StatusOr<std::optional<Finding>> SetDismissal(const std::string& uid,
+                                                      std::optional<Dismissal> dismissal,
+                                                      Finding::StatusChange by);
 
   // Takes findings out of the store, at most `limit` of them: those not seen since `time`, the
   // oldest first, or the least severe, of these the oldest first. How many; Write makes it last.
@@ -112,9 +119,18 @@ class Correlator {
     std::optional<HeldBack> held_back;
   };
 
+  // What people said of a finding; only of those of which they did.
+  struct Status {
+    uint64_t changes = 0;
+    std::optional<Dismissal> dismissal;
+  };
+
   Correlator(SqliteDatabase* db, const Clock* clock, CorrelatorOptions options)
       : db_(db), clock_(clock), options_(options), bound_(options.per_hour) {}
   absl::Status LoadRows();
+  absl::Status LoadStatuses();
+  absl::Status WriteStatuses();
+  void AddStatus(Finding& finding) const;
   void Raise(const std::string& uid, Open& open, uint64_t by, absl::Time seen);
   // Takes the finding into the store; what of it goes out, if anything.
   Open& Hold(const Finding& finding);
@@ -132,6 +148,8 @@ class Correlator {
   absl::flat_hash_set<std::string> grown_;    // Have counts that were not given out.
   absl::flat_hash_set<std::string> dirty_;    // Differ from the store.
   absl::flat_hash_set<std::string> removed_;  // Are in the store still.
+  absl::flat_hash_map<std::string, Status> statuses_;
+  absl::flat_hash_set<std::string> changed_statuses_;  // Differ from the store.
   StageLedger ledger_;
   uint64_t evicted_ = 0;
   uint64_t updates_ = 0;

@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "agent/enrich/enriched_event.h"
+#include "agent/profile/dismissal.h"
 #include "agent/profile/scored_event.h"
 
 namespace vedette {
@@ -36,6 +37,16 @@ struct Finding {
   std::vector<ProcessInfo> ancestors;
   std::optional<PeerInfo> peer;
   std::optional<FlowEvent> flow;
+  // The default profile that holds the severity down; empty: none.
+  std::string default_profile;
+  std::optional<Dismissal> dismissal;  // A person said that it is none.
+  uint64_t status_changes = 0;         // How often it was dismissed or restored.
+  // Where it is told because that changed just now: by whom, and when.
+  struct StatusChange {
+    std::string user;
+    absl::Time at;
+  };
+  std::optional<StatusChange> status_change;
 };
 
 }  // namespace vedette

@@ -167,6 +167,7 @@ void Fields(A& ar, T& v) {
     ar.Enum(v.severity, Severity::kCritical);
     ar(v.score, v.title, v.sentence, v.first_seen, v.last_seen, v.count, v.workload, v.instance,
        v.behaviour, v.profile_state, v.process, v.ancestors, v.peer, v.flow);
+    ar.Late(v.default_profile);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "agent/base/text.h"
 #include "agent/correlate/finding_of.h"
 #include "agent/enrich/code_names.h"
+#include "agent/profile/profile_json.h"
 
 namespace vedette {
 namespace {
@@ -96,6 +97,7 @@ json ToJson(const Finding& f) {
               {"workload", PrintableUtf8(f.workload.name)},
               {"identity", PrintableUtf8(f.workload.identity)},
               {"profile_state", PrintableUtf8(f.profile_state)},
+              {"status", f.dismissal ? "dismissed" : "new"},
               {"behaviour", BehaviourJson(f.behaviour)},
               {"process", ProcessJson(f.process)},
               {"ancestors", json::array()}};
@@ -103,6 +105,10 @@ json ToJson(const Finding& f) {
   SetText(instance, "cgroup_path", f.instance.cgroup_path);
   SetText(instance, "container_id", f.instance.container_id);
   SetText(instance, "runtime", f.instance.runtime);
+  SetText(out, "default_profile", f.default_profile);
+  if (f.dismissal) {
+    out["dismissal"] = ToJson(*f.dismissal);
+  }
   for (const ProcessInfo& ancestor : f.ancestors) {
     out["ancestors"].push_back(ProcessJson(ancestor));
   }

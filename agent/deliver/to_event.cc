@@ -109,6 +109,26 @@ void FillEnvelope(const EventSource& source, pb::Event* event) {
   event->set_agent_version(source.agent_version);
 }
 
+// What a person said of the finding.
+void FillStatus(const Finding& finding, pb::Event* event) {
+  pb::Finding* to = event->mutable_finding();
+  if (finding.dismissal.has_value()) {
+    pb::Dismissal* dismissal = to->mutable_dismissal();
+    dismissal->set_user(Text(finding.dismissal->user));
+    dismissal->set_uid(finding.dismissal->uid);
+    dismissal->set_time_unix_ns(absl::ToUnixNanos(finding.dismissal->at));
+    dismissal->set_reason(finding.dismissal->reason);
+  }
+  if (finding.status_changes > 0) {
+    event->set_uid(fmt::format("{}/{}", event->uid(), finding.status_changes));
+  }
+  if (finding.status_change.has_value()) {
+    to->set_status_detail(fmt::format("{} by {}", finding.dismissal ? "dismissed" : "restored",
+                                      Text(finding.status_change->user)));
+    event->set_time_unix_ns(absl::ToUnixNanos(finding.status_change->at));
+  }
+}
+
 }  // namespace
 
 pb::Event ToEvent(const EventSource& source, const Finding& finding) {
@@ -118,6 +138,7 @@ pb::Event ToEvent(const EventSource& source, const Finding& finding) {
                             absl::ToUnixNanos(finding.first_seen), finding.count));
   event.set_key(Text(finding.workload.name));
   event.set_time_unix_ns(absl::ToUnixNanos(finding.last_seen));
+  FillStatus(finding, &event);
   pb::Finding* to = event.mutable_finding();
   to->set_uid(Text(finding.uid));
   to->set_is_update(finding.change == Finding::Change::kUpdated);
@@ -136,6 +157,7 @@ pb::Event ToEvent(const EventSource& source, const Finding& finding) {
   to->set_subject(finding.behaviour.subject);
   to->set_object(finding.behaviour.object);
   to->set_profile_state(Text(finding.profile_state));
+  to->set_default_profile(Text(finding.default_profile));
   // A finding about a workload as a whole has nobody who acted.
   if (finding.process.pid != 0 || !finding.process.id.unknown()) {
     FillProcess(finding.process, source.boot_time, to->mutable_process());

@@ -19,7 +19,8 @@ struct EventSource {
 
 // The uid of the event says all that makes it one of its own: the node, since other nodes have the
 // same finding; when the finding was first seen, since it may leave the store and come again; and
-// its count, for each update. The same update sent twice has the same uid.
+// its count, for each update, and how often a person changed its status. The same update sent twice
+// has the same uid.
 pb::Event ToEvent(const EventSource& source, const Finding& finding);
 
 // `ledger` needs its times and entries; a uid is made of node, boot and time where it has none.

@@ -106,6 +106,29 @@ TEST(ToEventTest, TheSameFindingOfAnotherNodeOrAnotherLifeIsAnotherRecord) {
   EXPECT_NE(ToEvent(other, ledger).uid(), ToEvent(Source(), ledger).uid());
 }
 
+TEST(ToEventTest, WhatAPersonSaidIsAnUpdateOfItsOwn) {
+  Finding finding = Deviation();
+  const std::string plain = ToEvent(Source(), finding).uid();
+  finding.change = Finding::Change::kUpdated;
+  finding.status_changes = 1;
+  finding.dismissal =
+      Dismissal{"f-1", "al\xff", 1000, absl::FromUnixSeconds(1'780'000'500), "ours \xff"};
+  finding.status_change = {"al\xff", absl::FromUnixSeconds(1'780'000'500)};
+  const pb::Event event = ToEvent(Source(), finding);
+  EXPECT_EQ(event.uid(), plain + "/1");
+  EXPECT_EQ(event.time_unix_ns(), 1'780'000'500'000'000'000) << "when it was said";
+  EXPECT_EQ(event.finding().status_detail(), "dismissed by al\\xff");
+  EXPECT_EQ(event.finding().dismissal().reason(), "ours \xff");
+  EXPECT_EQ(event.finding().dismissal().uid(), 1000u);
+  EXPECT_THAT(OcsfErrors(EncodeJson(event)), IsEmpty()) << EncodeJson(event);
+  finding.dismissal.reset();
+  finding.status_changes = 2;
+  const pb::Event restored = ToEvent(Source(), finding);
+  EXPECT_EQ(restored.uid(), plain + "/2");
+  EXPECT_EQ(restored.finding().status_detail(), "restored by al\\xff");
+  EXPECT_FALSE(restored.finding().has_dismissal());
+}
+
 TEST(ToEventTest, CredentialsThatAreNotKnownAreAbsentAndNotRoot) {
   Finding finding = Deviation();
   EXPECT_FALSE(ToEvent(Source(), finding).finding().process().has_uid());

@@ -185,6 +185,19 @@ void CacheKeeper::RememberNetwork(const ScoredEvent& scored) {
   }
 }
 
+void CacheKeeper::TellAgain(const std::string& workload, const Behaviour& behaviour) {
+  const bool is_code = behaviour.channel == Channel::kExec;
+  std::vector<CacheSlot> slots;
+  parts_.bindings->ForEach([&](const CacheSlot& slot, const CacheBindings::Row& row) {
+    const bool by_code = is_code && row.behaviour.subject == behaviour.object &&
+                         row.behaviour.subject_sha256 == behaviour.object_sha256;
+    if (row.workload == workload && (row.behaviour == behaviour || by_code)) {
+      slots.push_back(slot);
+    }
+  });
+  CountError(parts_.cache->Forget(slots));
+}
+
 void CacheKeeper::Tell() {
   for (const Judged& judged : judged_) {
     CountError(parts_.cache->MarkKnown(judged.slot, judged.key));

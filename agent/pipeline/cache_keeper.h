@@ -56,6 +56,9 @@ class CacheKeeper {
   // After an event was judged: its act is counted, and its entry, and its class's, will be told to
   // the kernel.
   void Remember(const ScoredEvent& scored);
+  // What the profile no longer holds: its next act is news, and all that the code does whose start
+  // the behaviour is.
+  void TellAgain(const std::string& workload, const Behaviour& behaviour);
   // After a commit: what was remembered is known from now on.
   void Tell();
 

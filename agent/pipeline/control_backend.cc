@@ -10,6 +10,7 @@
 #include "agent/base/text.h"
 #include "agent/correlate/finding_json.h"
 #include "agent/health/report.h"
+#include "agent/pipeline/dismissals.h"
 #include "agent/pipeline/event_line.h"
 #include "agent/pipeline/node.h"
 #include "agent/pipeline/node_metrics.h"
@@ -229,6 +230,9 @@ absl::StatusOr<Json> ControlBackend::FindingList(const FindingQuery& query) {
     pipeline_->Commit().IgnoreError();  // On a full disk: as of the last commit.
     FindingFilter filter;
     filter.limit = query.workload.empty() ? query.limit : kMaxFindings;
+    if (query.status != FindingQuery::Status::kAll) {
+      filter.dismissed = query.status == FindingQuery::Status::kDismissed;
+    }
     VEDETTE_ASSIGN_OR_RETURN(std::vector<Finding> findings,
                              pipeline_->parts().correlator->List(filter));
     Json list = Json::array();
@@ -248,6 +252,20 @@ absl::StatusOr<Json> ControlBackend::FindingShow(const std::string& uid) {
     pipeline_->SyncCounts();
     pipeline_->Commit().IgnoreError();  // On a full disk: as of the last commit.
     VEDETTE_ASSIGN_OR_RETURN(Finding finding, pipeline_->parts().correlator->Show(uid));
+    return ToJson(finding);
+  });
+}
+
+absl::StatusOr<Json> ControlBackend::FindingDismiss(const Dismiss& dismiss) {
+  return AskJson([&]() -> absl::StatusOr<Json> {
+    VEDETTE_ASSIGN_OR_RETURN(Finding finding, DismissFinding(*pipeline_, dismiss));
+    return ToJson(finding);
+  });
+}
+
+absl::StatusOr<Json> ControlBackend::FindingRestore(const Dismiss& dismiss) {
+  return AskJson([&]() -> absl::StatusOr<Json> {
+    VEDETTE_ASSIGN_OR_RETURN(Finding finding, RestoreFinding(*pipeline_, dismiss));
     return ToJson(finding);
   });
 }

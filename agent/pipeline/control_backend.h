@@ -35,6 +35,8 @@ class ControlBackend final : public Backend {
   absl::StatusOr<nlohmann::json> ProfileFreeze(const Freeze& freeze) override;
   absl::StatusOr<nlohmann::json> FindingList(const FindingQuery& query) override;
   absl::StatusOr<nlohmann::json> FindingShow(const std::string& uid) override;
+  absl::StatusOr<nlohmann::json> FindingDismiss(const Dismiss& dismiss) override;
+  absl::StatusOr<nlohmann::json> FindingRestore(const Dismiss& dismiss) override;
   absl::StatusOr<std::unique_ptr<EventStream>> SubscribeEvents(const EventFilter& filter) override;
 
  private:

@@ -40,6 +40,12 @@ struct Behaviour {
   }
 };
 
+// A program that was replaced does all it ever did by new code: the one behaviour that stands for
+// all of it, where the start of the new code was not seen.
+inline Behaviour RevisionOf(const Behaviour& b) {
+  return {Channel::kExec, "", "", b.subject, b.subject_sha256, ""};
+}
+
 // What was done, whatever the profile makes of it: the verb and the object of a behaviour.
 struct Act {
   Channel channel = Channel::kExec;

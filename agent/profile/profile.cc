@@ -95,13 +95,41 @@ ProfileEntry* Profile::Add(BehaviourRecord record, bool deviation) {
   SeenAt(entry->record.last_seen);
   entry->profile = this;
   entry->deviation = deviation;
-  Index& index = deviation ? deviations_ : learned_;
-  if (const auto [it, inserted] = index.insert(entry.get()); !inserted) {
-    entry->next_variant = (*it)->next_variant;
-    (*it)->next_variant = entry.get();
-  }
-  ++sizes_[static_cast<size_t>(entry->record.behaviour.channel)][deviation ? 1 : 0];
+  PutInIndex(entry.get());
   return entry.get();
+}
+
+void Profile::Move(ProfileEntry* entry, bool deviation) {
+  TakeFromIndex(entry);
+  entry->deviation = deviation;
+  PutInIndex(entry);
+}
+
+void Profile::PutInIndex(ProfileEntry* entry) {
+  if (const auto [it, inserted] = IndexOf(*entry).insert(entry); !inserted) {
+    entry->next_variant = (*it)->next_variant;
+    (*it)->next_variant = entry;
+  }
+  ++SizeOf(*entry);
+}
+
+void Profile::TakeFromIndex(ProfileEntry* entry) {
+  Index& index = IndexOf(*entry);
+  const auto it = index.find(entry);
+  ProfileEntry* first = *it;
+  if (first == entry) {
+    index.erase(it);
+    if (entry->next_variant != nullptr) {
+      index.insert(entry->next_variant);
+    }
+  } else {
+    while (first->next_variant != entry) {
+      first = first->next_variant;
+    }
+    first->next_variant = entry->next_variant;
+  }
+  entry->next_variant = nullptr;
+  --SizeOf(*entry);
 }
 
 size_t Profile::Size(Channel channel, bool deviation) const {

@@ -30,6 +30,7 @@ struct ProfileEntry {
   int64_t row = 0;
   Dirty dirty = Dirty::kNo;
   bool written = false;                  // In a transaction that is not committed yet.
+  bool was_dismissed = false;            // The store may hold a dismissal of it.
   ProfileEntry* next_variant = nullptr;  // Same behaviour with other hashes.
 };
 
@@ -47,6 +48,8 @@ class Profile {
     ProfileEntry* entry = nullptr;  // The nearest variant; none for kNone.
     ProfileEntry* same = nullptr;   // Equal in all fields, which is no match if a hash is missing.
     bool known() const { return match >= Match::kByPath; }
+    // A person accepted exactly this, as where no content could be read.
+    bool accepted() const { return same != nullptr && same->record.dismissal.has_value(); }
     ProfileEntry* known_or_same() const { return same != nullptr || !known() ? same : entry; }
   };
 
@@ -64,6 +67,8 @@ class Profile {
   bool KnowsCode(const std::string& path, const std::string& sha256) const;
 
   ProfileEntry* Add(BehaviourRecord record, bool deviation);
+  // Makes an entry a deviation, or a learned behaviour. Its address stays.
+  void Move(ProfileEntry* entry, bool deviation);
   size_t Size(Channel channel, bool deviation) const;
   // Distinct windows in which something new turned up, learned or deviating.
   uint64_t NovelWindows(Channel channel) const;
@@ -114,6 +119,13 @@ class Profile {
   };
   using Index = absl::flat_hash_set<ProfileEntry*, StableHash, StableEqual>;
   static Found Find(const Index& index, const Behaviour& behaviour, bool unread_matches);
+
+  void PutInIndex(ProfileEntry* entry);
+  void TakeFromIndex(ProfileEntry* entry);
+  Index& IndexOf(const ProfileEntry& entry) { return entry.deviation ? deviations_ : learned_; }
+  size_t& SizeOf(const ProfileEntry& entry) {
+    return sizes_[static_cast<size_t>(entry.record.behaviour.channel)][entry.deviation ? 1 : 0];
+  }
 
   std::vector<std::unique_ptr<ProfileEntry>> entries_;
   Index learned_;

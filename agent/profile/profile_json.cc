@@ -38,6 +38,14 @@ json ListOf(const std::vector<BehaviourRecord>& records, bool deviations) {
 
 }  // namespace
 
+json ToJson(const Dismissal& dismissal) {
+  return {{"finding", PrintableUtf8(dismissal.finding)},
+          {"user", PrintableUtf8(dismissal.user)},
+          {"uid", dismissal.uid},
+          {"time", TimeText(dismissal.at)},
+          {"reason", PrintableUtf8(dismissal.reason)}};
+}
+
 json ToJson(const BehaviourRecord& record, bool deviation) {
   const Behaviour& b = record.behaviour;
   json out = {{"channel", std::string(ChannelName(b.channel))},
@@ -63,6 +71,9 @@ json ToJson(const BehaviourRecord& record, bool deviation) {
     out["failures"] = record.failures;
     out["sent_bytes"] = record.sent_bytes;
     out["received_bytes"] = record.received_bytes;
+  }
+  if (record.dismissal) {
+    out["dismissal"] = ToJson(*record.dismissal);
   }
   if (deviation) {
     out["score_bits"] = record.score;

@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS behaviour(
   sent_bytes INTEGER NOT NULL, received_bytes INTEGER NOT NULL, first_seen_ns INTEGER NOT NULL,
   last_seen_ns INTEGER NOT NULL, sources BLOB NOT NULL, sources_cut INTEGER NOT NULL,
   score REAL NOT NULL, sentence BLOB NOT NULL, new_revision INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS dismissal(
+  behaviour_id INTEGER PRIMARY KEY, finding TEXT NOT NULL, user BLOB NOT NULL,
+  uid INTEGER NOT NULL, at_ns INTEGER NOT NULL, reason BLOB NOT NULL);
 )";
 
 constexpr const char* kSaves[] = {
@@ -47,6 +50,8 @@ constexpr const char* kSaves[] = {
     "INSERT OR REPLACE INTO activity VALUES(?, ?, ?, ?, ?, ?)",
     "INSERT OR REPLACE INTO behaviour VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
     "?, ?)",
+    "INSERT OR REPLACE INTO dismissal VALUES(?, ?, ?, ?, ?, ?)",
+    "DELETE FROM dismissal WHERE behaviour_id = ?",
     "DELETE FROM behaviour WHERE id = ?",
     "DELETE FROM activity WHERE workload_id = ?",
     "DELETE FROM learning WHERE workload_id = ?",
@@ -58,6 +63,8 @@ enum Save {
   kLearning,
   kActivity,
   kBehaviour,
+  kDismissal,
+  kRemoveDismissal,
   kRemoveBehaviour,
   kRemoveActivity,
   kRemoveLearning,
@@ -224,7 +231,26 @@ absl::Status ProfileStore::LoadActivity(Content& content) {
   }
 }
 
+absl::StatusOr<ProfileStore::Dismissals> ProfileStore::LoadDismissals() {
+  VEDETTE_ASSIGN_OR_RETURN(
+      auto rows,
+      db_->Prepare("SELECT behaviour_id, finding, user, uid, at_ns, reason FROM dismissal"));
+  Dismissals dismissals;
+  for (;;) {
+    VEDETTE_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) {
+      return dismissals;
+    }
+    dismissals.emplace(rows.Int64(0), Dismissal{.finding = rows.Bytes(1),
+                                                .user = rows.Bytes(2),
+                                                .uid = static_cast<uint32_t>(rows.Int64(3)),
+                                                .at = TimeOf(rows.Int64(4)),
+                                                .reason = rows.Bytes(5)});
+  }
+}
+
 absl::Status ProfileStore::LoadEntries(Content& content) {
+  VEDETTE_ASSIGN_OR_RETURN(const Dismissals dismissals, LoadDismissals());
   VEDETTE_ASSIGN_OR_RETURN(auto rows, db_->Prepare("SELECT * FROM behaviour ORDER BY id"));
   for (;;) {
     VEDETTE_ASSIGN_OR_RETURN(const bool row, rows.Step());
@@ -239,6 +265,10 @@ absl::Status ProfileStore::LoadEntries(Content& content) {
     ProfileEntry* entry = profile->Add(RecordOf(rows, *channel), rows.Int64(2) != 0);
     entry->row = rows.Int64(0);
     content.last_behaviour_row = entry->row;
+    if (const auto it = dismissals.find(entry->row); it != dismissals.end() && !entry->deviation) {
+      entry->record.dismissal = it->second;
+      entry->was_dismissed = true;
+    }
   }
 }
 
@@ -298,6 +328,7 @@ absl::Status ProfileStore::SaveLearning(const Profile& p) {
 absl::Status ProfileStore::Remove(const ProfileRows& rows) {
   // Row by row: there is no index on a behaviour's workload.
   for (const int64_t row : rows.behaviours) {
+    VEDETTE_RETURN_IF_ERROR(statements_[kRemoveDismissal].Bind(1, row).Run());
     VEDETTE_RETURN_IF_ERROR(statements_[kRemoveBehaviour].Bind(1, row).Run());
   }
   VEDETTE_RETURN_IF_ERROR(statements_[kRemoveActivity].Bind(1, rows.workload).Run());
@@ -305,7 +336,25 @@ absl::Status ProfileStore::Remove(const ProfileRows& rows) {
   return statements_[kRemoveWorkload].Bind(1, rows.workload).Run();
 }
 
+absl::Status ProfileStore::SaveDismissal(const ProfileEntry& entry) {
+  if (!entry.record.dismissal) {
+    return statements_[kRemoveDismissal].Bind(1, entry.row).Run();
+  }
+  const Dismissal& dismissal = *entry.record.dismissal;
+  return statements_[kDismissal]
+      .Bind(1, entry.row)
+      .BindText(2, dismissal.finding)
+      .BindBlob(3, dismissal.user)
+      .Bind(4, int64_t{dismissal.uid})
+      .Bind(5, Nanos(dismissal.at))
+      .BindBlob(6, dismissal.reason)
+      .Run();
+}
+
 absl::Status ProfileStore::SaveEntry(const ProfileEntry& entry) {
+  if (entry.was_dismissed) {
+    VEDETTE_RETURN_IF_ERROR(SaveDismissal(entry));
+  }
   const BehaviourRecord& r = entry.record;
   const Behaviour& b = r.behaviour;
   return statements_[kBehaviour]

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -20,7 +21,8 @@ struct ProfileRows {
   std::vector<int64_t> behaviours;
 };
 
-// Profiles as rows: tables workload, learning, activity, behaviour (deviations included) and
+// Profiles as rows: tables workload, learning, activity, behaviour (deviations included),
+// dismissal and
 // profile_meta. Rows are written whole and by key, so that writing one twice does no harm. Owned by
 // Profiles, pipeline thread. Opens no transaction: the caller does.
 class ProfileStore {
@@ -49,7 +51,10 @@ class ProfileStore {
   absl::Status LoadWorkloads(Content& content);
   absl::Status LoadLearning(Content& content);
   absl::Status LoadActivity(Content& content);
+  using Dismissals = absl::flat_hash_map<int64_t, Dismissal>;  // By behaviour.
+  absl::StatusOr<Dismissals> LoadDismissals();
   absl::Status LoadEntries(Content& content);
+  absl::Status SaveDismissal(const ProfileEntry& entry);
   absl::Status SaveLearning(const Profile& profile);
   absl::Status Damaged(std::string_view what) const;
 

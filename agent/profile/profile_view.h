@@ -3,12 +3,14 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "agent/profile/behaviour.h"
+#include "agent/profile/dismissal.h"
 #include "agent/profile/learning.h"
 #include "agent/profile/scored_event.h"
 
@@ -46,6 +48,7 @@ struct BehaviourRecord {
   double score = 0;
   std::string sentence;
   bool new_revision = false;
+  std::optional<Dismissal> dismissal;  // Of a deviation that is in the profile on a person's word.
 };
 
 struct ChannelSummary {

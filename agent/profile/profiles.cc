@@ -68,11 +68,8 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
         scored.state == ProfileState::kLearning) {
       NoteNew(profile);
     }
-  } else if (found.known() ||
-             (found.match == Profile::Match::kSubjectRevision &&
-              profile->KnowsCode(scored.behaviour.subject, scored.behaviour.subject_sha256))) {
+  } else if (entry = KnownEntry(*profile, scored.behaviour, found); entry != nullptr) {
     scored.judgement = Judgement::kKnown;
-    entry = found.entry;
   } else {
     scored.judgement = Judgement::kDeviation;
     entry = Deviate(profile, scored, found);
@@ -155,7 +152,7 @@ ProfileEntry* Profiles::Deviate(Profile* profile, ScoredEvent& scored, Profile::
     const Behaviour& b = scored.behaviour;
     entry = profile->FindDeviatingProgram(b.subject, b.subject_sha256);
     if (entry == nullptr) {
-      scored.behaviour = {Channel::kExec, "", "", b.subject, b.subject_sha256, ""};
+      scored.behaviour = RevisionOf(b);
     }
   }
   if (entry == nullptr) {
@@ -190,7 +187,7 @@ ProfileEntry* Profiles::NewDeviation(Profile* profile, const ScoredEvent& scored
 ProfileEntry* Profiles::RestOf(Profile* profile, Channel channel) {
   BehaviourRecord record;
   record.behaviour.channel = channel;
-  record.behaviour.object = fmt::format("(more than {} deviations)", options_.max_deviations);
+  record.behaviour.object = RestObject();
   if (ProfileEntry* rest = profile->FindDeviation(record.behaviour).known_or_same()) {
     return rest;
   }

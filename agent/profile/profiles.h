@@ -94,6 +94,17 @@ class Profiles {
   // known. NotFound: one is not known, and then none is frozen. Returns the names newly frozen.
   absl::StatusOr<std::vector<std::string>> Freeze(const std::vector<std::string>& workloads,
                                                   std::string_view user);
+  // Takes a deviation into the profile on a person's word. FailedPrecondition, a whole sentence: it
+  // cannot be taken.
+  absl::Status Dismiss(const std::string& workload, const Behaviour& behaviour,
+                       Dismissal dismissal);
+  // Takes that back: the behaviour is a deviation again. NotFound: no profile holds one that was
+  // dismissed with this finding.
+  struct Restored {
+    std::string workload;
+    Behaviour behaviour;
+  };
+  absl::StatusOr<Restored> Restore(std::string_view finding);
   // Ends learning where the time is up. To be called now and then, also when no event comes.
   void Tick();
 
@@ -133,6 +144,10 @@ class Profiles {
   ProfileEntry* Learn(Profile* profile, const ScoredEvent& scored, Profile::Found found);
   ProfileEntry* Deviate(Profile* profile, ScoredEvent& scored, Profile::Found found);
   ProfileEntry* NewDeviation(Profile* profile, const ScoredEvent& scored, Profile::Found found);
+  // The entry to count an act for that the profile holds, or a person accepted; none: null.
+  static ProfileEntry* KnownEntry(const Profile& profile, const Behaviour& behaviour,
+                                  Profile::Found found);
+  std::string RestObject() const;
   ProfileEntry* RestOf(Profile* profile, Channel channel);
   ProfileEntry* Add(Profile* profile, BehaviourRecord record, bool deviation);
   void CountAct(ProfileEntry* entry, const EnrichedEvent& event);

@@ -31,6 +31,9 @@ struct ScoredEvent {
   std::string sentence;  // kDeviation: what is new, how rare, compared with what, on what evidence.
   ProfileState state = ProfileState::kLearning;
   std::string state_text;  // "learned", "frozen (by root)"
+  // The default profile that covers the act, and why; empty: none. See DefaultProfiles.
+  std::string default_profile;
+  std::string covered_by;
   absl::Duration watched;  // How long the workload was watched.
 };
 

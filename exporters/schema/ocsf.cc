@@ -302,6 +302,15 @@ void WriteUnmapped(const pb::Event& event, JsonWriter* json) {
   json->BeginObject("unmapped").Text("kind", finding.kind()).Text("channel", finding.channel());
   json->Bytes("subject", finding.subject()).Bytes("object", finding.object());
   json->Double("score_bits", finding.score_bits()).Text("profile_state", finding.profile_state());
+  if (!finding.default_profile().empty()) {
+    json->Text("default_profile", finding.default_profile());
+  }
+  if (finding.has_dismissal()) {
+    json->BeginObject("dismissal").Text("user", finding.dismissal().user());
+    json->Unsigned("uid", finding.dismissal().uid());
+    json->Int("time", Milliseconds(finding.dismissal().time_unix_ns()));
+    json->Bytes("reason", finding.dismissal().reason()).EndObject();
+  }
   json->Unsigned("cgroup_id", finding.workload().cgroup_id());
   json->Bytes("cgroup_path", finding.workload().cgroup_path());
   json->Text("runtime", finding.workload().runtime());
@@ -318,6 +327,18 @@ void WriteUnmapped(const pb::Event& event, JsonWriter* json) {
   json->EndObject();
 }
 
+// A finding that a person dismissed is suppressed; the reason is the comment.
+void WriteStatus(const pb::Finding& finding, JsonWriter* json) {
+  const bool dismissed = finding.has_dismissal();
+  json->Int("status_id", dismissed ? 3 : 1).Text("status", dismissed ? "Suppressed" : "New");
+  if (!finding.status_detail().empty()) {
+    json->Text("status_detail", finding.status_detail());
+  }
+  if (dismissed) {
+    json->Bytes("comment", finding.dismissal().reason());
+  }
+}
+
 }  // namespace
 
 std::string OcsfJson(const pb::Event& event) {
@@ -331,7 +352,8 @@ std::string OcsfJson(const pb::Event& event) {
   json.Int("type_uid", kClassUid * 100 + activity.id);
   json.Int("severity_id", severity.id).Text("severity", severity.name);
   json.Int("time", Milliseconds(event.time_unix_ns()));
-  json.Text("message", finding.sentence()).Int("status_id", 1).Text("status", "New");
+  json.Text("message", finding.sentence());
+  WriteStatus(finding, &json);
   json.Int("start_time", Milliseconds(finding.first_seen_unix_ns()));
   json.Int("end_time", Milliseconds(finding.last_seen_unix_ns()));
   // OCSF keeps a count in 32 bits; the whole score is in `unmapped`.

@@ -61,6 +61,23 @@ TEST(OcsfTest, ARepeatIsAnUpdateOfTheSameFinding) {
   EXPECT_EQ(event["count"], INT32_MAX);
 }
 
+TEST(OcsfTest, WhatAPersonDismissedIsSuppressedAndWhatIsRestoredIsNewAgain) {
+  const std::vector<pb::Event> samples = SampleFindings();
+  const json dismissed = json::parse(OcsfJson(samples[samples.size() - 2]));
+  EXPECT_EQ(dismissed["type_uid"], 200402);
+  EXPECT_EQ(dismissed["status_id"], 3);
+  EXPECT_EQ(dismissed["status"], "Suppressed");
+  EXPECT_EQ(dismissed["status_detail"], "dismissed by root");
+  EXPECT_EQ(dismissed["comment"], "ours \\xff\n");
+  EXPECT_EQ(dismissed["unmapped"]["dismissal"]["user"], "root");
+  EXPECT_EQ(dismissed["unmapped"]["default_profile"], "login session");
+  const json restored = json::parse(OcsfJson(samples.back()));
+  EXPECT_EQ(restored["status_id"], 1);
+  EXPECT_EQ(restored["status_detail"], "restored by root");
+  EXPECT_FALSE(restored.contains("comment"));
+  EXPECT_FALSE(restored["unmapped"].contains("dismissal"));
+}
+
 TEST(OcsfTest, HostileBytesReadBackAndHarmNobody) {
   const pb::Event event = SampleFindings()[1];
   const std::string text = OcsfJson(event);

@@ -140,12 +140,34 @@ pb::Event Listener() {
   return event;
 }
 
+pb::Event Dismissed() {
+  pb::Event event = Deviation();
+  event.set_uid("f-1/2/1");
+  pb::Finding* finding = event.mutable_finding();
+  finding->set_is_update(true);
+  finding->set_default_profile("login session");
+  finding->set_status_detail("dismissed by root");
+  finding->mutable_dismissal()->set_user("root");
+  finding->mutable_dismissal()->set_time_unix_ns(kTime);
+  finding->mutable_dismissal()->set_reason("ours \xff\n");
+  return event;
+}
+
+pb::Event Restored() {
+  pb::Event event = Deviation();
+  event.set_uid("f-1/2/2");
+  event.mutable_finding()->set_is_update(true);
+  event.mutable_finding()->set_status_detail("restored by root");
+  return event;
+}
+
 }  // namespace
 
 std::vector<pb::Event> SampleFindings() {
   return {Deviation(),          Hostile(),    Connection(false),
           Connection(true),     Listener(),   Bare("cache-overflow"),
-          Bare("unattributed"), Bare("move"), Bare("lost-novelty")};
+          Bare("unattributed"), Bare("move"), Bare("lost-novelty"),
+          Dismissed(),          Restored()};
 }
 
 std::vector<pb::Event> SampleLedgers() {
