@@ -15,6 +15,7 @@
 #include "agent/base/status.h"
 #include "agent/cli/cli.h"
 #include "agent/config/config.h"
+#include "agent/config/default_profiles.h"
 #include "agent/pipeline/agent.h"
 #include "agent/pipeline/log_format.h"
 #include "agent/pipeline/self_check.h"
@@ -110,6 +111,7 @@ int Run(const RunOptions& options) {
   absl::Status status = config.status();
   if (status.ok() && options.check_config) {
     status = CheckExporters(*config);
+    status.Update(LoadDefaultProfiles(config->learning.default_profiles).status());
   }
   if (!status.ok()) {
     std::cerr << Message(status) << '\n';

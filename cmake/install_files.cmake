@@ -28,7 +28,7 @@ file(INSTALL "${deploy}/vedette.logrotate" DESTINATION "${VEDETTE_SYSCONFDIR}/lo
 
 file(INSTALL "${VEDETTE_SOURCE_DIR}/README.md" "${VEDETTE_SOURCE_DIR}/CHANGELOG.md"
              "${VEDETTE_SOURCE_DIR}/LICENSES" "${deploy}/debian/copyright" DESTINATION "${doc}")
-file(INSTALL "${deploy}/grafana" "${deploy}/prometheus" DESTINATION "${doc}")
+file(INSTALL "${deploy}/grafana" "${deploy}/prometheus" "${deploy}/default-profiles.yaml" DESTINATION "${doc}")
 file(GLOB pages "${VEDETTE_SOURCE_DIR}/docs/*.md")
 file(INSTALL ${pages} DESTINATION "${doc}/docs")
 

@@ -48,6 +48,7 @@ add_custom_command(
   COMMAND sh -c "ln -s \"$0\"/package/*.deb \"$1\"" ${PROJECT_BINARY_DIR} ${deb}
   DEPENDS vedette ${installed} ${PROJECT_SOURCE_DIR}/cmake/install_files.cmake
           ${PROJECT_SOURCE_DIR}/cmake/package.cmake ${PROJECT_SOURCE_DIR}/deploy/vedette.yaml
+          ${PROJECT_SOURCE_DIR}/deploy/default-profiles.yaml
           ${PROJECT_SOURCE_DIR}/deploy/vedette.logrotate ${PROJECT_SOURCE_DIR}/README.md
           ${PROJECT_SOURCE_DIR}/CHANGELOG.md ${PROJECT_SOURCE_DIR}/LICENSE
   VERBATIM

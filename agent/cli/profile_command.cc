@@ -79,6 +79,10 @@ void PrintProfile(const Json& profile, const CliIo& io) {
       Text(profile, "watched_seconds", Format::kDuration),
       Text(profile, "first_seen", Format::kTime),
       profile.value("is_job", false) ? fmt::format(", a job: {} runs", Text(profile, "runs")) : "");
+  if (std::string cover = profile.value("default_profile", ""); !cover.empty()) {
+    io.out << fmt::format("default profile: {}; its findings are never above low\n",
+                          FormatValue(cover, Format::kText));
+  }
   if (std::string from = LearnedFrom(profile); !from.empty()) {
     io.out << fmt::format("learned from {}\n", from);
   }

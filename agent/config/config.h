@@ -68,6 +68,7 @@ struct Config {
     absl::Duration min_time = absl::Hours(24);
     absl::Duration quiet = absl::Hours(6);
     uint32_t min_runs = 5;
+    std::string default_profiles = "builtin";  // Or "off", or the path of a file.
   } learning;
   struct {
     uint32_t per_hour = 60;  // New ones that go out, per workload.

@@ -102,6 +102,17 @@ TEST_F(ConfigTest, UnknownKeysGetTheNearestName) {
               ElementsAre(":1:8: unknown key \"log.colour\"; known here: level, format"));
 }
 
+TEST_F(ConfigTest, DefaultProfilesAreBuiltinOffOrAFile) {
+  for (const char* good : {"builtin", "off", "/etc/x.yaml"}) {
+    EXPECT_EQ(Load(std::string("learning: { default_profiles: ") + good + " }")
+                  ->learning.default_profiles,
+              good);
+  }
+  EXPECT_THAT(Errors("learning: { default_profiles: some.yaml }"),
+              ElementsAre(HasSubstr("\"some.yaml\" cannot be used; write builtin, off, or the "
+                                    "absolute path of a file")));
+}
+
 TEST_F(ConfigTest, OneRunIsNoEvidence) {
   EXPECT_THAT(Errors("learning: { min_runs: 1 }\n"),
               ElementsAre(":1:23: learning.min_runs: \"1\" cannot be used; write a whole number "

@@ -33,6 +33,12 @@ std::string CheckCluster(const std::string& text) {
                    kMaxTrustDomainBytes);
 }
 
+std::string CheckDefaultProfiles(const std::string& text) {
+  return text == "builtin" || text == "off" || text.front() == '/'
+             ? ""
+             : "write builtin, off, or the absolute path of a file";
+}
+
 std::string CheckSocketPath(const std::string& text) {
   if (text.size() <= kMaxSocketPathBytes) {
     return "";
@@ -337,6 +343,9 @@ std::vector<ConfigKey> BuildConfigKeys() {
       absl::ZeroDuration(), absl::Hours(24 * 365)));
   keys.push_back(CountKey(
       "learning.min_runs", [](Config& c) -> uint32_t& { return c.learning.min_runs; }, 2, 1000));
+  keys.push_back(StringKey(
+      "learning.default_profiles", "builtin, off or path",
+      [](Config& c) -> std::string& { return c.learning.default_profiles; }, CheckDefaultProfiles));
   keys.push_back(CountKey(
       "findings.per_hour", [](Config& c) -> uint32_t& { return c.findings.per_hour; }, 1,
       1'000'000));

@@ -232,8 +232,26 @@ std::string UidOf(const Finding& finding) {
   return uid;
 }
 
+namespace {
+
+// What is new there by its nature is never above low, and says why.
+void HoldDown(Finding& f, const std::string& default_profile, const std::string& covered_by) {
+  if (default_profile.empty()) {
+    return;
+  }
+  f.default_profile = default_profile;
+  f.severity = std::min(f.severity, Severity::kLow);
+  f.sentence += fmt::format(" Never above low by the default profile: {}{}{}{}.",
+                            PrintableUtf8(default_profile), covered_by.empty() ? "" : " (",
+                            PrintableUtf8(covered_by), covered_by.empty() ? "" : ")");
+}
+
+}  // namespace
+
 std::optional<Finding> FindingOf(ScoredEvent scored) {
   std::optional<Finding> f;
+  const std::string default_profile = scored.default_profile;
+  const std::string covered_by = scored.covered_by;
   const EventBody& body = scored.enriched.event.body;
   if (scored.judgement == Judgement::kDeviation) {
     f = Deviation(std::move(scored));
@@ -257,6 +275,7 @@ std::optional<Finding> FindingOf(ScoredEvent scored) {
     f = Unattributed(std::move(scored), *std::move(behaviour));
   }
   if (f) {
+    HoldDown(*f, default_profile, covered_by);
     f->uid = UidOf(*f);
   }
   return f;

@@ -101,6 +101,28 @@ TEST(FindingOfTest, SeverityFollowsTheTableAndWeakEvidenceIsCapped) {
   EXPECT_FALSE(SeverityFromName("Medium"));
 }
 
+TEST(FindingOfTest, WhatADefaultProfileCoversIsNeverAboveLowAndSaysWhy) {
+  ScoredEvent deviation = Deviation(TestEvents().Exec("/usr/bin/curl"));
+  const std::string uid = FindingOf(deviation)->uid;
+  deviation.default_profile = "package manager";
+  deviation.covered_by = "below /usr/bin/dpkg";
+  const auto f = FindingOf(deviation);
+  EXPECT_EQ(f->severity, Severity::kLow);
+  EXPECT_EQ(f->score, 9) << "it is as improbable as before";
+  EXPECT_EQ(f->uid, uid);
+  EXPECT_EQ(f->default_profile, "package manager");
+  EXPECT_EQ(f->sentence,
+            "It is new. Never above low by the default profile: package manager (below "
+            "/usr/bin/dpkg).");
+  ScoredEvent overflow = Passed(TestEvents().With(OverflowEvent{7, 1, 0, 512, 0}));
+  ASSERT_EQ(FindingOf(overflow)->severity, Severity::kMedium);
+  overflow.default_profile = "login session";
+  EXPECT_EQ(FindingOf(overflow)->severity, Severity::kLow);
+  EXPECT_THAT(FindingOf(overflow)->sentence,
+              testing::EndsWith("Never above low by the default profile: login session."));
+  EXPECT_EQ(DecodeFinding(EncodeFinding(*f))->default_profile, "package manager");
+}
+
 TEST(FindingOfTest, OverflowIsOneFindingPerWorkloadAndLane) {
   OverflowEvent overflow{7, 3, 1, 4096, 0};
   const TestEvents events;

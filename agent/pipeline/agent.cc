@@ -20,6 +20,7 @@
 #include "agent/enrich/resolvers.h"
 #include "agent/pipeline/adoption.h"
 #include "agent/pipeline/control_backend.h"
+#include "agent/pipeline/host_programs.h"
 #include "agent/pipeline/node.h"
 #include "agent/pipeline/pipeline.h"
 #include "agent/pipeline/self_check.h"
@@ -86,6 +87,8 @@ struct Agent::Parts {
   std::unique_ptr<CacheBindings> bindings;
   ResolvConf resolv_conf{kResolvConfPath};
   std::unique_ptr<Enricher> enricher;
+  std::unique_ptr<HostPrograms> programs;
+  std::unique_ptr<DefaultCover> defaults;
   std::unique_ptr<Profiles> profiles;
   std::unique_ptr<Correlator> correlator;
   std::vector<JsonlExporter*> files;
@@ -106,6 +109,7 @@ struct Agent::Parts {
   std::unique_ptr<ApiServer> api;
 
   absl::Status BuildKernelSide(const Config& config);
+  absl::Status BuildProfiles(const Config& config);
   absl::Status BuildStages(const Config& config, StoreState state);
   void BuildPipeline(const Config& config, const EventSource& source,
                      std::vector<std::string> gaps);
@@ -147,6 +151,20 @@ absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
   return cache->Configure(secret, ring_bytes / 2, /*tap_all=*/false);
 }
 
+absl::Status Agent::Parts::BuildProfiles(const Config& config) {
+  programs = std::make_unique<HostPrograms>(probes.get(), &steady);
+  VEDETTE_ASSIGN_OR_RETURN(defaults, MakeDefaultCover(config.learning.default_profiles, *programs));
+  ProfilesOptions options;
+  options.learning = {config.learning.min_time, config.learning.quiet, config.learning.min_runs};
+  options.defaults = defaults.get();
+  options.steady = &steady;
+  options.is_running = [this](const std::string& workload) {
+    return enricher->workloads().IsRunning(workload);
+  };
+  VEDETTE_ASSIGN_OR_RETURN(profiles, Profiles::Load(db.get(), &clock, options));
+  return absl::OkStatus();
+}
+
 absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
   VEDETTE_ASSIGN_OR_RETURN(redactor,
                            Redactor::Create({config.capture.argv, config.capture.redact}));
@@ -166,15 +184,7 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
   VEDETTE_ASSIGN_OR_RETURN(enricher, Enricher::Create(std::move(enrich)));
   TrustResolvers(config);
   VEDETTE_RETURN_IF_ERROR(enricher->KeepNames(db.get(), clock.Now()));
-  ProfilesOptions profile_options;
-  profile_options.learning = {.min_time = config.learning.min_time,
-                              .quiet = config.learning.quiet,
-                              .min_runs = config.learning.min_runs};
-  profile_options.steady = &steady;
-  profile_options.is_running = [this](const std::string& workload) {
-    return enricher->workloads().IsRunning(workload);
-  };
-  VEDETTE_ASSIGN_OR_RETURN(profiles, Profiles::Load(db.get(), &clock, profile_options));
+  VEDETTE_RETURN_IF_ERROR(BuildProfiles(config));
   VEDETTE_ASSIGN_OR_RETURN(correlator,
                            Correlator::Load(db.get(), &clock,
                                             {.update_interval = config.findings.update_interval,

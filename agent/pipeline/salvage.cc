@@ -19,12 +19,12 @@ struct Table {
   bool has_rowid;
 };
 constexpr Table kTables[] = {
-    {"profile_meta", false},    {"workload", true},       {"learning", true},
-    {"activity", false},        {"behaviour", true},      {"dismissal", true},
-    {"finding_meta", false},    {"finding", true},        {"finding_status", false},
-    {"spool_sink", true},       {"spool_dropped", false}, {"spool_dictionary", true},
-    {"spool", true},            {"cache_boot", true},     {"cache_ring", true},
-    {"cache_binding", false},   {"dns_name_meta", false}, {"dns_name", false}};
+    {"profile_meta", false},  {"workload", true},       {"learning", true},
+    {"activity", false},      {"behaviour", true},      {"dismissal", true},
+    {"finding_meta", false},  {"finding", true},        {"finding_status", false},
+    {"spool_sink", true},     {"spool_dropped", false}, {"spool_dictionary", true},
+    {"spool", true},          {"cache_boot", true},     {"cache_ring", true},
+    {"cache_binding", false}, {"dns_name_meta", false}, {"dns_name", false}};
 constexpr int64_t kChunkRows = 64;
 constexpr int kMaxUnreadable = 10'000;  // Places in one table that are tried in vain.
 

@@ -93,22 +93,26 @@ json ToJson(const ProfileSummary& summary) {
                                                         {"novel_windows", c.novel_windows},
                                                         {"cut", c.cut}};
   }
-  return {{"workload", PrintableUtf8(summary.workload)},
-          {"identity", PrintableUtf8(summary.identity)},
-          {"state", std::string(StateName(summary.state))},
-          {"state_text", PrintableUtf8(summary.state_text)},
-          {"first_seen", TimeText(summary.first_seen)},
-          {"watched_seconds", absl::ToInt64Seconds(summary.watched)},
-          {"min_time_seconds", absl::ToInt64Seconds(summary.rules.min_time)},
-          {"quiet_seconds", absl::ToInt64Seconds(summary.quiet)},
-          {"min_quiet_seconds", absl::ToInt64Seconds(summary.rules.quiet)},
-          {"is_job", summary.is_job},
-          {"runs", summary.runs},
-          {"min_runs", summary.rules.min_runs},
-          {"quiet_runs", summary.quiet_runs},
-          {"min_quiet_runs", summary.rules.quiet_runs()},
-          {"progress", PrintableUtf8(summary.progress)},
-          {"channels", std::move(channels)}};
+  json out = {{"workload", PrintableUtf8(summary.workload)},
+              {"identity", PrintableUtf8(summary.identity)},
+              {"state", std::string(StateName(summary.state))},
+              {"state_text", PrintableUtf8(summary.state_text)},
+              {"first_seen", TimeText(summary.first_seen)},
+              {"watched_seconds", absl::ToInt64Seconds(summary.watched)},
+              {"min_time_seconds", absl::ToInt64Seconds(summary.rules.min_time)},
+              {"quiet_seconds", absl::ToInt64Seconds(summary.quiet)},
+              {"min_quiet_seconds", absl::ToInt64Seconds(summary.rules.quiet)},
+              {"is_job", summary.is_job},
+              {"runs", summary.runs},
+              {"min_runs", summary.rules.min_runs},
+              {"quiet_runs", summary.quiet_runs},
+              {"min_quiet_runs", summary.rules.quiet_runs()},
+              {"progress", PrintableUtf8(summary.progress)},
+              {"channels", std::move(channels)}};
+  if (!summary.default_profile.empty()) {
+    out["default_profile"] = PrintableUtf8(summary.default_profile);
+  }
+  return out;
 }
 
 json ToJson(const ProfileDetail& detail) {

@@ -72,7 +72,8 @@ struct ProfileSummary {
   bool is_job = false;  // Counts runs instead of hours.
   uint64_t runs = 0;
   uint64_t quiet_runs = 0;
-  std::string progress;  // How far learning is, or was when it ended; see Learning::Text.
+  std::string default_profile;  // That covers all it does; empty: none.
+  std::string progress;         // How far learning is, or was when it ended; see Learning::Text.
   std::array<ChannelSummary, kChannels.size()> channels;  // In the order of kChannels.
 };
 

@@ -10,6 +10,7 @@
 #include "agent/base/status.h"
 #include "agent/base/text.h"
 #include "agent/profile/behaviour_of.h"
+#include "agent/profile/default_cover.h"
 #include "agent/profile/score.h"
 #include "agent/profile/sentence.h"
 
@@ -43,6 +44,7 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
     scored.act = {behaviour->channel, behaviour->object};
   }
   if (!behaviour || !scored.enriched.workload.attributed()) {
+    Cover(scored, nullptr);
     ++ledger_.emitted;
     return scored;
   }
@@ -73,6 +75,7 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
   } else {
     scored.judgement = Judgement::kDeviation;
     entry = Deviate(profile, scored, found);
+    Cover(scored, profile);
   }
   if (entry == nullptr) {
     scored.judgement = Judgement::kNotABehaviour;
@@ -85,6 +88,22 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
   Bind(scored.enriched.event.header.slot, entry);
   ++ledger_.emitted;
   return scored;
+}
+
+// Also of what is no behaviour and makes a finding all the same; there the workload decides alone.
+void Profiles::Cover(ScoredEvent& scored, const Profile* profile) const {
+  if (options_.defaults == nullptr) {
+    return;
+  }
+  if (profile != nullptr) {
+    const DefaultCover::Found found = options_.defaults->OfAct(scored.enriched, *profile);
+    scored.default_profile = found.profile == nullptr ? "" : found.profile->name;
+    scored.covered_by = found.why;
+  } else if (std::holds_alternative<OverflowEvent>(scored.enriched.event.body) ||
+             std::holds_alternative<MoveEvent>(scored.enriched.event.body)) {
+    const DefaultProfile* cover = options_.defaults->OfWorkload(scored.enriched.workload.name);
+    scored.default_profile = cover == nullptr ? "" : cover->name;
+  }
 }
 
 Profile* Profiles::ProfileFor(const WorkloadInfo& workload) {

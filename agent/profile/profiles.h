@@ -35,8 +35,11 @@ inline constexpr size_t kMaxUnsavedEvictions = 256;
 inline constexpr std::string_view kDropWorkloadsFull = "workloads-full";
 inline constexpr std::string_view kDropBehavioursFull = "behaviours-full";
 
+class DefaultCover;
+
 struct ProfilesOptions {
   LearningRules learning;
+  const DefaultCover* defaults = nullptr;  // Outlives the profiles; none: nothing is covered.
   size_t max_workloads = kMaxWorkloads;
   size_t max_behaviours = kMaxBehavioursPerChannel;
   size_t max_deviations = kMaxDeviationsPerChannel;
@@ -152,6 +155,7 @@ class Profiles {
   ProfileEntry* Add(Profile* profile, BehaviourRecord record, bool deviation);
   void CountAct(ProfileEntry* entry, const EnrichedEvent& event);
   void Bind(const CacheSlot& slot, ProfileEntry* entry);
+  void Cover(ScoredEvent& scored, const Profile* profile) const;
   void EndLearningIfDue(Profile* profile);
   // Was it done while the profile still learned, and came to be judged only now?
   bool IsLate(const Profile& profile, absl::Time act) const;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/base/text.h"
+#include "agent/profile/default_cover.h"
 #include "agent/profile/profiles.h"
 #include "agent/profile/sentence.h"
 
@@ -37,6 +38,9 @@ ProfileSummary Profiles::SummaryOf(const Profile& profile) const {
   s.state = StateOf(profile);
   s.state_text = StateText(profile);
   s.first_seen = profile.first_seen;
+  const DefaultProfile* cover =
+      options_.defaults == nullptr ? nullptr : options_.defaults->OfWorkload(profile.name);
+  s.default_profile = cover == nullptr ? "" : cover->name;
   s.watched = Watched(profile);
   const Learning& learning = profile.learning;
   s.quiet = learning.Quiet(Uptime());
