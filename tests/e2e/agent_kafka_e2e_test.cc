@@ -196,5 +196,19 @@ TEST_F(AgentKafkaTest, FromTheActToTheBrokerTakesMilliseconds) {
   ExpectValid(messages);
 }
 
+TEST_F(AgentKafkaTest, WhatTheAgentItselfDoesMakesNoLoop) {
+  MakeTopics();
+  auto own = ScopedCgroup::Create();
+  ASSERT_TRUE(own.ok()) << own.status();
+  agent_.SetCgroup(own->fd());
+  StartFrozen();
+  Deviate("quiet", 3);
+  ASSERT_TRUE(WaitFor([&] { return Topic().size() >= 3; }, kBound));
+  EXPECT_LE(agent_.RecordsPerSecond(WorkloadOf(*own), absl::Seconds(20)), 1.0);
+  broker_->Kill();
+  EXPECT_LE(agent_.RecordsPerSecond(WorkloadOf(*own), absl::Seconds(20)), 1.0) << "it is away";
+  agent_.Kill();
+}
+
 }  // namespace
 }  // namespace vedette::testing

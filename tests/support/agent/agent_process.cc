@@ -49,9 +49,12 @@ absl::Status AgentProcess::Launch() {
   }
   // The log goes to a file: a pipe that nobody reads would stop the agent.
   child_.reset();
-  VEDETTE_ASSIGN_OR_RETURN(
-      Child child, Child::Spawn({"/bin/sh", "-c", R"(exec "$1" run --config "$2" 2>>"$3")", "agent",
-                                 VEDETTE_BINARY, config_path(), log_path()}));
+  ChildOptions options;
+  options.argv = {"/bin/sh", "-c",           R"(exec "$1" run --config "$2" 2>>"$3")",
+                  "agent",   VEDETTE_BINARY, config_path(),
+                  log_path()};
+  options.cgroup_fd = cgroup_fd_;
+  VEDETTE_ASSIGN_OR_RETURN(Child child, Child::Spawn(options));
   child_.emplace(std::move(child));
   return absl::OkStatus();
 }
@@ -143,6 +146,27 @@ std::vector<Json> AgentProcess::Findings(const std::string& workload) const {
     }
   }
   return found;
+}
+
+double AgentProcess::RecordsPerSecond(const std::string& workload, absl::Duration window) const {
+  const auto look = [&] {
+    const Json top = Get("/v1/top");
+    for (const Json& row : top.value("workloads", Json::array())) {
+      if (row["name"] == workload) {
+        return std::pair(top["uptime_seconds"].get<double>(), row["records"].get<double>());
+      }
+    }
+    return std::pair(top.value("uptime_seconds", 0.0), 0.0);
+  };
+  const auto before = look();
+  auto after = before;
+  EXPECT_TRUE(WaitFor(
+      [&] {
+        after = look();
+        return after.first - before.first >= absl::ToDoubleSeconds(window);
+      },
+      2 * window));
+  return (after.second - before.second) / (after.first - before.first);
 }
 
 std::optional<Json> AgentProcess::Top(const std::string& workload) const {

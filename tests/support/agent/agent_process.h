@@ -33,6 +33,9 @@ class AgentProcess {
   void SetConfig(std::string yaml) { extra_config_ = std::move(yaml); }
   void SetSinks(std::string yaml) { sinks_ = std::move(yaml); }
 
+  // The process is born in this cgroup, which outlives it, so that it is a workload of its own.
+  void SetCgroup(int fd) { cgroup_fd_ = fd; }
+
   // Starts the process and waits until it answers. What it says instead, if it does not.
   absl::Status Start(absl::Duration bound = kAgentBound);
   // Starts it and does not wait.
@@ -61,6 +64,8 @@ class AgentProcess {
   static std::vector<nlohmann::json> Entries(const nlohmann::json& profile, std::string_view list,
                                              std::string_view channel, std::string_view object);
   std::vector<nlohmann::json> Findings(const std::string& workload) const;
+  // How many records a second the kernel told of the workload, over a time of at least `window`.
+  double RecordsPerSecond(const std::string& workload, absl::Duration window) const;
   // The row of `top`, if the workload is there.
   std::optional<nlohmann::json> Top(const std::string& workload) const;
   // The command line client, with this agent's socket.
@@ -88,6 +93,7 @@ class AgentProcess {
   std::string pin_dir_;
   std::string extra_config_;
   std::string sinks_;
+  int cgroup_fd_ = -1;
   std::optional<Child> child_;
 };
 
