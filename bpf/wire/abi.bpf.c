@@ -36,6 +36,7 @@ struct wire_lane_count abi_lane_count;
 enum wire_kind abi_kind;
 enum wire_version abi_version;
 enum wire_reason abi_reason;
+enum wire_verdict_flags abi_verdict_flags;
 enum wire_lane abi_lane;
 enum wire_cache abi_cache;
 enum wire_error abi_error;
