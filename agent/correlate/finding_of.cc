@@ -261,7 +261,7 @@ std::optional<Finding> FindingOf(ScoredEvent scored) {
     f = overflow->lost != 0 ? LostNovelty(std::move(scored), *overflow)
                             : Overflow(std::move(scored), *overflow);
   } else if (const auto* move = std::get_if<MoveEvent>(&body)) {
-    if (move->by_runtime) {
+    if (move->by_runtime || scored.enriched.moved_within) {
       return std::nullopt;
     }
     f = Move(std::move(scored), *move);

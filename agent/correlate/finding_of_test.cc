@@ -149,7 +149,7 @@ TEST(FindingOfTest, LostNewsAreAFindingOfTheirOwn) {
   EXPECT_NE(FindingOf(Passed(events.With(overflow)))->uid, f->uid);
 }
 
-TEST(FindingOfTest, OnlyMovesThatNoRuntimeMadeAreFindings) {
+TEST(FindingOfTest, OnlyMovesOutOfAWorkloadThatNoRuntimeMadeAreFindings) {
   MoveEvent move;
   move.to_cgroup_id = 99;
   const auto f = FindingOf(Passed(TestEvents().With(move)));
@@ -157,6 +157,9 @@ TEST(FindingOfTest, OnlyMovesThatNoRuntimeMadeAreFindings) {
   EXPECT_EQ(f->kind, Finding::Kind::kMove);
   EXPECT_EQ(f->severity, Severity::kLow);
   EXPECT_THAT(f->title, HasSubstr("Process of host/web moved"));
+  EnrichedEvent within = TestEvents().With(move);
+  within.moved_within = true;
+  EXPECT_FALSE(FindingOf(Passed(within)));
   move.by_runtime = true;
   EXPECT_FALSE(FindingOf(Passed(TestEvents().With(move))));
 }

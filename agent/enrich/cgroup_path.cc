@@ -259,6 +259,13 @@ CgroupName ParseCgroupPath(std::string_view path) {
       out.workload = fmt::format("container/{}/{}", out.runtime, ShortId(container->id));
       return out;
     }
+    if (i > 0 && IsUserManager(parts[i - 1]) && parts[i] == "init.scope") {
+      // Where the manager of a user puts itself, some time after its start: still the same
+      // workload.
+      out.unit = std::string(parts[i]);
+      out.is_instance = true;
+      break;
+    }
     const bool is_unit = !UnitSuffix(parts[i]).empty();
     if (!in_manager) {
       name += "/" + Printable(is_unit ? StableUnit(parts[i]) : StableSlice(parts[i]));

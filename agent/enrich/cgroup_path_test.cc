@@ -71,8 +71,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"/user.slice/user-1000.slice/user@1000.service",
                          "host/user.slice/user-1000.slice/user@.service", "systemd", "", "", false},
                     Case{"/user.slice/user-1000.slice/user@1000.service/init.scope",
-                         "host/user.slice/user-1000.slice/user@.service/init.scope", "systemd", "",
-                         "", true},
+                         "host/user.slice/user-1000.slice/user@.service", "systemd", "", "", true},
                     Case{"/user.slice/user-1000.slice/user@1000.service/app.slice/"
                          "app-gnome-org.gnome.Terminal-2391.scope",
                          "host/user.slice/user-1000.slice/user@.service/app.slice/"

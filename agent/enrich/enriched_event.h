@@ -66,6 +66,7 @@ struct EnrichedEvent {
   std::vector<ProcessInfo> ancestors;  // Nearest first.
   std::optional<Code> parent_code;     // For an exec: the image that called it.
   std::optional<PeerInfo> peer;        // For flows other than listeners.
+  bool moved_within = false;           // For a move: to a cgroup of the same workload.
   std::vector<IpAddress> named;        // For DNS answers: new names that this workload asked for.
 };
 

@@ -235,6 +235,12 @@ void Enricher::Fill(const CgroupEvent& body, EnrichedEvent& out) {
   FillWorkload(body.cgroup_id, body.workload_number, out);
 }
 
+void Enricher::Fill(const MoveEvent& body, EnrichedEvent& out) {
+  FillProcess(body.process, out);
+  const WorkloadTable::Entry* to = workloads_.FindCgroup(body.to_cgroup_id);
+  out.moved_within = to != nullptr && to->workload == out.workload.name;
+}
+
 void Enricher::Fill(const OverflowEvent& body, EnrichedEvent& out) {
   FillWorkload(0, body.workload_number, out);
 }

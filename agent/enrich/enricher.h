@@ -116,7 +116,7 @@ class Enricher {
   void Fill(const FlowEvent& body, EnrichedEvent& out);
   void Fill(const DnsEvent& body, EnrichedEvent& out);
   void Fill(const CgroupEvent& body, EnrichedEvent& out);
-  void Fill(const MoveEvent& body, EnrichedEvent& out) { FillProcess(body.process, out); }
+  void Fill(const MoveEvent& body, EnrichedEvent& out);
   void Fill(const OverflowEvent& body, EnrichedEvent& out);
 
   // The programs that the event's judgement depends on, and where it holds them.

@@ -239,6 +239,18 @@ TEST_F(EnricherTest, TheHomeCgroupCountsNotTheOneOfTheAct) {
   EXPECT_EQ(Enrich(move).workload.name, "host/home");
 }
 
+TEST_F(EnricherTest, AMoveIsWithinAWorkloadOrOutOfIt) {
+  AddCgroup(kCgroup, "/user.slice/user-1000.slice/user@1000.service", kNumber);
+  AddCgroup(60, "/user.slice/user-1000.slice/user@1000.service/init.scope", 8);
+  AddCgroup(61, "/user.slice/user-1000.slice/session-1.scope", 9);
+  MoveEvent move;
+  move.process = Context(10, 4, 1);
+  for (const auto& [to, within] : {std::pair(60, true), {61, false}, {62, false}}) {
+    move.to_cgroup_id = static_cast<uint64_t>(to);
+    EXPECT_EQ(Enrich(move).moved_within, within) << to;
+  }
+}
+
 TEST_F(EnricherTest, AnUnknownCgroupFallsBackToTheNumberAndElseIsUnattributed) {
   AddCgroup(kCgroup, "/a", kNumber);
   ExitEvent exit;
