@@ -76,6 +76,7 @@ std::vector<std::string> GapsOf(const OpenedStore& store) {
 struct Agent::Parts {
   SystemClock clock;
   SteadyClock steady;
+  RecordWitness witness;
   std::unique_ptr<SqliteDatabase> db;
   std::unique_ptr<ProbeSet> probes;
   std::unique_ptr<VerdictCache> cache;
@@ -168,8 +169,8 @@ absl::Status Agent::Parts::BuildProfiles(const Config& config) {
 absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
   VEDETTE_ASSIGN_OR_RETURN(redactor,
                            Redactor::Create({config.capture.argv, config.capture.redact}));
-  decoder =
-      std::make_unique<Decoder>(BootTime(), [this](Event& event) { redactor->Redact(event); });
+  decoder = std::make_unique<Decoder>(
+      BootTime(), [this](Event& event) { redactor->Redact(event); }, witness);
   VEDETTE_ASSIGN_OR_RETURN(boot_id, ReadBootId());
   VEDETTE_ASSIGN_OR_RETURN(OpenedStore store, OpenStore(config.store.dir, clock.Now(), state));
   db = std::move(store.db);
@@ -354,20 +355,23 @@ absl::Status Agent::Parts::OpenControl(const Config& config, absl::Time started)
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config, StoreState state) {
-  absl::StatusOr<std::unique_ptr<Agent>> agent = StartOnce(config, state);
+absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const Config& config, StoreState state,
+                                                    const RecordWitness& witness) {
+  absl::StatusOr<std::unique_ptr<Agent>> agent = StartOnce(config, state, witness);
   if (!absl::IsDataLoss(agent.status())) {
     return agent;
   }
   // The pages are whole, but what is in them is not what an agent wrote.
   spdlog::error("{}", Message(agent.status()));
-  return StartOnce(config, StoreState::kUnusable);
+  return StartOnce(config, StoreState::kUnusable, witness);
 }
 
-absl::StatusOr<std::unique_ptr<Agent>> Agent::StartOnce(const Config& config, StoreState state) {
+absl::StatusOr<std::unique_ptr<Agent>> Agent::StartOnce(const Config& config, StoreState state,
+                                                        const RecordWitness& witness) {
   std::unique_ptr<Agent> agent(new Agent());
   agent->parts_ = std::make_unique<Parts>();
   Parts& parts = *agent->parts_;
+  parts.witness = witness;
   const absl::Time started = parts.clock.Now();
   if (geteuid() != 0) {
     return absl::PermissionDeniedError(

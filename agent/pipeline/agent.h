@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "agent/config/config.h"
 #include "agent/pipeline/store.h"
+#include "agent/probes/decode.h"
 
 namespace vedette {
 
@@ -21,8 +22,10 @@ inline constexpr int kStoreDamagedSignal = SIGUSR1;
 class Agent {
  public:
   // Returns when the agent is ready and answers on its socket. Errors are sentences for people.
+  // `witness` is called by several threads at once.
   static absl::StatusOr<std::unique_ptr<Agent>> Start(const Config& config,
-                                                      StoreState state = StoreState::kUnknown);
+                                                      StoreState state = StoreState::kUnknown,
+                                                      const RecordWitness& witness = {});
 
   // Delivers what it can, detaches all programs and removes the pins; but for when the store does
   // not take what was found, which the next start then finds in the kernel.
@@ -36,7 +39,8 @@ class Agent {
 
  private:
   Agent() = default;
-  static absl::StatusOr<std::unique_ptr<Agent>> StartOnce(const Config& config, StoreState state);
+  static absl::StatusOr<std::unique_ptr<Agent>> StartOnce(const Config& config, StoreState state,
+                                                          const RecordWitness& witness);
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };

@@ -75,6 +75,9 @@ absl::Status Decoder::Decode(std::string_view record, std::vector<Event>& events
     return absl::InvalidArgumentError(fmt::format("a record of kind {} says it has {} bytes of {}",
                                                   wire.kind, wire.size, record.size()));
   }
+  if (witness_) {
+    witness_(record.substr(0, wire.size));
+  }
   for (const KindDecoder& decoder : kDecoders) {
     if (decoder.kind == wire.kind && wire.version >= 1 && wire.version <= decoder.version) {
       const size_t before = events.size();

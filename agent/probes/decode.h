@@ -19,14 +19,20 @@ namespace vedette {
 // Differences below this are the jitter of reading two clocks.
 inline constexpr absl::Duration kClockStep = absl::Milliseconds(10);
 
+using RecordWitness = std::function<void(std::string_view record)>;
+
 // Turns records into events. Stateless but for the offset between the kernel's clock and the wall,
 // which changes when the wall clock is set; any thread that `redact` may be called in. The only
 // place where command lines enter user space: nothing behind it sees what `redact` took out.
 class Decoder {
  public:
   // `boot` is the wall-clock time at which the kernel's boot clock was zero.
-  explicit Decoder(absl::Time boot, std::function<void(Event&)> redact = {})
-      : boot_ns_(absl::ToUnixNanos(boot)), redact_(std::move(redact)) {}
+  // `witness` is shown every record as the kernel wrote it, secrets and all: for recordings.
+  explicit Decoder(absl::Time boot, std::function<void(Event&)> redact = {},
+                   RecordWitness witness = {})
+      : boot_ns_(absl::ToUnixNanos(boot)),
+        redact_(std::move(redact)),
+        witness_(std::move(witness)) {}
 
   // The wall clock may have been set since. Less than kClockStep is no change.
   void SetBootTime(absl::Time boot);
@@ -46,6 +52,7 @@ class Decoder {
  private:
   std::atomic<int64_t> boot_ns_;
   std::function<void(Event&)> redact_;
+  RecordWitness witness_;
 };
 
 // The time of the kernel's boot by this clock, as it is now.

@@ -8,9 +8,6 @@
 #include <filesystem>
 #include <set>
 
-#include "bpf/wire/cgroup.h"
-#include "bpf/wire/dns.h"
-#include "bpf/wire/exec.h"
 #include "bpf/wire/kinds.h"
 #include "tests/kernel/probe_fixture.h"
 #include "tests/recordings/recording.h"
@@ -18,12 +15,6 @@
 
 namespace vedette::testing {
 namespace {
-
-wire_header HeaderOf(const std::string& record) {
-  wire_header header = {};
-  memcpy(&header, record.data(), std::min(sizeof(header), record.size()));
-  return header;
-}
 
 // What is above the test says where it was recorded, and nothing else.
 void CutAncestors(std::string& record) {
@@ -41,44 +32,12 @@ void CutAncestors(std::string& record) {
   memcpy(process->ancestors, kept, sizeof(kept));
 }
 
-// A record's room for a string holds, after the string, what stood in the ring before.
-void ClearRest(__u8* area, size_t used, size_t size) {
-  memset(area + std::min(used, size), 0, size - std::min(used, size));
-}
-
 void Clean(std::string& record) {
-  switch (HeaderOf(record).kind) {
-    case WIRE_KIND_EXEC: {
-      CutAncestors(record);
-      auto* exec = reinterpret_cast<wire_exec_small*>(record.data());
-      if (exec->exec.flags & WIRE_EXEC_LARGE) {
-        auto* large = reinterpret_cast<wire_exec_large*>(record.data());
-        ClearRest(large->path, large->exec.path_bytes, sizeof(large->path));
-        ClearRest(large->argv, large->exec.argv_bytes, sizeof(large->argv));
-        ClearRest(large->script, large->exec.script_bytes, sizeof(large->script));
-      } else {
-        ClearRest(exec->path, exec->exec.path_bytes, sizeof(exec->path));
-        ClearRest(exec->argv, exec->exec.argv_bytes, sizeof(exec->argv));
-        ClearRest(exec->script, exec->exec.script_bytes, sizeof(exec->script));
-      }
-      break;
-    }
-    case WIRE_KIND_DNS: {
-      CutAncestors(record);
-      auto* dns = reinterpret_cast<wire_dns*>(record.data());
-      ClearRest(dns->answer, dns->answer_bytes, sizeof(dns->answer));
-      break;
-    }
-    case WIRE_KIND_CGROUP: {
-      auto* cgroup = reinterpret_cast<wire_cgroup*>(record.data());
-      ClearRest(cgroup->path, cgroup->path_bytes, sizeof(cgroup->path));
-      break;
-    }
-    case WIRE_KIND_OVERFLOW:
-      break;
-    default:
-      CutAncestors(record);
+  const uint16_t kind = HeaderOf(record).kind;
+  if (kind != WIRE_KIND_CGROUP && kind != WIRE_KIND_OVERFLOW) {
+    CutAncestors(record);
   }
+  ClearRooms(record);
 }
 
 class RecordTest : public KernelTest {

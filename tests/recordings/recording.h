@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "bpf/wire/base.h"
 
 namespace vedette::testing {
 
@@ -20,5 +21,13 @@ struct Recording {
 
 absl::StatusOr<Recording> ReadRecording(const std::string& path);
 absl::Status WriteRecording(const std::string& path, const Recording& recording);
+
+// The same, with zstd around the whole.
+absl::StatusOr<Recording> ReadCompressedRecording(const std::string& path);
+absl::Status WriteCompressedRecording(const std::string& path, const Recording& recording);
+
+wire_header HeaderOf(const std::string& record);
+// A record's room for a string holds, after the string, what stood in the ring before.
+void ClearRooms(std::string& record);
 
 }  // namespace vedette::testing

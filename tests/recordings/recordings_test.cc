@@ -107,5 +107,23 @@ TEST(RecordingTest, WhatIsNoRecordingIsRefused) {
   EXPECT_FALSE(ReadRecording(dir / "cut").ok());
 }
 
+TEST(RecordingTest, ACompressedOneComesBackOrIsRefused) {
+  TempDir dir;
+  const Recording recording{absl::FromUnixSeconds(5), {"one", "", std::string(100000, 'x')}};
+  ASSERT_TRUE(WriteCompressedRecording(dir / "good", recording).ok());
+  const std::string bytes = ReadFile(dir / "good");
+  EXPECT_LT(bytes.size(), 1000u);
+  absl::StatusOr<Recording> back = ReadCompressedRecording(dir / "good");
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->records, recording.records);
+  EXPECT_FALSE(ReadCompressedRecording(dir / "missing").ok());
+  for (const size_t size : {size_t{1}, bytes.size() / 2, bytes.size() - 1}) {
+    ASSERT_TRUE(WriteFile(dir / "cut", bytes.substr(0, size)));
+    EXPECT_FALSE(ReadCompressedRecording(dir / "cut").ok()) << size;
+  }
+  ASSERT_TRUE(WriteRecording(dir / "plain", recording).ok());
+  EXPECT_FALSE(ReadCompressedRecording(dir / "plain").ok());
+}
+
 }  // namespace
 }  // namespace vedette::testing
