@@ -19,6 +19,7 @@
 #include "agent/enrich/hash_thread.h"
 #include "agent/enrich/resolvers.h"
 #include "agent/pipeline/adoption.h"
+#include "agent/pipeline/bpf_key_reader.h"
 #include "agent/pipeline/control_backend.h"
 #include "agent/pipeline/host_programs.h"
 #include "agent/pipeline/node.h"
@@ -30,22 +31,12 @@
 #include "agent/pipeline/taps.h"
 #include "agent/probes/bpffs.h"
 #include "agent/probes/decode.h"
-#include "agent/probes/file_key.h"
 
 namespace vedette {
 namespace {
 
 constexpr absl::Duration kStopPatience = absl::Seconds(5);
 constexpr absl::Duration kLedgerInterval = absl::Minutes(1);
-
-class BpfKeyReader final : public KeyReader {
- public:
-  explicit BpfKeyReader(const ProbeSet* probes) : probes_(probes) {}
-  absl::StatusOr<CodeKey> Read(int fd) override { return ReadFileKey(*probes_, fd); }
-
- private:
-  const ProbeSet* const probes_;
-};
 
 uint32_t RingBytes(const Config& config) {
   uint32_t bytes = 4096;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long the pipeline keeps a workload's maps, with real maps and a clock of the test's own.
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ class AgentWorkloadsTest : public ::testing::Test {
     delivery_ = Delivery::Start(*db_, {}, {}).value();
     bound_ = std::make_unique<StoreBound>(db_.get(), &clock_, StoreBound::Options());
     keeper_ = std::make_unique<CacheKeeper>(CacheKeeperParts{.clock = &clock_,
+                                                             .steady = &clock_,
                                                              .cache = cache_.get(),
                                                              .enricher = enricher_.get(),
                                                              .profiles = profiles_.get(),
@@ -47,15 +49,21 @@ class AgentWorkloadsTest : public ::testing::Test {
                                                              .bindings = bindings_.get(),
                                                              .services = &services_,
                                                              .series = &series_});
+    cgroups_ = std::make_unique<CgroupWalk>(CgroupWalk::Parts{
+        &clock_, &clock_, &enricher_->workloads(),
+        [this](uint64_t cgroup) { return cache_->NumberOf(cgroup); }, FindCgroup2Mount().value()});
     pipeline_ = std::make_unique<Pipeline>(PipelineParts{.db = db_.get(),
                                                          .clock = &clock_,
+                                                         .steady = &clock_,
                                                          .probes = probes_.get(),
+                                                         .decoder = &decoder_,
                                                          .cache = cache_.get(),
                                                          .enricher = enricher_.get(),
                                                          .profiles = profiles_.get(),
                                                          .correlator = correlator_.get(),
                                                          .bindings = bindings_.get(),
                                                          .keeper = keeper_.get(),
+                                                         .cgroups = cgroups_.get(),
                                                          .services = &services_,
                                                          .series = &series_,
                                                          .delivery = delivery_.get(),
@@ -71,8 +79,10 @@ class AgentWorkloadsTest : public ::testing::Test {
   }
 
   std::unique_ptr<VerdictCache> MakeCache() {
+    VerdictCacheOptions options;
+    options.cpus = libbpf_num_possible_cpus();
     auto cache = std::make_unique<VerdictCache>(
-        [this](std::string_view name) { return probes_->MapFd(name); }, VerdictCacheOptions());
+        [this](std::string_view name) { return probes_->MapFd(name); }, options);
     const absl::Status configured = cache->Configure({1, 2}, 1 << 15, false);
     EXPECT_TRUE(configured.ok()) << configured;
     return cache;
@@ -104,6 +114,7 @@ class AgentWorkloadsTest : public ::testing::Test {
   TempDir dir_;
   const std::string pin_dir_ = fmt::format("/sys/fs/bpf/vedette-test-workloads-{}", getpid());
   ManualClock clock_{absl::Now()};
+  Decoder decoder_{BootTime(clock_)};
   std::unique_ptr<ProbeSet> probes_;
   std::unique_ptr<VerdictCache> cache_;
   std::unique_ptr<SqliteDatabase> db_;
@@ -117,6 +128,7 @@ class AgentWorkloadsTest : public ::testing::Test {
   ServiceMap services_;
   WorkloadSeries series_{2000};
   std::unique_ptr<CacheKeeper> keeper_;
+  std::unique_ptr<CgroupWalk> cgroups_;
   std::unique_ptr<Pipeline> pipeline_;
 };
 

@@ -129,7 +129,7 @@ class QuickstartTest(unittest.TestCase):
                 busy = os.getloadavg()[0] > os.cpu_count()
                 bound = SHOWN_AT_ALL if busy else SHOWN_WITHIN
                 shown = self.start(terminal=terminal)
-                seconds = shown.read_until(r"^\S*WORKLOAD .*\n(.*\n)*?\S*host/", bound)
+                seconds = shown.read_until(r"^\S*WORKLOAD\S* .*\n(.*\n)*?\S*host/", bound)
                 if seconds is None:
                     shown.close()
                 self.assertIsNotNone(seconds, shown.text)

@@ -15,8 +15,9 @@ using namespace ::testing;  // NOLINT(google-build-using-namespace)
 
 inline constexpr absl::Duration kDefaultBound = absl::Seconds(10);
 
-// Lets time pass where the moment is what is tested: a kill in the midst of something, an act at any
-// phase of the agent's poll. Nothing may depend on what has happened by then; for that is WaitFor.
+// Lets time pass where the moment is what is tested: a kill in the midst of something, an act at
+// any phase of the agent's poll. Nothing may depend on what has happened by then; for that is
+// WaitFor.
 inline void LetPass(absl::Duration duration) {
   poll(nullptr, 0, static_cast<int>(absl::ToInt64Milliseconds(duration)));
 }
