@@ -23,8 +23,10 @@ namespace vedette {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr int kPartitions = 3;
 
@@ -142,6 +144,36 @@ TEST_F(KafkaE2eTest, FindingsAndLedgersArriveWithKeyHeadersAndPartition) {
     EXPECT_EQ(message.headers.at("schema"), "vedette.ledger/1");
     EXPECT_THAT(JsonSchemaErrors(message.value, "exporters/schema/ledger.schema.json"), IsEmpty());
   }
+}
+
+// The codecs of the batches that the broker has of a topic: the lowest three bits of each batch's
+// attributes (Kafka's protocol guide, "Record Batch").
+std::vector<int> CodecsOf(const KafkaBroker& broker, const std::string& topic) {
+  constexpr size_t kLengthAt = 8, kLengthEnd = 12, kAttributesAt = 22, kHeaderBytes = 61;
+  std::vector<int> codecs;
+  for (int partition = 0; partition < kPartitions; ++partition) {
+    const std::string log = testing::ReadFile(
+        fmt::format("{}/{}-{}/00000000000000000000.log", broker.data_dir(), topic, partition));
+    for (size_t at = 0; at + kHeaderBytes <= log.size();) {
+      codecs.push_back(log[at + kAttributesAt] & 7);
+      size_t length = 0;
+      for (size_t i = kLengthAt; i < kLengthEnd; ++i) {
+        length = length << 8 | static_cast<unsigned char>(log[at + i]);
+      }
+      at += kLengthEnd + length;
+    }
+  }
+  return codecs;
+}
+
+TEST_F(KafkaE2eTest, WhatIsSentIsCompressedWithZstd) {
+  constexpr int kZstd = 4;
+  KafkaBroker* broker = SharedBroker();
+  const KafkaOptions options = OptionsFor(*broker, NewTopic(broker));
+  StartDelivery(options);
+  Append(SampleFindings());
+  ASSERT_TRUE(log_.WaitForDelivered(SampleFindings().size(), kBound)) << log_.last_failure();
+  EXPECT_THAT(CodecsOf(*broker, options.topic), AllOf(Not(IsEmpty()), Each(kZstd)));
 }
 
 TEST_F(KafkaE2eTest, ABrokerKilledInMidBatchLosesNothing) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <errno.h>
 #include <string.h>
 
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -66,6 +68,29 @@ absl::Status ReturnsOfSkb(const std::vector<bpf_insn>& code) {
   EXPECT_TRUE(IsCgroupType(program->type));
   EXPECT_TRUE(CheckOnlyObserves(*program).ok());
   return CheckReturnsOnlyOne(*program);
+}
+
+// Whatever fires at each system call of each process costs all of them.
+TEST_F(ObserveTest, NothingThatIsOnByDefaultFiresAtEverySystemCall) {
+  const std::unique_ptr<btf, decltype(&btf__free)> kernel(btf__load_vmlinux_btf(), btf__free);
+  ASSERT_NE(kernel, nullptr);
+  size_t tracing = 0;
+  for (const auto& [name, fd] : probes().ProgramFds()) {
+    bpf_prog_info info = {};
+    uint32_t size = sizeof(info);
+    ASSERT_EQ(bpf_obj_get_info_by_fd(fd, &info, &size), 0) << name;
+    // Of these two the kernel does not say where they are attached.
+    EXPECT_NE(info.type, BPF_PROG_TYPE_TRACEPOINT) << name;
+    EXPECT_NE(info.type, BPF_PROG_TYPE_RAW_TRACEPOINT) << name;
+    if (info.attach_btf_id != 0) {
+      const btf_type* type = btf__type_by_id(kernel.get(), info.attach_btf_id);
+      const std::string_view hook = btf__name_by_offset(kernel.get(), type->name_off);
+      EXPECT_EQ(hook.find("sys_enter"), std::string_view::npos) << name;
+      EXPECT_EQ(hook.find("sys_exit"), std::string_view::npos) << name;
+      tracing += hook.substr(0, 10) == "btf_trace_" ? 1 : 0;
+    }
+  }
+  EXPECT_GE(tracing, 6u);
 }
 
 TEST_F(ObserveTest, NoCgroupProgramCanReturnAnythingButOneAndNoneSendsASignal) {

@@ -35,6 +35,16 @@ class ProcessTest : public KernelTest {
   }
 };
 
+TEST_F(ProcessTest, AProcessOnATerminalHasItsDevice) {
+  constexpr uint32_t kPseudoTerminals = 136;  // The kernel's list of device numbers.
+  ScopedCgroup cgroup = WatchedCgroup();
+  const auto run = cgroup.Run({"script", "-qec", Actor() + " nothing nothing", "/dev/null"});
+  ASSERT_TRUE(run.ok() && run->exit_code == 0) << run.status();
+  const auto exec = AwaitExec("nothing");
+  ASSERT_TRUE(exec);
+  EXPECT_EQ(exec->body.process.tty >> 20, kPseudoTerminals);
+}
+
 TEST_F(ProcessTest, ExecTellsWhoRanWhatWhereAndWhen) {
   ScopedCgroup cgroup = WatchedCgroup();
   const uint64_t before = BootNow();

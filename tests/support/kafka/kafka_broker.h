@@ -42,6 +42,7 @@ class KafkaBroker {
   // Plain text, and everything is allowed; address() itself where the broker is not secure.
   const std::string& admin_address() const { return admin_address_; }
   pid_t pid() const { return pid_; }
+  std::string data_dir() const { return dir_ + "/data"; }  // A directory for each partition.
 
   absl::Status Start();  // Returns when the broker answers; the same data and port each time.
   void Kill();           // SIGKILL.
