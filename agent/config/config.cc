@@ -5,18 +5,15 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <set>
 
 #include "agent/config/keys.h"
+#include "agent/config/read_file.h"
 #include "agent/config/values.h"
 
 namespace vedette {
 namespace {
 
-constexpr size_t kMaxFileBytes = size_t{1} << 20;
 constexpr char kSinksPath[] = "sinks";
 constexpr char kSinkItemPath[] = "sinks[]";
 
@@ -160,26 +157,9 @@ class Reader {
   bool has_marks_ = false;
 };
 
-absl::StatusOr<std::string> ReadFile(const std::string& file) {
-  errno = 0;
-  std::ifstream in(file, std::ios::binary);
-  std::string text(kMaxFileBytes + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad() || (in.gcount() == 0 && errno != 0)) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: cannot be read: {}; name a readable file with --config", file,
-                    strerror(errno == 0 ? EIO : errno)));
-  }
-  text.resize(static_cast<size_t>(in.gcount()));
-  if (text.size() > kMaxFileBytes) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: larger than 1MiB; is this the configuration file?", file));
-  }
-  return text;
-}
-
 void ReadConfigFile(const std::string& file, Reader& reader, std::vector<std::string>& errors) {
-  absl::StatusOr<std::string> text = ReadFile(file);
+  absl::StatusOr<std::string> text =
+      ReadWrittenFile(file, "with --config", "is this the configuration file?");
   if (!text.ok()) {
     errors.emplace_back(text.status().message());
     return;

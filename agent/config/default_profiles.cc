@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/config/default_profiles.h"
 
-#include <errno.h>
 #include <fmt/format.h>
-#include <string.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <fstream>
 #include <functional>
 #include <set>
 #include <utility>
 
 #include "agent/base/status.h"
+#include "agent/config/read_file.h"
 
 namespace vedette {
 namespace {
 
-constexpr size_t kMaxFileBytes = size_t{1} << 20;
 constexpr long kMaxStars = 4;
 constexpr std::string_view kWorkloadPrefix = "host/";
 
@@ -146,24 +143,6 @@ class Reader {
   std::vector<std::string> errors_;
 };
 
-absl::StatusOr<std::string> ReadFile(const std::string& file) {
-  errno = 0;
-  std::ifstream in(file, std::ios::binary);
-  std::string text(kMaxFileBytes + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad() || (in.gcount() == 0 && errno != 0)) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: cannot be read: {}; name a readable file in learning.default_profiles",
-                    file, strerror(errno == 0 ? EIO : errno)));
-  }
-  text.resize(static_cast<size_t>(in.gcount()));
-  if (text.size() > kMaxFileBytes) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: larger than 1MiB; are these default profiles?", file));
-  }
-  return text;
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<DefaultProfile>> ParseDefaultProfiles(const std::string& text,
@@ -188,7 +167,9 @@ absl::StatusOr<std::vector<DefaultProfile>> LoadDefaultProfiles(const std::strin
   if (setting == "builtin") {
     return ParseDefaultProfiles(std::string(BuiltinDefaultProfiles()), "default-profiles.yaml");
   }
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(setting));
+  VEDETTE_ASSIGN_OR_RETURN(
+      const std::string text,
+      ReadWrittenFile(setting, "in learning.default_profiles", "are these default profiles?"));
   return ParseDefaultProfiles(text, setting);
 }
 
