@@ -63,6 +63,13 @@ struct CacheFill {
   uint64_t full = 0;  // Workloads whose cache has no room.
 };
 
+// A workload of which the kernel tells nothing new any more.
+struct FullWorkload {
+  uint64_t number = 0;
+  std::array<bool, 2> full = {};  // By cache.
+  uint64_t not_cached = 0;        // Acts that found no room: not recorded, and judged by nobody.
+};
+
 // Owner of the maps that hold verdicts, workloads and cgroups; the only one that writes them from
 // user space. Pipeline thread. Does not load programs and knows no names of workloads.
 class VerdictCache {
@@ -149,8 +156,7 @@ class VerdictCache {
   std::vector<LaneCount> ReadLanes() const;
   // Walks all entries: for people who ask, not for every second.
   std::vector<CacheFill> ReadFill() const;
-  // Acts that found no room in their workload's cache.
-  uint64_t NotCached() const;
+  std::vector<FullWorkload> FullWorkloads() const;
 
   // Lets a runtime place processes: `code` is the code key of its program.
   absl::Status AddRuntime(const CodeKey& code);

@@ -147,15 +147,19 @@ std::vector<CacheFill> VerdictCache::ReadFill() const {
   return fills;
 }
 
-uint64_t VerdictCache::NotCached() const {
-  uint64_t total = 0;
+std::vector<FullWorkload> VerdictCache::FullWorkloads() const {
+  std::vector<FullWorkload> all;
   for (const auto& [number, maps] : workloads_) {
     wire_workload workload;
-    if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) == 0) {
-      total += workload.not_cached;
+    if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) == 0 &&
+        workload.not_cached > 0) {
+      all.push_back(
+          {number,
+           {workload.overflowed[WIRE_CACHE_CODE] != 0, workload.overflowed[WIRE_CACHE_FLOW] != 0},
+           workload.not_cached});
     }
   }
-  return total;
+  return all;
 }
 
 }  // namespace vedette

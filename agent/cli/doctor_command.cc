@@ -128,6 +128,11 @@ void PrintDoctor(const Json& doctor, const CliIo& io) {
                 {"LIMIT", "limit", Format::kNumber},
                 {"FULL", "full", Format::kNumber}},
                io);
+  PrintSection(doctor, "full",
+               {{"CACHE FULL", "workload"},
+                {"CACHES", "caches"},
+                {"NOT JUDGED", "not_judged", Format::kNumber}},
+               io);
   PrintStore(doctor, io);
   const Json memory = doctor.value("memory", Json::object());
   Json lines = Json::array();

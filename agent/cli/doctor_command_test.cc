@@ -39,6 +39,7 @@ Json Degraded() {
     "redaction": {},
     "sinks": [{"name": "jsonl", "state": "ok", "delivered": 2, "waiting": 0, "reason": ""}],
     "cache": [{"name": "code", "workloads": 3, "entries": 17, "limit": 512, "full": 0}],
+    "full": [{"workload": "host/build", "caches": "code, flow", "not_judged": 900000}],
     "memory": {"resident_bytes": 20971520, "rings_bytes": 2097152}})json");
 }
 
@@ -75,6 +76,9 @@ jsonl  ok             2        0
 
 CACHE  WORKLOADS  ENTRIES  LIMIT  FULL
 code           3       17    512     0
+
+CACHE FULL  CACHES      NOT JUDGED
+host/build  code, flow      900000
 
 STORE             SIZE      BOUND  FAILED COMMITS  FINDINGS AGED  FINDINGS SHED
 /s/vedette.db  1.0 MiB  512.0 MiB               2              0              0

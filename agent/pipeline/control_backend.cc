@@ -94,6 +94,19 @@ Json StoreJson(const Pipeline& pipeline, std::vector<std::string>& problems) {
           {"findings_shed", removed.shed_findings}};
 }
 
+// A profile with what it cannot hold.
+Json WithWhatIsNotJudged(Json profile, const Json& full) {
+  for (const Json& row : full) {
+    if (row["workload"] == profile["workload"]) {
+      profile["not_judged"] = row["not_judged"];
+      profile["state_text"] =
+          fmt::format("{}; cache full, {} acts not judged",
+                      profile["state_text"].get<std::string>(), row["not_judged"].get<uint64_t>());
+    }
+  }
+  return profile;
+}
+
 }  // namespace
 
 absl::StatusOr<Json> ControlBackend::AskJson(
@@ -142,6 +155,7 @@ Json ControlBackend::DoctorNow() {
           {"probes", std::move(probes)},
           {"ledger", LedgerForDoctor(account_->ledger().Snapshot())},
           {"cache", CacheJson(*parts.cache)},
+          {"full", FullJson(*pipeline_)},
           {"sinks", std::move(sinks)},
           {"store", std::move(store)},
           {"kernel_errors", std::move(errors)},
@@ -178,8 +192,9 @@ absl::StatusOr<Json> ControlBackend::TopPeers() {
 absl::StatusOr<Json> ControlBackend::ProfileList() {
   return AskJson([this]() -> absl::StatusOr<Json> {
     Json profiles = Json::array();
+    const Json full = FullJson(*pipeline_);
     for (const ProfileSummary& summary : pipeline_->parts().profiles->List()) {
-      profiles.push_back(ToJson(summary));
+      profiles.push_back(WithWhatIsNotJudged(ToJson(summary), full));
     }
     return Json{{"profiles", std::move(profiles)}};
   });
@@ -189,7 +204,7 @@ absl::StatusOr<Json> ControlBackend::ProfileShow(const std::string& workload) {
   return AskJson([&]() -> absl::StatusOr<Json> {
     pipeline_->SyncCounts();
     VEDETTE_ASSIGN_OR_RETURN(ProfileDetail detail, pipeline_->parts().profiles->Show(workload));
-    return ToJson(detail);
+    return WithWhatIsNotJudged(ToJson(detail), FullJson(*pipeline_));
   });
 }
 

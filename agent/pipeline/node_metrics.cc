@@ -60,7 +60,9 @@ NodeSample TakeNodeSample(const Pipeline& pipeline, Account& account) {
   sample.pipeline = pipeline.counts();
   sample.series = parts.series->Sample();
   sample.cache_errors = parts.keeper->counts().errors;
-  sample.not_cached = parts.cache->NotCached();
+  for (const FullWorkload& workload : parts.cache->FullWorkloads()) {
+    sample.not_cached += workload.not_cached;
+  }
   sample.service_map_folded = parts.services->folded();
   sample.findings = parts.correlator->size();
   sample.store_bytes = parts.bound->Measure().total();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/pipeline/top.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +28,8 @@ std::string_view StateName(ProfileState state) {
   }
   return "";
 }
+
+std::string_view CacheName(uint32_t cache) { return cache == 0 ? "code" : "flow"; }
 
 std::string_view DirectionName(const PeerName& name) {
   return name.inbound ? "inbound" : "outbound";
@@ -130,11 +134,28 @@ Json PeersJson(const Pipeline& pipeline, absl::Time started) {
 Json CacheJson(const VerdictCache& cache) {
   Json rows = Json::array();
   for (const CacheFill& fill : cache.ReadFill()) {
-    rows.push_back({{"name", fill.cache == 0 ? "code" : "flow"},
+    rows.push_back({{"name", CacheName(fill.cache)},
                     {"workloads", fill.workloads},
                     {"entries", fill.entries},
                     {"limit", cache.limit(fill.cache)},
                     {"full", fill.full}});
+  }
+  return rows;
+}
+
+Json FullJson(const Pipeline& pipeline) {
+  Json rows = Json::array();
+  for (const FullWorkload& workload : pipeline.parts().cache->FullWorkloads()) {
+    const WorkloadInfo* info = pipeline.parts().enricher->workloads().FindNumber(workload.number);
+    std::string caches;
+    for (uint32_t cache = 0; cache < workload.full.size(); ++cache) {
+      if (workload.full[cache]) {
+        caches += fmt::format("{}{}", caches.empty() ? "" : ", ", CacheName(cache));
+      }
+    }
+    rows.push_back({{"workload", PrintableUtf8(info != nullptr ? info->name : kUnattributed)},
+                    {"caches", std::move(caches)},
+                    {"not_judged", workload.not_cached}});
   }
   return rows;
 }

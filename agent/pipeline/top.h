@@ -18,4 +18,8 @@ nlohmann::json PeersJson(const Pipeline& pipeline, absl::Time started);
 // How full the verdict cache is; docs/api.md. Pipeline thread.
 nlohmann::json CacheJson(const VerdictCache& cache);
 
+// Workloads whose cache is full: what they do newly is counted, and judged by nobody. Name → the
+// caches' names and the number of acts; docs/api.md. Pipeline thread.
+nlohmann::json FullJson(const Pipeline& pipeline);
+
 }  // namespace vedette

@@ -79,6 +79,16 @@ class AgentLearnedTest : public ::testing::Test {
     const std::map<std::string, int> once = {{"connect", 1}, {"exec", 1}};
     EXPECT_TRUE(WaitFor([&] { return overflows() == once; })) << Json(overflows()).dump();
   }
+  // Who is no longer judged is named, with how much that is.
+  void ExpectToldAsFull(const Json& doctor, const std::string& workload, uint64_t at_least) {
+    ASSERT_EQ(doctor["full"].size(), 1u) << doctor["full"].dump();
+    const Json& row = doctor["full"][0];
+    EXPECT_EQ(row["workload"], workload);
+    EXPECT_EQ(row["caches"], "code, flow");
+    EXPECT_GT(row["not_judged"], at_least);
+    EXPECT_THAT(agent_.Profile(workload)["state_text"].get<std::string>(),
+                HasSubstr("; cache full, "));
+  }
   AgentProcess agent_;
 };
 
@@ -173,6 +183,7 @@ TEST_F(AgentLearnedTest, AServiceThatDoesEverythingTakesNothingFromAnother) {
   const uint64_t after = doctor["memory"]["resident_bytes"];
   EXPECT_LT(after, resident + (48u << 20));
   EXPECT_THAT(doctor["problems"], IsEmpty()) << doctor["problems"].dump();
+  ExpectToldAsFull(doctor, wild.workload(), kDestinations / 2);
   for (const Json& cache : doctor["cache"]) {
     EXPECT_EQ(cache["full"], 1) << cache.dump();
   }
