@@ -21,7 +21,7 @@ struct ExporterThreadOptions {
   std::string database_path;
   std::string sink;  // As in SpoolOptions::sinks.
   size_t max_batch_events = 1000;
-  size_t max_batch_bytes = 2 << 20;
+  size_t max_batch_bytes = 1 << 20;  // As messages of protobuf; a sink takes several times that.
   absl::Duration initial_backoff = absl::Milliseconds(100);
   absl::Duration max_backoff = absl::Seconds(30);
 };

@@ -282,9 +282,8 @@ absl::StatusOr<std::vector<SpoolRow>> SpoolReader::Read(size_t max_events, size_
     }
     SpoolRow row;
     row.sequence = select.Int64(0);
-    std::string blob = select.Bytes(1);
-    bytes += blob.size();
-    const std::optional<std::string> event = decoder_.Decode(std::move(blob));
+    const std::optional<std::string> event = decoder_.Decode(select.Bytes(1));
+    bytes += event ? event->size() : 0;
     row.readable = event && row.event.ParseFromString(*event);
     row.event.set_sequence(static_cast<uint64_t>(row.sequence));
     if (!row.readable && !rows.empty()) {

@@ -121,6 +121,17 @@ TEST_F(SpoolTest, ABatchIsBoundedInBytes) {
   EXPECT_EQ(Reader("a")->Read(10, 1500).value().size(), 2u);
 }
 
+TEST_F(SpoolTest, ABatchIsBoundedInWhatItTakesAndNotInWhatIsOnTheDisk) {
+  constexpr int kEvents = 300;  // The text of the first ones is the dictionary of the others.
+  auto writer = Open({"a"});
+  for (int i = 0; i < kEvents; ++i) {
+    Append(writer.get(), std::to_string(i));
+  }
+  auto reader = Reader("a");
+  ASSERT_TRUE(reader->Pass(reader->Read(kEvents - 10, 1 << 20).value()).ok());
+  EXPECT_EQ(reader->Read(10, 2500).value().size(), 3u);
+}
+
 TEST_F(SpoolTest, ARestartGoesOnWhereItStopped) {
   auto writer = Open({"a"});
   Append(writer.get(), "1");

@@ -154,6 +154,38 @@ TEST_F(AgentKafkaTest, ATopicThatIsMissingIsNamedAndServedOnceItIsThere) {
   EXPECT_EQ(Topic().size(), 3u);
 }
 
+TEST_F(AgentKafkaTest, ABrokerThatIsAwayTakesNoMemory) {
+  constexpr int kWorkloads = 8, kPrograms = 256;  // As many deviations as a profile tells apart.
+  constexpr uint64_t kMostBytes = 64'000'000;
+  MakeTopics();
+  StartFrozen();
+  broker_->Kill();
+  MakePrograms("away", kPrograms);
+  std::vector<ScopedCgroup> services;
+  for (int i = 0; i < kWorkloads; ++i) {
+    services.push_back(ScopedCgroup::Create().value());
+    const ScopedCgroup& service = services.back();
+    ASSERT_TRUE(service.Run({VEDETTE_ACTOR_PATH, "spawn:1"}).ok());
+    agent_.FreezeOnce(WorkloadOf(service), "vedette_actor", 2);
+    const auto acts = service.Run({VEDETTE_ACTOR_PATH, "spawn-each:" + programs_.path()});
+    ASSERT_TRUE(acts.ok() && acts->exit_code == 0) << acts.status();
+  }
+  uint64_t most = 0;
+  EXPECT_TRUE(WaitFor(
+      [&] {
+        most = std::max<uint64_t>(most, agent_.Doctor()["memory"]["resident_bytes"]);
+        return Sink().value("waiting", 0) >= kWorkloads * kPrograms;
+      },
+      kBound))
+      << Sink().dump();
+  EXPECT_LE(most, kMostBytes);
+  ASSERT_TRUE(broker_->Start().ok());
+  ASSERT_TRUE(WaitFor([this] { return Sink()["waiting"] == 0; }, kBound)) << Sink().dump();
+  EXPECT_LE(agent_.Doctor()["memory"]["resident_bytes"], kMostBytes);
+  fmt::print("{} findings waited; resident at most {:.1f} MB\n", kWorkloads * kPrograms,
+             static_cast<double>(most) / 1e6);
+}
+
 TEST_F(AgentKafkaTest, FromTheActToTheBrokerTakesMilliseconds) {
   constexpr int kActs = 240;
   constexpr int64_t kPollMs = 50;  // collect.poll's default.

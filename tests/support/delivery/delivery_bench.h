@@ -13,11 +13,12 @@
 
 namespace vedette {
 
-// A finding whose JSON is of 2 KiB; a hundred workloads take turns.
+// A finding whose JSON is of some 2 KiB, and in which ids, times, hashes, the program and its
+// arguments are its own; a hundred workloads take turns.
 pb::Event FindingOf2KiB(int64_t number);
 
-// A spool in `dir` with one sink, for benchmarks of the way from a commit to the far side's answer.
-// One thread.
+// A spool of the default size in `dir` with one sink, for benchmarks of the way from a commit to
+// the far side's answer. One thread.
 class DeliveryBench {
  public:
   static absl::StatusOr<std::unique_ptr<DeliveryBench>> Start(std::unique_ptr<Exporter> exporter,
