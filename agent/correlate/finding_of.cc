@@ -2,13 +2,13 @@
 #include "agent/correlate/finding_of.h"
 
 #include <fmt/format.h>
-#include <openssl/sha.h>
 
 #include <algorithm>
 #include <array>
 #include <utility>
 #include <variant>
 
+#include "agent/base/sha256.h"
 #include "agent/base/text.h"
 #include "agent/profile/behaviour_of.h"
 
@@ -221,8 +221,9 @@ std::string UidOf(const Finding& finding) {
        {&b.subject, &b.subject_sha256, &b.object, &b.object_sha256, &b.qualifier}) {
     add(*field);
   }
-  std::array<uint8_t, SHA256_DIGEST_LENGTH> digest;
-  SHA256(reinterpret_cast<const uint8_t*>(text.data()), text.size(), digest.data());
+  Sha256 hash;
+  hash.Update(text);
+  std::array<uint8_t, 32> digest = hash.Digest();
   digest[6] = static_cast<uint8_t>((digest[6] & 0x0f) | 0x80);
   digest[8] = static_cast<uint8_t>((digest[8] & 0x3f) | 0x80);
   std::string uid;

@@ -15,7 +15,7 @@
 #include <string>
 
 #include "absl/time/clock.h"
-#include "agent/enrich/sha256.h"
+#include "agent/base/sha256.h"
 
 namespace vedette {
 namespace {

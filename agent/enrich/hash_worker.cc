@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "agent/base/sha256.h"
 #include "agent/enrich/message_socket.h"
-#include "agent/enrich/sha256.h"
 #include "fmt/format.h"
 
 namespace vedette {

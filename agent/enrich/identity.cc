@@ -2,7 +2,7 @@
 #include "agent/enrich/identity.h"
 
 #include "absl/strings/ascii.h"
-#include "agent/enrich/sha256.h"
+#include "agent/base/sha256.h"
 #include "fmt/format.h"
 
 namespace vedette {

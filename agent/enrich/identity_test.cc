@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "agent/enrich/sha256.h"
+#include "agent/base/sha256.h"
 
 namespace vedette {
 namespace {

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <spdlog/spdlog.h>
 #include <string.h>
 #include <sys/file.h>
@@ -15,6 +14,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "agent/base/sha256.h"
 #include "agent/base/status.h"
 #include "agent/probes/bpffs.h"
 #include "agent/probes/iterator_read.h"
@@ -32,17 +32,11 @@ constexpr std::string_view kMapsObject = "maps";
 constexpr std::string_view kTogetherObjects[] = {"together_code", "together_flow"};
 
 std::string BuildDigest(absl::Span<const EmbeddedObject> objects) {
-  std::string bytes;
+  Sha256 hash;
   for (const EmbeddedObject& object : objects) {
-    bytes += object.elf;
+    hash.Update(object.elf);
   }
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr);
-  std::string hex;
-  for (size_t i = 0; i < kBuildDigestBytes; ++i) {
-    hex += fmt::format("{:02x}", digest[i]);
-  }
-  return hex;
+  return hash.Hex().substr(0, 2 * kBuildDigestBytes);
 }
 
 const EmbeddedObject* FindObject(absl::Span<const EmbeddedObject> objects, std::string_view name) {

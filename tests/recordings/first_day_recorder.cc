@@ -19,9 +19,9 @@
 #include <mutex>
 #include <thread>
 
+#include "agent/base/sha256.h"
 #include "agent/base/status.h"
 #include "agent/cli/client.h"
-#include "agent/enrich/sha256.h"
 #include "agent/pipeline/agent.h"
 #include "agent/pipeline/node.h"
 #include "agent/pipeline/self_check.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,7 +17,9 @@ class Sha256 {
   Sha256();
   ~Sha256();
   void Update(std::string_view bytes);
-  std::string Hex();  // Lower-case; once, at the end.
+  // Either, once, at the end. Hex: lower-case.
+  std::array<uint8_t, 32> Digest();
+  std::string Hex();
 
   static std::string HexOf(std::string_view bytes);
 

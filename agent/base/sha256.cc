@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/enrich/sha256.h"
+#include "agent/base/sha256.h"
 
 #include <openssl/evp.h>
-
-#include <array>
 
 #include "absl/strings/escaping.h"
 
@@ -21,12 +19,16 @@ void Sha256::Update(std::string_view bytes) {
   EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
 }
 
+std::array<uint8_t, 32> Sha256::Digest() {
+  std::array<uint8_t, 32> digest = {};
+  EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
+  return digest;
+}
+
 std::string Sha256::Hex() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
+  const std::array<uint8_t, 32> digest = Digest();
   return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(digest.data()), size));
+      absl::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
 }
 
 std::string Sha256::HexOf(std::string_view bytes) {
