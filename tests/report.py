@@ -24,6 +24,12 @@ def has_cgroup2():
     return " - cgroup2 " in Path("/proc/self/mountinfo").read_text(errors="replace")
 
 
+def has_cgroup2_alone():
+    """Without v1 hierarchies beside it, which crun refuses to work with."""
+    mounts = Path("/proc/self/mountinfo").read_text(errors="replace")
+    return " - cgroup2 " in mounts and " - cgroup " not in mounts
+
+
 def has_security_module(name):
     path = Path("/sys/kernel/security/lsm")
     return path.exists() and name in path.read_text().strip().split(",")
@@ -33,6 +39,7 @@ def has_security_module(name):
 FEATURES = {
     "root": lambda: os.geteuid() == 0,
     "BTF": lambda: Path("/sys/kernel/btf/vmlinux").exists(),
+    "cgroup2 alone": has_cgroup2_alone,
     "cgroup2": has_cgroup2,
     "fuse": lambda: os.access("/dev/fuse", os.R_OK | os.W_OK),
     "runc": lambda: shutil.which("runc") is not None,

@@ -72,6 +72,10 @@ class ReportTest(unittest.TestCase):
             self.assertEqual(report.judge_skip("needs root")[0], "failed")
             self.assertEqual(report.judge_skip("needs java for Kafka")[0], "skipped")
             self.assertEqual(report.judge_skip("not today")[0], "failed")
+        with mock.patch.dict(report.FEATURES, {"cgroup2": lambda: True,
+                                               "cgroup2 alone": lambda: False}):
+            self.assertEqual(report.judge_skip("needs cgroup2 alone: why")[0], "skipped")
+            self.assertEqual(report.judge_skip("needs cgroup2")[0], "failed")
             self.assertEqual(report.judge_skip("")[0], "failed")
 
     def test_the_ledger_keeps_tabs_and_newlines(self):

@@ -96,7 +96,11 @@ bool IsLauncherCgroup(const std::string& path) {
   const std::string_view last = std::string_view(path).substr(path.rfind('/') + 1);
   const bool is_person = (StartsWith(last, "session-") && EndsWith(last, ".scope")) ||
                          (StartsWith(last, "user@") && EndsWith(last, ".service"));
-  return is_person ||
+  // conmon has one for itself, its runtime and podman's or CRI-O's helpers.
+  const bool is_monitor =
+      (StartsWith(last, "libpod-conmon-") || StartsWith(last, "crio-conmon-")) &&
+      EndsWith(last, ".scope");
+  return is_person || is_monitor ||
          std::find(kLauncherUnits.begin(), kLauncherUnits.end(), last) != kLauncherUnits.end();
 }
 

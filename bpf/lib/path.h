@@ -138,6 +138,13 @@ static __always_inline bool is_elsewhere(struct file* file, struct process_root*
                        root->dentry, (__u64)mount_of((void*)root->mount));
 }
 
+/* Is this file on a mount that was taken out of its tree? All of it is elsewhere. */
+static __always_inline bool is_detached(struct file* file) {
+  struct vfsmount* mnt = BPF_CORE_READ(file, f_path.mnt);
+
+  return mnt && !BPF_CORE_READ(mount_of(mnt), mnt_ns);
+}
+
 /* Walks from a file to the given root, or if it does not lead there, to the root of its mount tree:
  * never to the caller's own root, which it could have moved. Returns the per-CPU buffer; a walk
  * that is cut off says so. Not preemptible contexts only. */

@@ -163,8 +163,10 @@ static __noinline struct process_context* process_rebuild(struct task_struct* ta
   process_refresh(p, task);
   exe = BPF_CORE_READ(task, mm, exe_file);
   if (exe && read_code(exe, &p->wire.code, false) != WIRE_ORIGIN_MEMFD &&
-      is_elsewhere(exe, &p->root, false))
+      is_elsewhere(exe, &p->root, false)) {
     p->wire.code.flags |= WIRE_CODE_ELSEWHERE;
+    if (is_detached(exe)) p->flags |= PROCESS_DETACHED;
+  }
   /* It may have ended meanwhile, and its exit found nothing. */
   if (process_is_over(task) && process_end(tgid, workload)) return NULL;
   return p;
@@ -180,12 +182,17 @@ static __always_inline struct process_context* process_current(void) {
   return process_rebuild(task);
 }
 
+/* Does it run a listed runtime, or the copy of one that it made of itself? */
+static __always_inline bool is_runtime(const struct process_context* p) {
+  return (p->flags & PROCESS_COPY) || bpf_map_lookup_elem(&vd_runtimes, &p->wire.code);
+}
+
 /* May a task whose workload is that of the cgroup `left` be placed elsewhere by this mover? */
 static __always_inline bool may_place(__u64 left, const struct process_context* mover) {
   struct wire_instance* from = bpf_map_lookup_elem(&vd_instances, &left);
 
   if (!from) return false;
   if (from->flags & WIRE_INSTANCE_UNPLACED) return true;
-  if (!mover || !bpf_map_lookup_elem(&vd_runtimes, &mover->wire.code)) return false;
+  if (!mover || !is_runtime(mover)) return false;
   return (from->flags & WIRE_INSTANCE_LAUNCHER) || mover->wire.home_cgroup_id != left;
 }

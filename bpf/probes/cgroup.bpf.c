@@ -136,6 +136,7 @@ int BPF_PROG(cgroup_moved, struct cgroup* to, const char* path, struct task_stru
   if (!moved || !mover || moved->wire.home_cgroup_id == id) return 0;
   if (may_place(moved->wire.home_cgroup_id, mover)) {
     moved->pending_cgroup = id;
+    read_root(&moved->pending_root, task);
     return 0;
   }
   moved->pending_cgroup = 0;

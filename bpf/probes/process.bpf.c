@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "bpf/lib/process.h"
 #include "bpf/lib/credential.h"
-#include "bpf/lib/hash.h"
+#include "bpf/lib/placement.h"
 #include "bpf/wire/exec.h"
 #include "bpf/wire/exit.h"
 #include "bpf/wire/fork.h"
@@ -12,28 +12,6 @@
 #define S_IXGRP 00010
 
 char _license[] SEC("license") = "Dual BSD/GPL";
-
-/* What one exec is about, gathered before anything is decided. Not on the stack, which holds 512
- * bytes for a program and what it calls. */
-struct exec_act {
-  struct wire_code_key key;
-  struct wire_code parent_code;
-  struct wire_exec_id previous;
-  struct wire_credentials before;
-  struct wire_script script; /* its name; 0 bytes: not a script */
-  struct sip sip;
-  __u32 origin;
-  __u32 filesystem;
-  __u32 flags; /* of the record */
-  __u32 pad;
-};
-
-struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, struct exec_act);
-} scratch_exec SEC(".maps");
 
 static __always_inline void emit_fork(struct process_context* p, struct governed* g) {
   struct wire_fork* r = lane_reserve(WIRE_LANE_TAP, sizeof(*r));
@@ -88,7 +66,7 @@ int BPF_PROG(process_newtask, struct task_struct* task, __u64 clone_flags) {
   p = process_find(tgid);
   if (!p) return 0;
   process_charge(p, g.key.workload, g.workload);
-  p->flags &= PROCESS_STARTING;
+  p->flags &= PROCESS_STARTING | PROCESS_DETACHED | PROCESS_COPY;
   p->wire.parent = parent->wire.id;
   push_ancestor(&p->wire, &parent->wire);
   p->wire.tgid = tgid;
@@ -105,41 +83,6 @@ int BPF_PROG(process_newtask, struct task_struct* task, __u64 clone_flags) {
   p->wire.workload = g.key.workload;
   if (is_tapped(&g)) emit_fork(p, &g);
   return 0;
-}
-
-/* The script's name as its caller gave it, when the kernel runs an interpreter for it. */
-static __always_inline void read_script(struct linux_binprm* bprm, struct exec_act* act) {
-  __u64* words = (__u64*)act->script.name;
-  long bytes;
-
-  act->script.bytes = 0;
-  if (bprm->interp == bprm->filename) return;
-  bytes = bpf_probe_read_kernel_str(act->script.name, sizeof(act->script.name), bprm->filename);
-  if (bytes <= 1 || bytes > WIRE_SCRIPT_BYTES) return;
-  if (bytes == WIRE_SCRIPT_BYTES) act->flags |= WIRE_EXEC_SCRIPT_CUT;
-  bytes--;
-  act->script.bytes = bytes;
-  /* The hash takes whole words. */
-  words[bytes >> 3 & (WIRE_SCRIPT_BYTES / 8 - 1)] &= (1ULL << (bytes & 7) * 8) - 1;
-}
-
-/* Takes one part of the script's name into its hash. Not static: verified once. */
-__noinline int hash_script_part(__u32 begin) {
-  __u32 zero = 0;
-  struct exec_act* act = bpf_map_lookup_elem(&scratch_exec, &zero);
-
-  if (!act || begin > WIRE_SCRIPT_BYTES - HASH_INPUT_WORDS * 8 || begin >= act->script.bytes)
-    return 0;
-  sip_take(&act->sip, (__u64*)act->script.name + begin / 8, act->script.bytes - begin);
-  return 1;
-}
-
-/* The keyed hash of the script's whole name in the per-CPU buffer. */
-static __always_inline __u64 hash_script(struct exec_act* act) {
-  if (!act->script.bytes || !sip_begin(&act->sip)) return 0;
-  for (__u32 begin = 0; begin < WIRE_SCRIPT_BYTES; begin += HASH_INPUT_WORDS * 8)
-    if (!hash_script_part(begin)) break;
-  return sip_end(&act->sip, act->script.bytes);
 }
 
 static __always_inline void fill_exec(struct wire_exec* r, struct process_context* p,
@@ -296,13 +239,6 @@ static __always_inline struct process_context* exec_process(struct task_struct* 
   return p;
 }
 
-/* The root that paths are told from is that of the first program that is no runtime's. */
-static __always_inline void note_root(struct process_context* p, struct task_struct* task) {
-  if (!(p->flags & PROCESS_STARTING)) return;
-  read_root(&p->root, task);
-  if (!bpf_map_lookup_elem(&vd_runtimes, &p->wire.code)) p->flags &= ~PROCESS_STARTING;
-}
-
 /* Was it this file that gave the process what it gained: by its set-user or set-group bit, or by
  * its capabilities? If not, the program before did it. A script's bits mean nothing to the kernel.
  */
@@ -337,24 +273,6 @@ static __always_inline bool look_at_exec(struct task_struct* task, struct linux_
   return false;
 }
 
-/* Does a runtime execute a copy of itself that is in no tree of mounts? runc and crun do so to keep
- * what they start from writing to them, some before and some after they moved the process into the
- * container's cgroup. It is on its way still: its next exec is the container's program. */
-static __noinline bool is_on_its_way(struct linux_binprm* bprm, struct process_context* p,
-                                     struct exec_act* act) {
-  struct vfsmount* mnt;
-
-  if (!bprm || !p || !act) return false;
-  if (!bpf_map_lookup_elem(&vd_runtimes, &act->parent_code)) return false;
-  if (act->origin == WIRE_ORIGIN_MEMFD) return true;
-  if (p->wire.code.inode != act->parent_code.inode ||
-      p->wire.code.device != act->parent_code.device ||
-      p->wire.code.generation != act->parent_code.generation)
-    return false;
-  mnt = BPF_CORE_READ(bprm, file, f_path.mnt);
-  return mnt && !BPF_CORE_READ(mount_of(mnt), mnt_ns);
-}
-
 /* A program was executed, nothing of it has run; in the context of the process. */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
@@ -381,14 +299,9 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   act->origin = code_of_file(bprm->file, &p->wire.code);
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
   p->wire.cgroup_id = bpf_get_current_cgroup_id();
-  if (p->pending_cgroup && p->pending_cgroup == p->wire.cgroup_id && !is_on_its_way(bprm, p, act)) {
-    p->wire.home_cgroup_id = p->pending_cgroup;
-    p->pending_cgroup = 0;
-    p->flags |= PROCESS_STARTING;
-  }
+  adopt(task, p, act, is_copying_itself(bprm, p, act));
   note_root(p, task);
-  if (act->origin != WIRE_ORIGIN_MEMFD && is_elsewhere(bprm->file, &p->root, true))
-    p->wire.code.flags |= WIRE_CODE_ELSEWHERE;
+  note_place(bprm, p, act);
   bpf_probe_read_kernel(p->wire.comm, sizeof(p->wire.comm), task->comm);
   governed_by(p->wire.home_cgroup_id, &g);
   p->wire.workload = g.key.workload;

@@ -22,6 +22,8 @@
 
 #define MAX_FIELDS 4
 
+char** remaining_acts;
+
 struct act {
   const char* name;
   const char* help;
@@ -421,6 +423,12 @@ static const struct act kActs[] = {
     {"wait", "wait                       until a line or the end of stdin", act_wait},
     {"pause", "pause                      until a signal", act_pause},
     {"become", "become:PATH[:ARGUMENT]     execute PATH in this process", act_become},
+    {"again", "again:itself|memory|DIR    execute itself, or a copy of itself, for the acts left",
+     act_again},
+    {"place", "place:PID:DIR              moves a process to the cgroup DIR", act_place},
+    {"own-mounts", "own-mounts                 goes to a mount namespace of its own",
+     act_own_mounts},
+    {"stage", "stage                      leave the acts left to a child", act_stage},
     {"exit", "exit[:CODE]                end here", act_exit},
     {"nothing", "nothing                    do nothing", act_nothing},
 };
@@ -450,6 +458,7 @@ int main(int argc, char** argv) {
     }
     const struct act* act = find(fields[0]);
     if (!act) return usage(fields[0]);
+    remaining_acts = argv + i + 1;
     act->run(fields, count);
     fflush(stdout);
   }

@@ -12,6 +12,7 @@ struct sockaddr_in loopback(unsigned host, long port);  // 127.0.0.<host>
 unsigned bound_port(int fd);
 void reap(pid_t pid, const char* what);
 void wait_for_line(const char* what);
+extern char** remaining_acts;  // Those after the one that is being done; ends with NULL.
 
 // actor_datagrams.c
 void act_udp(char** fields, int count);
@@ -25,3 +26,7 @@ void act_dns_flood(char** fields, int count);
 // actor_code.c
 void act_memfd_exec(char** fields, int count);
 void act_deleted_exec(char** fields, int count);
+void act_again(char** fields, int count);
+void act_stage(char** fields, int count);
+void act_own_mounts(char** fields, int count);
+void act_place(char** fields, int count);

@@ -41,6 +41,9 @@ absl::StatusOr<std::unique_ptr<Podman>> Podman::Create(const std::string& runtim
       access(("/usr/sbin/" + runtime).c_str(), X_OK) != 0) {
     return absl::UnavailableError("needs " + runtime);
   }
+  if (runtime == "crun" && !IsCgroupV2Alone()) {
+    return absl::UnavailableError("needs cgroup2 alone: crun refuses v1 controllers beside it");
+  }
   std::unique_ptr<Podman> podman(new Podman(runtime));
   VEDETTE_RETURN_IF_ERROR(podman->MakeImage(files));
   return podman;
@@ -73,7 +76,7 @@ absl::StatusOr<std::string> Podman::Do(std::vector<std::string> arguments) const
       kPodman,      "--root",           storage_root(), "--runroot",
       dir_ / "run", "--tmpdir",         dir_ / "tmp",   "--cgroup-manager",
       "cgroupfs",   "--events-backend", "none",         "--runtime",
-      "runc"};
+      runtime_};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   VEDETTE_ASSIGN_OR_RETURN(const ChildResult result, Child::Run(std::move(argv), kPodmanBound));
   if (result.exit_code != 0) {

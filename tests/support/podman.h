@@ -18,7 +18,7 @@ namespace vedette::testing {
 class Podman {
  public:
   // `files`: static programs of this machine, for the image's /bin. `runtime`: runc or crun.
-  // Unavailable: one of them is not here.
+  // Unavailable: one of them is not here, or does not work with the cgroups of this machine.
   static absl::StatusOr<std::unique_ptr<Podman>> Create(const std::string& runtime,
                                                         const std::vector<std::string>& files);
   ~Podman();

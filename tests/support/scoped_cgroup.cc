@@ -68,6 +68,12 @@ absl::StatusOr<std::string> CgroupV2Mount() {
   return absl::NotFoundError("no cgroup v2 hierarchy is mounted here; mount -t cgroup2 none DIR");
 }
 
+bool IsCgroupV2Alone() {
+  const std::string mounts = ReadFile("/proc/self/mountinfo");
+  return mounts.find(" - cgroup2 ") != std::string::npos &&
+         mounts.find(" - cgroup ") == std::string::npos;
+}
+
 absl::StatusOr<ScopedCgroup> ScopedCgroup::Create(std::string_view parent,
                                                   std::string_view suffix) {
   static std::atomic<int> count{0};

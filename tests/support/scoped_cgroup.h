@@ -17,6 +17,9 @@ namespace vedette::testing {
 // subdirectory of the cgroup root. NotFound when there is none.
 absl::StatusOr<std::string> CgroupV2Mount();
 
+// Is there no v1 hierarchy beside the v2 one? By /proc/self/mountinfo.
+bool IsCgroupV2Alone();
+
 // A cgroup of the v2 hierarchy with a name of its own. At the end every process in it is killed
 // (nobody else knows the name) and it is removed, with the cgroups below. Needs root. One thread.
 class ScopedCgroup {
