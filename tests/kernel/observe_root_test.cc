@@ -52,6 +52,9 @@ constexpr bpf_insn Exit() { return Instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); 
 
 UniqueFd LoadProgram(bpf_prog_type type, const std::vector<bpf_insn>& code) {
   LIBBPF_OPTS(bpf_prog_load_opts, options);
+  if (type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR) {
+    options.expected_attach_type = BPF_CGROUP_INET4_CONNECT;
+  }
   if (type == BPF_PROG_TYPE_CGROUP_SKB) {
     options.expected_attach_type = BPF_CGROUP_INET_EGRESS;
   }
@@ -147,6 +150,41 @@ TEST(BytecodeTest, TheCheckFindsAProgramThatSendsASignal) {
     absl::Status status = CheckOnlyObserves(*program);
     EXPECT_THAT(std::string(status.message()), HasSubstr("calls bpf_send_signal"));
   }
+}
+
+constexpr bpf_insn Store(uint8_t size, uint8_t to, uint8_t from, int16_t off) {
+  return Instruction(BPF_STX | BPF_MEM | size, to, from, off, 0);
+}
+
+TEST(BytecodeTest, TheCheckFindsAProgramThatSendsAConnectElsewhere) {
+  constexpr int16_t kUserIp4 = 4;
+  const auto check = [](const std::vector<bpf_insn>& code) {
+    const UniqueFd fd = LoadProgram(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, code);
+    absl::StatusOr<Bytecode> program = ReadBytecode(fd.get());
+    EXPECT_TRUE(program.ok()) << program.status();
+    return std::string(CheckReturnsOnlyOne(*program).message());
+  };
+  EXPECT_THAT(check({Set(2, 0), Store(BPF_W, 1, 2, kUserIp4), Set(0, 1), Exit()}),
+              HasSubstr("writes to its context"));
+  // Through a copy, and through the stack.
+  EXPECT_THAT(check({Copy(6, 1), Set(2, 0), Store(BPF_W, 6, 2, kUserIp4), Set(0, 1), Exit()}),
+              HasSubstr("writes to its context"));
+  EXPECT_THAT(check({Store(BPF_DW, 10, 1, -8), Set(1, 0),
+                     Instruction(BPF_LDX | BPF_MEM | BPF_DW, 6, 10, -8, 0), Set(2, 0),
+                     Store(BPF_W, 6, 2, kUserIp4), Set(0, 1), Exit()}),
+              HasSubstr("writes to its context"));
+  EXPECT_EQ(check({Load(2, 1, kUserIp4), Store(BPF_DW, 10, 2, -8), Set(0, 1), Exit()}), "");
+}
+
+TEST(BytecodeTest, TheCheckFindsACallThatIsNotKnownToObserve) {
+  // bind() to port 0 of any address.
+  const UniqueFd fd =
+      LoadProgram(BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+                  {Set(3, 0), Store(BPF_DW, 10, 3, -8), Store(BPF_DW, 10, 3, -16), Copy(2, 10),
+                   Add(2, -16), Set(3, 16), Call(BPF_FUNC_bind), Set(0, 1), Exit()});
+  absl::StatusOr<Bytecode> program = ReadBytecode(fd.get());
+  ASSERT_TRUE(program.ok()) << program.status();
+  EXPECT_THAT(std::string(CheckOnlyObserves(*program).message()), HasSubstr("calls bpf_bind"));
 }
 
 TEST(BytecodeTest, TheCheckRefusesWhatItDoesNotUnderstand) {
