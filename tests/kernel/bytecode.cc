@@ -67,13 +67,21 @@ void Forget(State& state, std::initializer_list<size_t> registers) {
   }
 }
 
+bool HasContext(const State& state) {
+  return std::find(state.begin(), state.end(), kContext) != state.end();
+}
+
 // What is written into a context of a connect or a send changes where it goes.
 absl::Status Store(const Bytecode& program, size_t at, State& state) {
   const bpf_insn& i = program.instructions[at];
   if (state[i.dst_reg] == kContext) {
     return Refused(program, at, "writes to its context");
   }
-  if (const std::optional<size_t> slot = SlotOf(i.dst_reg, i.off)) {
+  const std::optional<size_t> slot = SlotOf(i.dst_reg, i.off);
+  if (!slot && BPF_CLASS(i.code) == BPF_STX && state[i.src_reg] == kContext) {
+    return Refused(program, at, "keeps its context where this check does not follow it");
+  }
+  if (slot) {
     const bool keeps = BPF_CLASS(i.code) == BPF_STX && BPF_MODE(i.code) == BPF_MEM &&
                        BPF_SIZE(i.code) == BPF_DW && state[i.src_reg] == kContext;
     state[*slot] = keeps ? std::optional(kContext) : std::nullopt;
@@ -121,15 +129,25 @@ absl::Status Step(const Bytecode& program, size_t at, State& state) {
   }
 }
 
-// Walks all paths until nothing new is known about any instruction.
+// As deep as the verifier lets functions call each other.
+constexpr int kMostFrames = 8;
+
+// Walks all paths of one function until nothing new is known about any instruction, and those of
+// the functions that get the context.
 class Walk {
  public:
-  explicit Walk(const Bytecode& program) : program_(program), known_(program.instructions.size()) {}
+  explicit Walk(const Bytecode& program, int frame = 1)
+      : program_(program), known_(program.instructions.size()), frame_(frame) {}
 
   absl::Status Run() {
     State start;
     start[BPF_REG_1] = kContext;
-    Reach(0, start);
+    return Run(0, start);
+  }
+
+ private:
+  absl::Status Run(int64_t entry, const State& start) {
+    Reach(entry, start);
     while (!todo_.empty()) {
       const size_t at = *todo_.begin();
       todo_.erase(todo_.begin());
@@ -141,7 +159,6 @@ class Walk {
                       : absl::FailedPreconditionError(program_.name + ": no exit was found");
   }
 
- private:
   void Reach(int64_t at, const State& state) {
     if (at < 0 || at >= static_cast<int64_t>(known_.size())) {
       status_ = absl::FailedPreconditionError(
@@ -176,14 +193,10 @@ class Walk {
     switch (BPF_OP(i.code)) {
       case BPF_EXIT:
         ++exits_;
-        return state[0] == std::optional<uint64_t>(1)
-                   ? absl::OkStatus()
-                   : Refused(program_, at,
-                             state[0] ? fmt::format("returns {}", *state[0])
-                                      : "returns what is not known to be 1");
+        return Exit(at, state);
       case BPF_CALL:
-        if (i.src_reg == 0 && i.imm == BPF_FUNC_tail_call) {
-          return Refused(program_, at, "another program decides what is returned");
+        if (absl::Status status = Call(at, state); !status.ok()) {
+          return status;
         }
         Forget(state, {0, 1, 2, 3, 4, 5});
         Reach(next, state);
@@ -198,8 +211,38 @@ class Walk {
     }
   }
 
+  absl::Status Exit(size_t at, const State& state) const {
+    if (frame_ > 1) {
+      return state[0] == kContext ? Refused(program_, at, "a function returns its context")
+                                  : absl::OkStatus();
+    }
+    return state[0] == std::optional<uint64_t>(1)
+               ? absl::OkStatus()
+               : Refused(program_, at,
+                         state[0] ? fmt::format("returns {}", *state[0])
+                                  : "returns what is not known to be 1");
+  }
+
+  absl::Status Call(size_t at, const State& state) const {
+    const bpf_insn& i = program_.instructions[at];
+    if (i.src_reg == 0 && i.imm == BPF_FUNC_tail_call) {
+      return Refused(program_, at, "another program decides what is returned");
+    }
+    State arguments;
+    std::copy_n(state.begin() + BPF_REG_1, 5, arguments.begin() + BPF_REG_1);
+    if (i.src_reg != BPF_PSEUDO_CALL || !HasContext(arguments)) {
+      return absl::OkStatus();
+    }
+    if (frame_ == kMostFrames) {
+      return Refused(program_, at, "functions call each other deeper than the kernel allows");
+    }
+    // The kernel shows the distance here once it has compiled the program.
+    return Walk(program_, frame_ + 1).Run(static_cast<int64_t>(at) + 1 + i.off, arguments);
+  }
+
   const Bytecode& program_;
   std::vector<std::optional<State>> known_;
+  const int frame_;
   std::set<size_t> todo_;
   size_t exits_ = 0;
   absl::Status status_;

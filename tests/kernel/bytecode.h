@@ -23,13 +23,15 @@ absl::StatusOr<Bytecode> ReadBytecode(int program_fd);
 // True for programs whose return value decides about a packet, a socket or a system call.
 bool IsCgroupType(uint32_t type);
 
-// OK when every way through the main function ends with r0 == 1. Follows constants through the
-// registers over all paths, whether or not they can be taken; what it does not understand is an
-// error.
+// OK when every way through the main function ends with r0 == 1, and nothing is written to the
+// context. Follows constants and the context through the registers over all paths, whether or not
+// they can be taken, and the context through the stack and into functions; what it does not
+// understand is an error. A context that a function finds behind a pointer to its caller's stack is
+// not seen.
 absl::Status CheckReturnsOnlyOne(const Bytecode& program);
 
-// OK when nothing that the program calls can signal a task, change a return value or write user
-// memory. A call that cannot be named is an error.
+// OK when all that the program calls is on the list of what only reads, or writes to maps and
+// rings. A call that cannot be named is an error.
 absl::Status CheckOnlyObserves(const Bytecode& program);
 
 }  // namespace vedette::testing

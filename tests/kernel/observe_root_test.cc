@@ -156,6 +156,10 @@ constexpr bpf_insn Store(uint8_t size, uint8_t to, uint8_t from, int16_t off) {
   return Instruction(BPF_STX | BPF_MEM | size, to, from, off, 0);
 }
 
+constexpr bpf_insn CallFunction(int32_t distance) {
+  return Instruction(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, distance);
+}
+
 TEST(BytecodeTest, TheCheckFindsAProgramThatSendsAConnectElsewhere) {
   constexpr int16_t kUserIp4 = 4;
   const auto check = [](const std::vector<bpf_insn>& code) {
@@ -173,7 +177,18 @@ TEST(BytecodeTest, TheCheckFindsAProgramThatSendsAConnectElsewhere) {
                      Instruction(BPF_LDX | BPF_MEM | BPF_DW, 6, 10, -8, 0), Set(2, 0),
                      Store(BPF_W, 6, 2, kUserIp4), Set(0, 1), Exit()}),
               HasSubstr("writes to its context"));
+  // In a function, and by one that gets it from a function.
+  EXPECT_THAT(check({CallFunction(2), Set(0, 1), Exit(), Set(2, 0), Store(BPF_W, 1, 2, kUserIp4),
+                     Set(0, 0), Exit()}),
+              HasSubstr("writes to its context"));
+  EXPECT_THAT(check({CallFunction(2), Set(0, 1), Exit(), CallFunction(2), Set(0, 0), Exit(),
+                     Set(2, 0), Store(BPF_W, 1, 2, kUserIp4), Set(0, 0), Exit()}),
+              HasSubstr("writes to its context"));
+  EXPECT_THAT(check({Copy(2, 10), Add(2, -8), Store(BPF_DW, 2, 1, 0), Set(0, 1), Exit()}),
+              HasSubstr("keeps its context"));
   EXPECT_EQ(check({Load(2, 1, kUserIp4), Store(BPF_DW, 10, 2, -8), Set(0, 1), Exit()}), "");
+  EXPECT_EQ(check({CallFunction(2), Set(0, 1), Exit(), Load(2, 1, kUserIp4), Set(0, 0), Exit()}),
+            "");
 }
 
 TEST(BytecodeTest, TheCheckFindsACallThatIsNotKnownToObserve) {
