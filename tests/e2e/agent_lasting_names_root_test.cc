@@ -12,6 +12,7 @@
 #include "tests/e2e/acts.h"
 #include "tests/support/agent/agent_process.h"
 #include "tests/support/podman.h"
+#include "tests/support/scoped_mounts.h"
 
 namespace vedette::testing {
 namespace {
@@ -105,6 +106,23 @@ TEST_P(AgentPodmanTest, AContainerThatIsMadeAnewIsTheWorkloadThatWasLearned) {
   EXPECT_THAT(Titles(workload_), ElementsAre(HasSubstr("/bin/fresh")));
   EXPECT_EQ(Degradations("workloads/no_metadata"), 0u);
   EXPECT_EQ(Degradations("workloads/named_late"), 0u);
+}
+
+TEST_P(AgentPodmanTest, TheWayOfARuntimeWithMountsOfItsOwnIsNotTheContainersEither) {
+  ScopedMounts mounts;
+  ASSERT_TRUE(mounts.Enter().ok());
+  Run(name_, "known");
+  AwaitExecs(workload_, "/bin/known", 1);
+  agent_.Freeze(workload_);
+  for (uint64_t times = 2; times <= 4; ++times) {
+    ASSERT_TRUE(podman_->Remove(name_).ok());
+    Run(name_, "known");
+    AwaitExecs(workload_, "/bin/known", times);
+  }
+  EXPECT_THAT(AgentProcess::Entries(agent_.Profile(workload_), "behaviours", "exec", ""),
+              SizeIs(2));
+  EXPECT_THAT(Titles(workload_), IsEmpty());
+  EXPECT_TRUE(podman_->Remove(name_).ok());
 }
 
 TEST_P(AgentPodmanTest, OneThatNobodyNamedIsCalledByItsImage) {

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 
@@ -15,6 +14,7 @@
 
 #include "tests/e2e/acts.h"
 #include "tests/support/agent/agent_process.h"
+#include "tests/support/scoped_mounts.h"
 
 namespace vedette::testing {
 namespace {
@@ -40,10 +40,10 @@ class AgentStoreTest : public ::testing::Test {
     }
   }
 
-  // What is mounted from here on is this process's and its children's alone.
-  static void UseOwnMounts() {
-    ASSERT_EQ(unshare(CLONE_NEWNS), 0) << strerror(errno);
-    ASSERT_EQ(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0) << strerror(errno);
+  // What is mounted from here on is this test's and its children's alone.
+  void UseOwnMounts() {
+    const absl::Status entered = mounts_.Enter();
+    ASSERT_TRUE(entered.ok()) << entered;
   }
 
   void Act(std::vector<std::string> acts) {
@@ -115,6 +115,7 @@ class AgentStoreTest : public ::testing::Test {
         absl::Seconds(30));
   }
 
+  ScopedMounts mounts_;
   AgentProcess agent_;
   std::optional<ScopedCgroup> cgroup_;
   std::string workload_;
