@@ -52,6 +52,8 @@ def checks(host):
         for runtime in ("crun", "runc"):
             starts(host, manager, runtime)
     host.runs("no move is a finding", "vedette finding list -o jsonl", says="^$")
+    # They would not hear the shutdown.
+    host.runs("they end", f"{PODMAN} rm --all --force --time 0", seconds=60)
 
 
 def test(deb, console):
