@@ -12,6 +12,21 @@
 #include "agent/probes/file_key.h"
 
 namespace vedette {
+namespace {
+
+constexpr size_t kMaxWalks = 8;  // So many ancestors of a process are kept.
+
+size_t AncestorsOf(const std::vector<Event>& seen) {
+  size_t sum = 0;
+  for (const Event& event : seen) {
+    if (const auto* process = std::get_if<ProcessSeenEvent>(&event.body)) {
+      sum += process->process.ancestors.size();
+    }
+  }
+  return sum;
+}
+
+}  // namespace
 
 absl::Status Surroundings::SeeCgroups(const std::string& mount) const {
   std::vector<Event> seen;
@@ -29,13 +44,19 @@ absl::Status Surroundings::SeeCgroups(const std::string& mount) const {
 }
 
 absl::Status Surroundings::SeeProcesses() const {
-  absl::StatusOr<std::string> bytes = parts_.probes->RunIterator("scan_processes", {});
-  if (absl::IsNotFound(bytes.status())) {
-    return absl::OkStatus();  // The kernel refused the iterators: `doctor` says so.
-  }
-  VEDETTE_RETURN_IF_ERROR(bytes.status());
   std::vector<Event> seen;
-  VEDETTE_RETURN_IF_ERROR(parts_.decoder->DecodeAll(*bytes, seen));
+  // A walk may meet a child before its parent, and tells it then what the walk before found out.
+  size_t lineage = 0, before = 0;
+  for (size_t walk = 0; walk < kMaxWalks && (walk == 0 || lineage != before); ++walk) {
+    absl::StatusOr<std::string> bytes = parts_.probes->RunIterator("scan_processes", {});
+    if (absl::IsNotFound(bytes.status())) {
+      return absl::OkStatus();  // The kernel refused the iterators: `doctor` says so.
+    }
+    VEDETTE_RETURN_IF_ERROR(bytes.status());
+    seen.clear();
+    VEDETTE_RETURN_IF_ERROR(parts_.decoder->DecodeAll(*bytes, seen));
+    before = std::exchange(lineage, AncestorsOf(seen));
+  }
   parts_.pipeline->Process(std::move(seen), Entrance::kScan);
   return parts_.probes->RunIterator("scan_sockets", {}).status();
 }

@@ -80,6 +80,15 @@ static __always_inline void push_ancestor(struct wire_process* p,
   if (p->ancestor_count < WIRE_ANCESTORS) p->ancestor_count++;
 }
 
+/* The lineage of a process is its parent's, and its parent. */
+static __always_inline void descend(struct wire_process* p, const struct wire_process* parent) {
+  __builtin_memcpy(&p->ancestors, &parent->ancestors, sizeof(p->ancestors));
+  p->ancestor_count = parent->ancestor_count;
+  p->ancestor_head = parent->ancestor_head;
+  p->parent = parent->id;
+  push_ancestor(p, parent);
+}
+
 /* May this workload (NULL: none is known) have another process in the table? Counted if not. */
 static __always_inline bool process_has_share(struct wire_workload* w) {
   if (!w || w->processes < ((struct bpf_map*)&vd_processes)->max_entries / PROCESS_SHARE_PART)
@@ -144,18 +153,14 @@ static __noinline struct process_context* process_rebuild(struct task_struct* ta
   read_root(&p->root, task);
   parent = process_find(parent_tgid);
   if (parent && parent != p) {
-    __builtin_memcpy(&p->wire.ancestors, &parent->wire.ancestors, sizeof(p->wire.ancestors));
-    p->wire.ancestor_count = parent->wire.ancestor_count;
-    p->wire.ancestor_head = parent->wire.ancestor_head;
-    p->wire.parent = parent->wire.id;
-    push_ancestor(&p->wire, &parent->wire);
+    descend(&p->wire, &parent->wire);
     /* Its own root may be one that it moved to. */
     if (parent->wire.home_cgroup_id == cgroup_id) p->root = parent->root;
   }
   p->flags = PROCESS_REBUILT;
   p->wire.tgid = tgid;
   p->wire.id.tgid = tgid;
-  p->wire.id.start_ns = bpf_ktime_get_boot_ns();
+  p->wire.id.start_ns = BPF_CORE_READ(task, start_boottime);
   p->wire.home_cgroup_id = cgroup_id;
   p->wire.workload = workload;
   bpf_probe_read_kernel(p->wire.comm, sizeof(p->wire.comm), task->comm);

@@ -30,14 +30,20 @@ struct {
   __type(value, struct wire_flow);
 } scratch_flow SEC(".maps");
 
-/* Stores the context of a process that has none. Parents come before their children when the agent
- * walks twice; who died earlier stays unknown. */
+/* Stores the context of a process that has none. The walk is in the order of numbers, so a parent
+ * may come after its child: the next walk tells the child what the parent has learned of its own
+ * lineage. Who died earlier stays unknown. */
 static __always_inline struct process_context* seen_process(struct task_struct* task) {
   struct process_context* p = process_find(task->tgid);
+  struct process_context* parent;
 
-  if (p) return p;
-  p = process_rebuild(task);
-  if (p) p->wire.id.start_ns = task->start_boottime;
+  if (!p) return process_rebuild(task);
+  if (!(p->flags & PROCESS_REBUILT)) return p;
+  parent = process_find(BPF_CORE_READ(task, real_parent, tgid));
+  if (parent && parent != p &&
+      (!p->wire.parent.tgid || (p->wire.parent.tgid == parent->wire.id.tgid &&
+                                p->wire.parent.start_ns == parent->wire.id.start_ns)))
+    descend(&p->wire, &parent->wire);
   return p;
 }
 

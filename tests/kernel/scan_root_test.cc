@@ -2,9 +2,12 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +22,21 @@ namespace vedette::testing {
 namespace {
 
 constexpr uint64_t kTwoMinutesNs = 120'000'000'000;
+
+// A child whose number is free and below our own; as fork().
+pid_t ForkWithLowerNumber() {
+  for (pid_t number = getpid() - 1; number > 1; --number) {
+    clone_args args = {};
+    args.exit_signal = SIGCHLD;
+    args.set_tid = reinterpret_cast<uintptr_t>(&number);
+    args.set_tid_size = 1;
+    const auto child = static_cast<pid_t>(syscall(SYS_clone3, &args, sizeof(args)));
+    if (child >= 0 || errno != EEXIST) {
+      return child;
+    }
+  }
+  return -1;
+}
 
 // What was there before the agent. Tests attach when their process already runs.
 class ScanTest : public KernelTest {
@@ -127,6 +145,27 @@ TEST_F(ScanTest, ItsParentIsKnownWhenItStillLives) {
   ASSERT_FALSE(seen->process.ancestors.empty());
   EXPECT_EQ(seen->process.ancestors[0].id, self->process.id);
   EXPECT_EQ(seen->process.ancestors[0].code, self->process.code);
+}
+
+// Numbers start again at the highest: a child may come before its parent.
+TEST_F(ScanTest, AChildWithALowerNumberGetsItsLineageWithTheSecondWalk) {
+  const pid_t low = ForkWithLowerNumber();
+  if (low == 0) {
+    pause();
+    _exit(0);
+  }
+  ASSERT_GT(low, 0) << strerror(errno);
+  Attach();
+  Scan(low);
+  const auto parent = Scan(getpid());
+  const auto seen = Scan(low);
+  EXPECT_EQ(kill(low, SIGKILL), 0);
+  EXPECT_EQ(waitpid(low, nullptr, 0), low);
+  ASSERT_TRUE(parent && seen);
+  EXPECT_EQ(seen->process.parent, parent->process.id);
+  ASSERT_EQ(seen->process.ancestors.size(),
+            std::min<size_t>(parent->process.ancestors.size() + 1, 8));
+  EXPECT_EQ(seen->process.ancestors[0].id, parent->process.id);
 }
 
 TEST_F(ScanTest, AProcessInAContainerHasThePathFromItsRoot) {
