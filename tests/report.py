@@ -35,6 +35,17 @@ def has_security_module(name):
     return path.exists() and name in path.read_text().strip().split(",")
 
 
+def has_io_uring():
+    """0: for all; 1: for those with a privilege, as root has it; 2: for nobody."""
+    path = Path("/proc/sys/kernel/io_uring_disabled")
+    return path.exists() and path.read_text().strip() != "2"
+
+
+def has_kernel_type(name):
+    path = Path("/sys/kernel/btf/vmlinux")
+    return path.exists() and b"\0" + name.encode() + b"\0" in path.read_bytes()
+
+
 # What a skip may name after "needs ". A test of the machine, not of the test.
 FEATURES = {
     "root": lambda: os.geteuid() == 0,
@@ -46,6 +57,8 @@ FEATURES = {
     "crun": lambda: shutil.which("crun") is not None,
     "podman": lambda: shutil.which("podman") is not None,
     "qemu": lambda: shutil.which("qemu-system-x86_64") is not None,
+    "io_uring": has_io_uring,
+    "cap_capable": lambda: has_kernel_type("btf_trace_cap_capable"),
     "loop": lambda: Path("/dev/loop-control").exists(),
     "java": lambda: shutil.which("java") is not None,
     "BPF LSM": lambda: has_security_module("bpf"),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cache/swept_event.h"
 
+#include <string.h>
 #include <time.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "absl/time/clock.h"
@@ -38,11 +40,47 @@ ProcessContext ActorOf(const wire_verdict& verdict, const CacheSlot& slot) {
   return process;
 }
 
+// Nothing where the key is of no privileged act.
+std::optional<PrivilegeEvent> PrivilegeOf(const wire_code_key& key) {
+  PrivilegeEvent event;
+  switch (key.verb) {
+    case WIRE_VERB_MODULE: {
+      event.act = PrivilegeAct::kModuleLoad;
+      const char* name = reinterpret_cast<const char*>(&key.object);
+      event.module.assign(name, strnlen(name, sizeof(key.object)));
+      event.name_cut = event.module.size() == sizeof(key.object);
+      break;
+    }
+    case WIRE_VERB_IO_URING:
+      event.act = PrivilegeAct::kIoUring;
+      break;
+    case WIRE_VERB_SIGNAL:
+      event.act = PrivilegeAct::kSignal;
+      event.signal = key.object.generation;
+      event.target_workload_number = key.object.device;
+      break;
+    case WIRE_VERB_CAPABILITY:
+      event.act = PrivilegeAct::kCapability;
+      event.capability = key.object.generation;
+      event.in_user_namespace = key.object.flags != 0;
+      break;
+    default:
+      return std::nullopt;
+  }
+  event.process.code = ToCodeKey(key.subject);
+  return event;
+}
+
 }  // namespace
 
 Event SweptEvent(const wire_code_key& key, const wire_verdict& verdict, const CacheSlot& slot,
                  const wire_script* script) {
   ProcessContext process = ActorOf(verdict, slot);
+  if (std::optional<PrivilegeEvent> privilege = PrivilegeOf(key)) {
+    process.code = privilege->process.code;
+    privilege->process = std::move(process);
+    return {HeaderOf(key, verdict, slot), *std::move(privilege)};
+  }
   if (key.verb == WIRE_VERB_CREDENTIAL) {
     CredentialEvent change;
     process.code = ToCodeKey(key.subject);

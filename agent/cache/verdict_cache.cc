@@ -316,6 +316,7 @@ bool VerdictCache::DropUnused(uint64_t workload_number) {
   const wire_cache_key key = {workload_number, inner->second.generation};
   bpf_map_delete_elem(maps_("vd_workloads"), &workload_number);
   bpf_map_delete_elem(maps_("vd_forgotten"), &workload_number);
+  bpf_map_delete_elem(maps_("vd_capabilities"), &workload_number);
   bpf_map_delete_elem(maps_("vd_code_cache"), &key);
   bpf_map_delete_elem(maps_("vd_flow_cache"), &key);
   bpf_map_delete_elem(maps_("vd_counts"), &key);

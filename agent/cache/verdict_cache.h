@@ -195,6 +195,8 @@ class VerdictCache {
   template <typename Key>
   void SweepMap(const InnerMaps& maps, uint64_t number, const IsLost& is_lost,
                 std::vector<Event>& events);
+  // The entry of a capability is no longer one that is told: its next use asks the cache again.
+  void ForgetUse(uint64_t workload_number, std::string_view key) const;
   // Changes what the entry of `key` holds; nothing where its generation is gone.
   absl::Status ChangeVerdict(const CacheSlot& slot, std::string_view key,
                              const std::function<void(wire_verdict&)>& change);

@@ -2,6 +2,7 @@
 // Taking entries back, so that their acts are news again.
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <string.h>
 
 #include <utility>
 #include <vector>
@@ -29,6 +30,21 @@ std::vector<std::pair<Key, uint32_t>> VerdictCache::EntriesOf(
   return entries;
 }
 
+void VerdictCache::ForgetUse(uint64_t workload_number, std::string_view key) const {
+  wire_code_key code;
+  wire_capabilities used;
+  if (key.size() != sizeof(code)) {
+    return;
+  }
+  memcpy(&code, key.data(), sizeof(code));
+  if (code.verb == WIRE_VERB_CAPABILITY &&
+      bpf_map_lookup_elem(maps_("vd_capabilities"), &workload_number, &used) == 0) {
+    used.used[code.object.flags & 1] &= ~(uint64_t{1} << (code.object.generation & 63));
+    // What is used at this moment may lose its bit, which costs one look into the cache.
+    bpf_map_update_elem(maps_("vd_capabilities"), &workload_number, &used, BPF_EXIST);
+  }
+}
+
 absl::Status VerdictCache::Forget(const std::vector<CacheSlot>& slots) {
   absl::flat_hash_map<uint64_t, absl::flat_hash_set<uint32_t>> by_workload;
   for (const CacheSlot& slot : slots) {
@@ -43,6 +59,7 @@ absl::Status VerdictCache::Forget(const std::vector<CacheSlot>& slots) {
       if (bpf_map_delete_elem(maps.code.get(), &key) != 0 && errno != ENOENT) {
         status.Update(MapError("taking back a behaviour"));
       }
+      ForgetUse(number, {reinterpret_cast<const char*>(&key), sizeof(key)});
     }
     for (const auto& [key, slot] : EntriesOf<wire_flow_key>(maps.flow.get(), chosen)) {
       if (bpf_map_delete_elem(maps.flow.get(), &key) != 0 && errno != ENOENT) {

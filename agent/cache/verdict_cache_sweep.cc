@@ -61,10 +61,14 @@ std::vector<Event> VerdictCache::Forgotten(const std::function<bool(const CacheS
 }
 
 absl::Status VerdictCache::TellAgain(const CacheSlot& slot, std::string_view key) {
-  return ChangeVerdict(slot, key, [](wire_verdict& verdict) {
+  absl::Status changed = ChangeVerdict(slot, key, [](wire_verdict& verdict) {
     verdict.novelty = WIRE_NOVELTY_UNREPORTED;
     verdict.flags = WIRE_VERDICT_FORGOTTEN;
   });
+  if (slot.cache == WIRE_CACHE_CODE) {
+    ForgetUse(slot.workload_number, key);
+  }
+  return changed;
 }
 
 std::vector<Event> VerdictCache::Sweep(bool also_reported,

@@ -110,6 +110,10 @@ struct Config {
     std::string pin_dir = "/sys/fs/bpf/vedette";
   } bpf;
   struct {
+    bool privilege = true;
+    bool capabilities = false;
+  } probes;
+  struct {
     std::string level = "info";
     LogFormat format = LogFormat::kText;
   } log;

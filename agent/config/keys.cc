@@ -302,6 +302,16 @@ void AppendKernelKeys(std::vector<ConfigKey>& keys) {
       CheckAbsolute));
 }
 
+void AppendProbeKeys(std::vector<ConfigKey>& keys) {
+  keys.push_back(WordKey(
+      "probes.privilege", {"on", "off"}, [](Config& c, size_t i) { c.probes.privilege = i == 0; },
+      [](const Config& c) -> size_t { return c.probes.privilege ? 0 : 1; }));
+  keys.push_back(WordKey(
+      "probes.capabilities", {"on", "off"},
+      [](Config& c, size_t i) { c.probes.capabilities = i == 0; },
+      [](const Config& c) -> size_t { return c.probes.capabilities ? 0 : 1; }));
+}
+
 void AppendWordKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(CaptureArgv());
   keys.push_back(CaptureRedact());
@@ -362,6 +372,7 @@ std::vector<ConfigKey> BuildConfigKeys() {
       "metrics.max_series", [](Config& c) -> uint32_t& { return c.metrics.max_series; }, 100,
       1'000'000));
   AppendKernelKeys(keys);
+  AppendProbeKeys(keys);
   AppendWordKeys(keys);
   AppendNamingKeys(keys);
   return keys;

@@ -152,7 +152,7 @@ void Fields(A& ar, T& v) {
   } else if constexpr (Of<PeerInfo, T>) {
     ar(v.endpoint, v.dns_name, v.workload, v.network);
   } else if constexpr (Of<Behaviour, T>) {
-    ar.Enum(v.channel, Channel::kCredential);
+    ar.Enum(v.channel, Channel::kCapability);
     ar(v.subject, v.subject_sha256, v.object, v.object_sha256, v.qualifier);
   } else if constexpr (Of<FlowEvent, T>) {
     ar.Enum(v.stage, FlowStage::kClosed);

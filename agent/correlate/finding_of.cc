@@ -40,6 +40,14 @@ std::string DeviationTitle(const std::string& workload, const Behaviour& b) {
       return fmt::format("New listening port in {}: {}", workload, object);
     case Channel::kCredential:
       return fmt::format("New privilege change in {}: {}", workload, object);
+    case Channel::kModule:
+      return fmt::format("New kernel module loaded by {}: {}", workload, object);
+    case Channel::kIoUring:
+      return fmt::format("New use of io_uring in {}: {}", workload, PathText(b.subject));
+    case Channel::kSignal:
+      return fmt::format("New signal from {}: {}", workload, object);
+    case Channel::kCapability:
+      return fmt::format("New use of a capability in {}: {}", workload, object);
   }
   return fmt::format("New behaviour in {}: {}", workload, object);
 }
@@ -154,7 +162,7 @@ Severity SeverityOf(Channel channel, double score_bits, absl::Duration watched) 
   if (channel == Channel::kConnect || channel == Channel::kAccept) {
     medium = 5;
     high = 10;
-  } else if (channel == Channel::kListen) {
+  } else if (channel == Channel::kListen || channel == Channel::kSignal) {
     medium = 4;
     high = 9;
   }

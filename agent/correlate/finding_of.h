@@ -16,10 +16,10 @@ inline constexpr absl::Duration kWeakEvidenceTime = absl::Hours(1);
 
 // Severity by bits of surprise; new code and new privileges weigh more than new traffic.
 //
-//   channel              low    medium   high
-//   exec, credential     < 3    < 8      >= 8
-//   connect, accept      < 5    < 10     >= 10
-//   listen               < 4    < 9      >= 9
+//   channel                                            low    medium   high
+//   exec, credential, module, io_uring, capability     < 3    < 8      >= 8
+//   connect, accept                                    < 5    < 10     >= 10
+//   listen, signal                                     < 4    < 9      >= 9
 //
 // 8 bits: in fewer than one of 256 active windows this workload did anything new. One novelty alone
 // is never critical.

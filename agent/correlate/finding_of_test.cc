@@ -95,10 +95,33 @@ TEST(FindingOfTest, SeverityFollowsTheTableAndWeakEvidenceIsCapped) {
   EXPECT_EQ(severity(Channel::kAccept, 10), Severity::kHigh);
   EXPECT_EQ(severity(Channel::kListen, 3.9), Severity::kLow);
   EXPECT_EQ(severity(Channel::kListen, 9), Severity::kHigh);
+  EXPECT_EQ(severity(Channel::kModule, 8), Severity::kHigh);
+  EXPECT_EQ(severity(Channel::kIoUring, 8), Severity::kHigh);
+  EXPECT_EQ(severity(Channel::kCapability, 8), Severity::kHigh);
+  EXPECT_EQ(severity(Channel::kSignal, 8), Severity::kMedium);
+  EXPECT_EQ(severity(Channel::kSignal, 9), Severity::kHigh);
   EXPECT_EQ(SeverityOf(Channel::kExec, 50, absl::Minutes(59)), Severity::kMedium);
   EXPECT_EQ(SeverityOf(Channel::kExec, 1, absl::Minutes(59)), Severity::kLow);
   EXPECT_EQ(SeverityFromName("medium"), Severity::kMedium);
   EXPECT_FALSE(SeverityFromName("Medium"));
+}
+
+TEST(FindingOfTest, PrivilegedActsHaveTitlesAndComeBackFromTheStore) {
+  const TestEvents events;
+  const std::pair<EnrichedEvent, std::string> titles[] = {
+      {events.Module("dum\xff"), "New kernel module loaded by host/web: dum\\xff"},
+      {events.IoUring(), "New use of io_uring in host/web: /usr/sbin/nginx"},
+      {events.Signal(9, "host/db"), "New signal from host/web: SIGKILL to a process of host/db"},
+      {events.Capability(13), "New use of a capability in host/web: CAP_NET_RAW"}};
+  for (const auto& [event, title] : titles) {
+    const auto finding = FindingOf(Deviation(event));
+    ASSERT_TRUE(finding);
+    EXPECT_EQ(finding->title, title);
+    EXPECT_EQ(finding->severity, Severity::kHigh);
+    const auto back = DecodeFinding(EncodeFinding(*finding));
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->behaviour, finding->behaviour);
+  }
 }
 
 TEST(FindingOfTest, WhatADefaultProfileCoversIsNeverAboveLowAndSaysWhy) {

@@ -59,8 +59,7 @@ TEST(ToEventTest, AnyFindingSurvivesTheSpoolAndObeysTheSchema) {
   for (const auto kind :
        {Finding::Kind::kDeviation, Finding::Kind::kCacheOverflow, Finding::Kind::kUnattributed,
         Finding::Kind::kMove, Finding::Kind::kLostNovelty}) {
-    for (const auto channel : {Channel::kExec, Channel::kConnect, Channel::kAccept,
-                               Channel::kListen, Channel::kCredential}) {
+    for (const auto channel : kChannels) {
       Finding finding = Deviation();
       finding.kind = kind;
       finding.behaviour.channel = channel;

@@ -71,6 +71,9 @@ std::vector<std::pair<CodeKey, Code*>> Enricher::JudgedCode(EnrichedEvent& event
   if (const auto* change = std::get_if<CredentialEvent>(&event.event.body)) {
     return {{change->process.code, &event.process.code}};
   }
+  if (const auto* act = std::get_if<PrivilegeEvent>(&event.event.body)) {
+    return {{act->process.code, &event.process.code}};
+  }
   return {};
 }
 
@@ -243,6 +246,16 @@ void Enricher::Fill(const MoveEvent& body, EnrichedEvent& out) {
 
 void Enricher::Fill(const OverflowEvent& body, EnrichedEvent& out) {
   FillWorkload(0, body.workload_number, out);
+}
+
+void Enricher::Fill(const PrivilegeEvent& body, EnrichedEvent& out) {
+  codes_.Hash(body.process.code, body.process.tgid, NeighbourOf(body.process));
+  FillProcess(body.process, out);
+  if (body.act == PrivilegeAct::kSignal) {
+    const WorkloadInfo* target =
+        WorkloadOf(body.target_home_cgroup_id, body.target_workload_number);
+    out.target_workload = target == nullptr ? unattributed_.name : target->name;
+  }
 }
 
 uint32_t Enricher::NeighbourOf(const ProcessContext& context) {

@@ -251,6 +251,24 @@ TEST_F(EnricherTest, AMoveIsWithinAWorkloadOrOutOfIt) {
   }
 }
 
+TEST_F(EnricherTest, ASignalNamesTheWorkloadItWasSentTo) {
+  AddCgroup(kCgroup, "/a", kNumber);
+  AddCgroup(60, "/b", 8);
+  PrivilegeEvent act;
+  act.act = PrivilegeAct::kSignal;
+  act.process = Context(10, 4, 1);
+  act.target_home_cgroup_id = 60;
+  act.target_workload_number = 8;
+  EXPECT_EQ(Enrich(act).target_workload, "host/b");
+  EXPECT_EQ(Enrich(act).workload.name, "host/a");
+  act.target_home_cgroup_id = 0;  // Swept: only the number is left.
+  EXPECT_EQ(Enrich(act).target_workload, "host/b");
+  act.target_workload_number = 99;
+  EXPECT_EQ(Enrich(act).target_workload, kUnattributed);
+  act.act = PrivilegeAct::kIoUring;
+  EXPECT_EQ(Enrich(act).target_workload, "");
+}
+
 TEST_F(EnricherTest, AnUnknownCgroupFallsBackToTheNumberAndElseIsUnattributed) {
   AddCgroup(kCgroup, "/a", kNumber);
   ExitEvent exit;

@@ -12,6 +12,7 @@
 #include "agent/event/exec.h"
 #include "agent/event/flow.h"
 #include "agent/event/overflow.h"
+#include "agent/event/privilege.h"
 
 namespace vedette {
 
@@ -43,8 +44,9 @@ struct EventHeader {
   std::string cache_key;  // Bytes of the entry's key; only agent/cache reads them.
 };
 
-using EventBody = std::variant<ExecEvent, ProcessSeenEvent, ForkEvent, ExitEvent, CredentialEvent,
-                               FlowEvent, DnsEvent, CgroupEvent, MoveEvent, OverflowEvent>;
+using EventBody =
+    std::variant<ExecEvent, ProcessSeenEvent, ForkEvent, ExitEvent, CredentialEvent, FlowEvent,
+                 DnsEvent, CgroupEvent, MoveEvent, OverflowEvent, PrivilegeEvent>;
 
 // What a probe saw: the decoded value of one record.
 struct Event {

@@ -127,6 +127,8 @@ absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
   VEDETTE_ASSIGN_OR_RETURN(cgroup_root, FindCgroup2Mount());
   options.cgroup_root = cgroup_root;
   options.ring_bytes = ring_bytes;
+  options.privilege = config.probes.privilege;
+  options.capabilities = config.probes.capabilities;
   VEDETTE_ASSIGN_OR_RETURN(probes, ProbeSet::Load(options));
   VerdictCacheOptions cache_options;
   cache_options.code_entries = config.cache.exec_entries;

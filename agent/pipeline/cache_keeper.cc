@@ -23,6 +23,9 @@ const ProcessContext* ActorOf(const Event& event) {
   if (const auto* change = std::get_if<CredentialEvent>(&event.body)) {
     return &change->process;
   }
+  if (const auto* act = std::get_if<PrivilegeEvent>(&event.body)) {
+    return &act->process;
+  }
   const auto* flow = std::get_if<FlowEvent>(&event.body);
   return flow == nullptr ? nullptr : &flow->process;
 }

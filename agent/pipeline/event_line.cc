@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "agent/base/text.h"
 #include "agent/enrich/code_names.h"
+#include "agent/profile/privilege_names.h"
 
 namespace vedette {
 namespace {
@@ -27,6 +28,19 @@ struct KindOf {
   std::string_view operator()(const CgroupEvent&) const { return "cgroup"; }
   std::string_view operator()(const MoveEvent&) const { return "move"; }
   std::string_view operator()(const OverflowEvent&) const { return "overflow"; }
+  std::string_view operator()(const PrivilegeEvent& privilege) const {
+    switch (privilege.act) {
+      case PrivilegeAct::kModuleLoad:
+        return "module";
+      case PrivilegeAct::kIoUring:
+        return "io_uring";
+      case PrivilegeAct::kSignal:
+        return "signal";
+      case PrivilegeAct::kCapability:
+        return "capability";
+    }
+    return "privilege";
+  }
   std::string_view operator()(const FlowEvent& flow) const {
     switch (flow.stage) {
       case FlowStage::kOpen:
@@ -46,9 +60,10 @@ struct KindOf {
 };
 
 // All that KindOf gives.
-constexpr std::array<std::string_view, 13> kKinds = {
-    "exec", "fork", "exit",   "credential", "connect",  "accept",      "listen",
-    "flow", "dns",  "cgroup", "move",       "overflow", "process_seen"};
+constexpr std::array<std::string_view, 17> kKinds = {
+    "exec",         "fork",   "exit",     "credential", "connect",   "accept",
+    "listen",       "flow",   "dns",      "cgroup",     "move",      "overflow",
+    "process_seen", "module", "io_uring", "signal",     "capability"};
 
 std::string_view ReasonName(Reason reason) {
   switch (reason) {
@@ -198,6 +213,41 @@ std::string FlowSummary(const FlowEvent& flow, const EnrichedEvent& event) {
                      ProtocolName(flow.protocol), StageName(flow.stage));
 }
 
+std::string PrivilegeSummary(const PrivilegeEvent& privilege, const EnrichedEvent& event) {
+  const std::string by = Program(event.process);
+  switch (privilege.act) {
+    case PrivilegeAct::kModuleLoad:
+      return fmt::format("{} loaded the kernel module {}", by, privilege.module);
+    case PrivilegeAct::kIoUring:
+      return fmt::format("{} created an io_uring", by);
+    case PrivilegeAct::kSignal:
+      return fmt::format("{} sent {} to {} (pid {}) of {}", by, SignalName(privilege.signal),
+                         privilege.target_comm, privilege.target.tgid, event.target_workload);
+    case PrivilegeAct::kCapability:
+      return fmt::format("{} used {}{}", by, CapabilityName(privilege.capability),
+                         privilege.in_user_namespace ? " in a user namespace" : "");
+  }
+  return by;
+}
+
+Json PrivilegeJson(const PrivilegeEvent& privilege, const EnrichedEvent& event) {
+  switch (privilege.act) {
+    case PrivilegeAct::kModuleLoad:
+      return {{"module", PrintableUtf8(privilege.module)}, {"taints", privilege.taints}};
+    case PrivilegeAct::kIoUring:
+      return {{"setup_flags", privilege.setup_flags}};
+    case PrivilegeAct::kSignal:
+      return {{"signal", SignalName(privilege.signal)},
+              {"target_pid", privilege.target.tgid},
+              {"target_comm", PrintableUtf8(privilege.target_comm)},
+              {"target_workload", PrintableUtf8(event.target_workload)}};
+    case PrivilegeAct::kCapability:
+      return {{"capability", CapabilityName(privilege.capability)},
+              {"in_user_namespace", privilege.in_user_namespace}};
+  }
+  return Json::object();
+}
+
 std::string Summary(const EnrichedEvent& event) {
   if (const auto* exec = std::get_if<ExecEvent>(&event.event.body)) {
     const std::string by = event.parent_code ? event.parent_code->path : "";
@@ -209,6 +259,9 @@ std::string Summary(const EnrichedEvent& event) {
   if (const auto* change = std::get_if<CredentialEvent>(&event.event.body)) {
     return fmt::format("{} uid {} -> {}", Program(event.process), change->before.euid,
                        change->process.credentials.euid);
+  }
+  if (const auto* privilege = std::get_if<PrivilegeEvent>(&event.event.body)) {
+    return PrivilegeSummary(*privilege, event);
   }
   if (const auto* cgroup = std::get_if<CgroupEvent>(&event.event.body)) {
     return cgroup->path;
@@ -253,6 +306,9 @@ std::string EventLine(const ScoredEvent& scored) {
   }
   if (const auto* exec = std::get_if<ExecEvent>(&event.event.body)) {
     json["exec"] = ExecJson(*exec);
+  }
+  if (const auto* privilege = std::get_if<PrivilegeEvent>(&event.event.body)) {
+    json["privilege"] = PrivilegeJson(*privilege, event);
   }
   if (const auto* exit = std::get_if<ExitEvent>(&event.event.body)) {
     json["status"] = exit->status;

@@ -30,6 +30,7 @@ constexpr KindDecoder kDecoders[] = {
     {WIRE_KIND_CGROUP, WIRE_VERSION_CGROUP, DecodeCgroup},
     {WIRE_KIND_MOVE, WIRE_VERSION_MOVE, DecodeMove},
     {WIRE_KIND_OVERFLOW, WIRE_VERSION_OVERFLOW, DecodeOverflow},
+    {WIRE_KIND_PRIVILEGE, WIRE_VERSION_PRIVILEGE, DecodePrivilege},
 };
 
 Reason ReasonFromWire(uint8_t reason) {

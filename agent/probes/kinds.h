@@ -25,6 +25,9 @@ absl::Status DecodeMove(std::string_view record, EventHeader header, std::vector
 absl::Status DecodeOverflow(std::string_view record, EventHeader header,
                             std::vector<Event>& events);
 
+absl::Status DecodePrivilege(std::string_view record, EventHeader header,
+                             std::vector<Event>& events);
+
 absl::Status TooShort(std::string_view kind, std::string_view record);
 
 }  // namespace vedette

@@ -45,4 +45,14 @@ void RemoveLinkPins(const std::string& build_dir) {
   std::filesystem::remove_all(away, error);
 }
 
+void RemoveLinkPins(const std::string& build_dir, std::string_view probe) {
+  const std::string prefix = std::string(probe) + "_";
+  std::error_code error;
+  for (const auto& link : std::filesystem::directory_iterator(build_dir + kLinks, error)) {
+    if (link.path().filename().string().starts_with(prefix)) {
+      std::filesystem::remove(link.path(), error);
+    }
+  }
+}
+
 }  // namespace vedette

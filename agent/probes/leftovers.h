@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace vedette {
 
@@ -12,5 +13,7 @@ bool KeepLeftovers(const std::string& build_dir);
 
 // Removes the pins of all links. Killed at any moment, it leaves all of them or none.
 void RemoveLinkPins(const std::string& build_dir);
+// Only those of one probe, which the agent before had and this one does not want.
+void RemoveLinkPins(const std::string& build_dir, std::string_view probe);
 
 }  // namespace vedette

@@ -14,13 +14,15 @@
 #include <filesystem>
 #include <thread>
 
-#include "agent/base/sha256.h"
 #include "agent/base/status.h"
 #include "agent/probes/bpffs.h"
 #include "agent/probes/iterator_read.h"
+#include "agent/probes/kernel_hooks.h"
 #include "agent/probes/leftovers.h"
 #include "agent/probes/libbpf_reason.h"
+#include "agent/probes/objects.h"
 #include "agent/probes/pin_dir.h"
+#include "agent/probes/program_kind.h"
 #include "agent/probes/registry.h"
 
 namespace vedette {
@@ -30,44 +32,6 @@ constexpr std::string_view kSharedMapPrefix = "vd_";
 constexpr std::string_view kMapsObject = "maps";
 // All probes and the scan in two objects, each loaded by a thread of its own.
 constexpr std::string_view kTogetherObjects[] = {"together_code", "together_flow"};
-
-std::string BuildDigest(absl::Span<const EmbeddedObject> objects) {
-  Sha256 hash;
-  for (const EmbeddedObject& object : objects) {
-    hash.Update(object.elf);
-  }
-  return hash.Hex().substr(0, 2 * kBuildDigestBytes);
-}
-
-const EmbeddedObject* FindObject(absl::Span<const EmbeddedObject> objects, std::string_view name) {
-  for (const EmbeddedObject& object : objects) {
-    if (object.name == name) {
-      return &object;
-    }
-  }
-  return nullptr;
-}
-
-bool IsCgroupProgram(const bpf_program* program) {
-  switch (bpf_program__type(program)) {
-    case BPF_PROG_TYPE_CGROUP_SKB:
-    case BPF_PROG_TYPE_CGROUP_SOCK:
-    case BPF_PROG_TYPE_CGROUP_SOCK_ADDR:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool IsIterator(const bpf_program* program) {
-  return bpf_program__expected_attach_type(program) == BPF_TRACE_ITER;
-}
-
-uint64_t VerifiedInstructions(int program_fd) {
-  bpf_prog_info info = {};
-  uint32_t size = sizeof(info);
-  return bpf_obj_get_info_by_fd(program_fd, &info, &size) == 0 ? info.verified_insns : 0;
-}
 
 }  // namespace
 
@@ -111,6 +75,7 @@ absl::StatusOr<std::unique_ptr<ProbeSet>> ProbeSet::Load(const ProbeOptions& opt
     return absl::NotFoundError(fmt::format("{}: cannot open the cgroup v2 hierarchy: {}",
                                            options.cgroup_root, strerror(errno)));
   }
+  set->without_hook_ = ProgramsWithoutHook();
   VEDETTE_RETURN_IF_ERROR(set->LoadObject(kMapsObject));
   if (absl::Status together = set->LoadTogether(); !together.ok()) {
     spdlog::info("the probes are loaded one by one, since together they are refused: {}",
@@ -152,7 +117,9 @@ void ProbeSet::LoadOrDegrade(const ProbeInfo& probe) {
 
 void ProbeSet::LoadOneByOne() {
   for (const ProbeInfo& probe : AllProbes()) {
-    LoadOrDegrade(probe);
+    if (IsWanted(probe.name)) {
+      LoadOrDegrade(probe);
+    }
   }
   LoadOrDegrade(kScan);
 }
@@ -253,7 +220,25 @@ absl::StatusOr<ProbeSet::LoadedObject> ProbeSet::OpenObject(std::string_view nam
   }
   bpf_map* map;
   bpf_object__for_each_map(map, opened.object.get()) { VEDETTE_RETURN_IF_ERROR(PrepareMap(map)); }
+  LeaveOut(opened.object.get());
   return opened;
+}
+
+bool ProbeSet::IsWanted(std::string_view probe) const {
+  return (probe != kPrivilegeProbe || options_.privilege) &&
+         (probe != kCapabilityProbe || options_.capabilities);
+}
+
+void ProbeSet::LeaveOut(bpf_object* object) const {
+  bpf_program* program;
+  bpf_object__for_each_program(program, object) {
+    const std::string_view name = bpf_program__name(program);
+    bool is_loaded = !without_hook_.contains(name);
+    for (const ProbeInfo& probe : AllProbes()) {
+      is_loaded = is_loaded && (!IsOfProbe(name, probe.name) || IsWanted(probe.name));
+    }
+    bpf_program__set_autoload(program, is_loaded);
+  }
 }
 
 absl::Status ProbeSet::LoadIntoKernel(LoadedObject& opened) {
@@ -316,13 +301,12 @@ void ProbeSet::AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus&
   status.programs.push_back(name);
 }
 
-// The name of a program begins with that of its probe, whichever object it is in.
+// Whichever object its programs are in.
 void ProbeSet::AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status) {
-  const std::string prefix = std::string(probe) + "_";
   bpf_program* program;
   bpf_object__for_each_program(program, object.object.get()) {
-    if (!IsIterator(program) &&
-        std::string_view(bpf_program__name(program)).substr(0, prefix.size()) == prefix) {
+    if (!IsIterator(program) && bpf_program__autoload(program) &&
+        IsOfProbe(bpf_program__name(program), probe)) {
       AttachTo(program, object, status);
     }
   }
@@ -330,6 +314,10 @@ void ProbeSet::AttachProbe(std::string_view probe, LoadedObject& object, ProbeSt
 
 void ProbeSet::Attach() {
   for (const ProbeInfo& probe : AllProbes()) {
+    if (!IsWanted(probe.name)) {
+      RemoveLinkPins(build_dir_, probe.name);  // The agent before may have wanted it.
+      continue;
+    }
     ProbeStatus status = {std::string(probe.name), true, "", {}, 0};
     for (LoadedObject& object : objects_) {
       if (object.object) {
@@ -337,6 +325,12 @@ void ProbeSet::Attach() {
       } else if (object.name == probe.name) {
         status = object.status;
       }
+    }
+    if (std::string missing = MissingHooks(probe.name, without_hook_);
+        status.ok && !missing.empty()) {
+      status.ok = false;
+      status.reason = std::move(missing);
+      spdlog::warn("probe {} is degraded: {}", status.name, status.reason);
     }
     statuses_.push_back(std::move(status));
   }
@@ -399,7 +393,9 @@ std::vector<std::pair<std::string, int>> ProbeSet::ProgramFds() const {
       continue;
     }
     bpf_object__for_each_program(program, object.object.get()) {
-      fds.emplace_back(bpf_program__name(program), bpf_program__fd(program));
+      if (bpf_program__autoload(program)) {
+        fds.emplace_back(bpf_program__name(program), bpf_program__fd(program));
+      }
     }
   }
   return fds;

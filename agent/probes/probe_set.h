@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/base/unique_fd.h"
@@ -31,6 +32,8 @@ struct ProbeOptions {
   std::string cgroup_root;  // Where the v2 hierarchy is mounted.
   uint32_t ring_bytes = 1 << 20;
   uint32_t max_processes = 65536;
+  bool privilege = true;      // The probe of that name.
+  bool capabilities = false;  // The probe `capability`, which is called very often.
   absl::Span<const EmbeddedObject> objects = EmbeddedBpfObjects();
 };
 
@@ -111,6 +114,9 @@ class ProbeSet {
   absl::StatusOr<bpf_link*> AttachProgram(bpf_program* program);
   void LoadOneByOne();
   void LoadOrDegrade(const ProbeInfo& probe);
+  bool IsWanted(std::string_view probe) const;
+  // Programs that are not wanted, or whose hook the kernel lacks, are not loaded.
+  void LeaveOut(bpf_object* object) const;
   void AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status);
   void AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status);
 
@@ -122,6 +128,7 @@ class ProbeSet {
   std::vector<std::string> discarded_;
   bool remove_on_exit_ = true;
   bool mounted_bpffs_ = false;
+  absl::flat_hash_set<std::string_view> without_hook_;  // Programs, as ProgramsWithoutHook.
   std::vector<LoadedObject> objects_;
   absl::flat_hash_map<std::string, UniqueFd> maps_;
   std::vector<ProbeStatus> statuses_;

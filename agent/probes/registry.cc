@@ -14,6 +14,9 @@ constexpr ProbeInfo kProbes[] = {
      "no inbound connection and no listening port is seen, flows have no totals"},
     {"udp", "UDP datagrams, bound UDP ports, DNS answers",
      "no UDP flow is seen, peers have no DNS names"},
+    {kPrivilegeProbe, "modules loaded, io_urings created, signals to other workloads",
+     "no module load, io_uring or signal is seen"},
+    {kCapabilityProbe, "capabilities used, once per workload", "no use of a capability is seen"},
 };
 
 }  // namespace

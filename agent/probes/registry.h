@@ -14,6 +14,10 @@ struct ProbeInfo {
   std::string_view without;   // What is not seen when it does not load.
 };
 
+// Those that the configuration can leave out.
+inline constexpr std::string_view kPrivilegeProbe = "privilege";
+inline constexpr std::string_view kCapabilityProbe = "capability";
+
 // All probes, in the order in which they are attached: cgroups first, so that no process is seen in
 // a cgroup that is not known. Any thread.
 absl::Span<const ProbeInfo> AllProbes();

@@ -15,6 +15,14 @@ std::string_view ChannelName(Channel channel) {
       return "listen";
     case Channel::kCredential:
       return "credential";
+    case Channel::kModule:
+      return "module";
+    case Channel::kIoUring:
+      return "io_uring";
+    case Channel::kSignal:
+      return "signal";
+    case Channel::kCapability:
+      return "capability";
   }
   return "unknown";
 }

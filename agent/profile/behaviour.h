@@ -12,20 +12,33 @@
 namespace vedette {
 
 // A kind of behaviour that is learned, scored and counted on its own.
-enum class Channel { kExec, kConnect, kAccept, kListen, kCredential };
+enum class Channel {
+  kExec,
+  kConnect,
+  kAccept,
+  kListen,
+  kCredential,
+  kModule,
+  kIoUring,
+  kSignal,
+  kCapability
+};
 
-inline constexpr std::array kChannels = {Channel::kExec, Channel::kConnect, Channel::kAccept,
-                                         Channel::kListen, Channel::kCredential};
+inline constexpr std::array kChannels = {
+    Channel::kExec,    Channel::kConnect,    Channel::kAccept,
+    Channel::kListen,  Channel::kCredential, Channel::kModule,
+    Channel::kIoUring, Channel::kSignal,     Channel::kCapability};
 
-std::string_view ChannelName(
-    Channel channel);  // "exec", "connect", "accept", "listen", "credential"
+// "exec", "connect", "accept", "listen", "credential", "module", "io_uring", "signal", "capability"
+std::string_view ChannelName(Channel channel);
 std::optional<Channel> ChannelFromName(std::string_view name);
 
 // Who, by which code, does what, to what: in stable names, so that it outlives a boot. The workload
 // is that of the profile that holds it.
 struct Behaviour {
   Channel channel = Channel::kExec;
-  std::string subject;         // Path of the acting code; of the parent for kExec.
+  // Path of the acting code; of the parent for kExec. Empty for kCapability: the workload's.
+  std::string subject;
   std::string subject_sha256;  // Empty where not known; see Profile::Match.
   std::string
       object;  // Path of the new code, "dns:db.example:5432/tcp", "8080/tcp", "uid 1000 -> 0".

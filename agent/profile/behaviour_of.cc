@@ -4,57 +4,17 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 
-#include <array>
 #include <bit>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "agent/profile/privilege_names.h"
+
 namespace vedette {
 namespace {
-
-constexpr std::array<std::string_view, 41> kCapabilityNames = {"chown",
-                                                               "dac_override",
-                                                               "dac_read_search",
-                                                               "fowner",
-                                                               "fsetid",
-                                                               "kill",
-                                                               "setgid",
-                                                               "setuid",
-                                                               "setpcap",
-                                                               "linux_immutable",
-                                                               "net_bind_service",
-                                                               "net_broadcast",
-                                                               "net_admin",
-                                                               "net_raw",
-                                                               "ipc_lock",
-                                                               "ipc_owner",
-                                                               "sys_module",
-                                                               "sys_rawio",
-                                                               "sys_chroot",
-                                                               "sys_ptrace",
-                                                               "sys_pacct",
-                                                               "sys_admin",
-                                                               "sys_boot",
-                                                               "sys_nice",
-                                                               "sys_resource",
-                                                               "sys_time",
-                                                               "sys_tty_config",
-                                                               "mknod",
-                                                               "lease",
-                                                               "audit_write",
-                                                               "audit_control",
-                                                               "setfcap",
-                                                               "mac_override",
-                                                               "mac_admin",
-                                                               "syslog",
-                                                               "wake_alarm",
-                                                               "block_suspend",
-                                                               "audit_read",
-                                                               "perfmon",
-                                                               "bpf",
-                                                               "checkpoint_restore"};
 
 // More capabilities than this at once are written as a mask.
 constexpr int kMaxNamedCapabilities = 4;
@@ -100,14 +60,11 @@ void AddCapabilities(std::string_view prefix, uint64_t mask, std::vector<std::st
     parts.push_back(fmt::format("{}caps {:#x}", prefix, mask));
     return;
   }
-  for (int bit = 0; bit < 64; ++bit) {
+  for (uint32_t bit = 0; bit < 64; ++bit) {
     if ((mask >> bit & 1) == 0) {
       continue;
     }
-    const auto index = static_cast<size_t>(bit);
-    parts.push_back(index < kCapabilityNames.size()
-                        ? fmt::format("{}cap_{}", prefix, kCapabilityNames[index])
-                        : fmt::format("{}cap_{}", prefix, bit));
+    parts.push_back(fmt::format("{}{}", prefix, absl::AsciiStrToLower(CapabilityName(bit))));
   }
 }
 
@@ -203,6 +160,40 @@ std::optional<Behaviour> Of(const EnrichedEvent& event, const CredentialEvent& c
   Behaviour b = ByProcess(Channel::kCredential, event);
   b.object = CredentialChange(change.before, change.process.credentials);
   return b.object.empty() ? std::nullopt : std::optional(std::move(b));
+}
+
+std::optional<Behaviour> Of(const EnrichedEvent& event, const PrivilegeEvent& act) {
+  switch (act.act) {
+    case PrivilegeAct::kModuleLoad: {
+      Behaviour b = ByProcess(Channel::kModule, event);
+      b.object = act.module + (act.name_cut ? "…" : "");
+      return b;
+    }
+    case PrivilegeAct::kIoUring: {
+      Behaviour b = ByProcess(Channel::kIoUring, event);
+      b.object = "io_uring";
+      return b;
+    }
+    case PrivilegeAct::kSignal: {
+      // The kernel knew the cgroups by two numbers, of which one was in passing.
+      if (event.workload.attributed() && event.target_workload == event.workload.name) {
+        return std::nullopt;
+      }
+      Behaviour b = ByProcess(Channel::kSignal, event);
+      b.object =
+          fmt::format("{} to a process of {}", SignalName(act.signal), event.target_workload);
+      return b;
+    }
+    case PrivilegeAct::kCapability: {
+      // The kernel tells one use per workload, by whichever program.
+      Behaviour b;
+      b.channel = Channel::kCapability;
+      b.object =
+          CapabilityName(act.capability) + (act.in_user_namespace ? " in a user namespace" : "");
+      return b;
+    }
+  }
+  return std::nullopt;
 }
 
 template <typename Other>

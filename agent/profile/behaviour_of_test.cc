@@ -87,6 +87,37 @@ TEST(BehaviourOfTest, CredentialChangesSayWhatChanged) {
   EXPECT_EQ(CredentialObject({5, 5, 5, 5, 0, 0}, {5, 5, 5, 5, 0, 0}), "none");
 }
 
+TEST(BehaviourOfTest, PrivilegedActs) {
+  TestEvents events;
+  EXPECT_EQ(*BehaviourOf(events.Module("dum\nmy")),
+            (Behaviour{Channel::kModule, "/usr/sbin/nginx", "aa11", "dum\nmy", "", ""}));
+  EXPECT_EQ(*BehaviourOf(events.IoUring()),
+            (Behaviour{Channel::kIoUring, "/usr/sbin/nginx", "aa11", "io_uring", "", ""}));
+  EXPECT_EQ(*BehaviourOf(events.Signal(9, "host/db")),
+            (Behaviour{Channel::kSignal, "/usr/sbin/nginx", "aa11",
+                       "SIGKILL to a process of host/db", "", ""}));
+  // Told once per workload, so whoever did it first is not part of it.
+  EXPECT_EQ(*BehaviourOf(events.Capability(13)),
+            (Behaviour{Channel::kCapability, "", "", "CAP_NET_RAW", "", ""}));
+  EXPECT_EQ(BehaviourOf(events.Capability(12, true))->object, "CAP_NET_ADMIN in a user namespace");
+  events.reason = Reason::kTap;
+  EXPECT_FALSE(BehaviourOf(events.IoUring()));
+}
+
+TEST(BehaviourOfTest, ASignalWithinAWorkloadIsNone) {
+  TestEvents events;
+  EXPECT_FALSE(BehaviourOf(events.Signal(9, events.workload)));
+  // Where neither is known, nothing says that they are one.
+  events.workload = kUnattributed;
+  EXPECT_TRUE(BehaviourOf(events.Signal(9, kUnattributed)));
+}
+
+TEST(BehaviourOfTest, ANameOfWhichTheEndIsLostIsNotTheShorterOne) {
+  EnrichedEvent e = TestEvents().Module("long");
+  std::get<PrivilegeEvent>(e.event.body).name_cut = true;
+  EXPECT_EQ(BehaviourOf(e)->object, "long…");
+}
+
 TEST(BehaviourOfTest, ContextFollowUpsAndTapsAreNone) {
   TestEvents events;
   EXPECT_FALSE(BehaviourOf(events.With(ForkEvent())));

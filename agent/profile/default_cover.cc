@@ -45,6 +45,9 @@ const ProcessContext* ContextOf(const EventBody& body) {
   if (const auto* change = std::get_if<CredentialEvent>(&body)) {
     return &change->process;
   }
+  if (const auto* act = std::get_if<PrivilegeEvent>(&body)) {
+    return &act->process;
+  }
   return nullptr;
 }
 

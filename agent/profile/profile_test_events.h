@@ -68,6 +68,36 @@ struct TestEvents {
     return e;
   }
 
+  EnrichedEvent Module(const std::string& name, CacheSlot slot = {}) const {
+    PrivilegeEvent act;
+    act.module = name;
+    return With(std::move(act), slot);
+  }
+
+  EnrichedEvent IoUring(CacheSlot slot = {}) const {
+    PrivilegeEvent act;
+    act.act = PrivilegeAct::kIoUring;
+    return With(std::move(act), slot);
+  }
+
+  EnrichedEvent Signal(uint32_t signal, const std::string& target, CacheSlot slot = {}) const {
+    PrivilegeEvent act;
+    act.act = PrivilegeAct::kSignal;
+    act.signal = signal;
+    EnrichedEvent e = With(std::move(act), slot);
+    e.target_workload = target;
+    return e;
+  }
+
+  EnrichedEvent Capability(uint32_t capability, bool in_user_namespace = false,
+                           CacheSlot slot = {}) const {
+    PrivilegeEvent act;
+    act.act = PrivilegeAct::kCapability;
+    act.capability = capability;
+    act.in_user_namespace = in_user_namespace;
+    return With(std::move(act), slot);
+  }
+
   EnrichedEvent Connect(const std::string& dns_name, uint16_t port, CacheSlot slot = {}) const {
     return Flow(FlowStage::kOpen, dns_name, port, slot);
   }

@@ -209,6 +209,30 @@ TEST_F(ProfilesTest, TheSentenceComparesAndStatesItsEvidence) {
   EXPECT_NEAR(scored.score, std::log2(203.0 / 2), 1e-9);
 }
 
+TEST_F(ProfilesTest, PrivilegedActsAreLearnedAndToldInWords) {
+  Judge(events_.Module("loop"));
+  Judge(events_.Signal(15, "host/db"));
+  Judge(events_.Capability(0));
+  Freeze();
+  Wait(absl::Minutes(5));
+  EXPECT_EQ(Judge(events_.Module("loop")).judgement, Judgement::kKnown);
+  EXPECT_EQ(Judge(events_.Signal(15, "host/db")).judgement, Judgement::kKnown);
+  EXPECT_EQ(Judge(events_.Capability(0)).judgement, Judgement::kKnown);
+  EXPECT_THAT(Judge(events_.Module("dummy")).sentence,
+              HasSubstr("host/web: /usr/sbin/nginx never loaded the kernel module dummy: in 5 min "
+                        "and 2 active windows it loaded 1 kernel module (loop)"));
+  EXPECT_THAT(
+      Judge(events_.Signal(9, "host/db")).sentence,
+      HasSubstr("/usr/sbin/nginx never sent SIGKILL to a process of host/db: in 5 min and 2 "
+                "active windows it sent 1 signal (SIGTERM to a process of host/db)"));
+  EXPECT_THAT(Judge(events_.IoUring()).sentence,
+              HasSubstr("/usr/sbin/nginx never created an io_uring: in 5 min and 0 active windows "
+                        "nothing in this workload did so"));
+  EXPECT_THAT(Judge(events_.Capability(13)).sentence,
+              HasSubstr("host/web: this workload never used CAP_NET_RAW: in 5 min and 2 active "
+                        "windows it used 1 capability (CAP_CHOWN)"));
+}
+
 TEST_F(ProfilesTest, LittleEvidenceIsSaidToBeWeakAndScoresLow) {
   Judge(events_.Connect("db.example", 5432));
   Freeze();

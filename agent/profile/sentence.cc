@@ -37,6 +37,14 @@ Verb VerbOf(Channel channel) {
       return {"never listened on", "listened on", "port", "ports"};
     case Channel::kCredential:
       return {"never changed its privileges by", "changed privileges in", "way", "ways"};
+    case Channel::kModule:
+      return {"never loaded the kernel module", "loaded", "kernel module", "kernel modules"};
+    case Channel::kIoUring:
+      return {"never created an", "created", "ring", "rings"};
+    case Channel::kSignal:
+      return {"never sent", "sent", "signal", "signals"};
+    case Channel::kCapability:
+      return {"never used", "used", "capability", "capabilities"};
   }
   return {"never did", "did", "thing", "things"};
 }
@@ -151,7 +159,7 @@ std::string DeviationSentence(const Behaviour& b, const Evidence& evidence) {
   }
   const Verb verb = VerbOf(b.channel);
   const std::string_view from = b.channel == Channel::kAccept ? " from " : " ";
-  const std::string subject = Name(b.subject);
+  const std::string subject = b.channel == Channel::kCapability ? "this workload" : Name(b.subject);
   const Known own = KnownOf(b, profile, true);
   const Known all = KnownOf(b, profile, false);
   std::string text = fmt::format("{}: {} {}{}{}: ", PrintableUtf8(profile.name), subject,

@@ -43,6 +43,11 @@ struct cred___words {
   kernel_cap_t___words cap_effective;
 };
 
+/* User space knows registers by other names. */
+struct pt_regs___kernel {
+  unsigned long orig_ax;
+};
+
 /* Until 6.14, and since 6.15. */
 struct kernfs_node___plain {
   struct kernfs_node* parent;

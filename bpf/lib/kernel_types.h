@@ -43,6 +43,7 @@ typedef struct {
 } possible_net_t;
 
 struct user_namespace {
+  int level; /* 0: the first one */
   struct ns_common ns;
 };
 
@@ -262,6 +263,15 @@ struct tcp_sock {
   __u64 bytes_sent;
   __u64 bytes_retrans;
   __u32 total_retrans;
+};
+
+struct module {
+  char name[56];
+  unsigned long taints;
+};
+
+struct kernel_siginfo {
+  int si_code;
 };
 
 struct bpf_map {

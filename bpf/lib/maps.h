@@ -85,6 +85,16 @@ struct {
   __type(value, __u32);
 } vd_forgotten SEC(".maps");
 
+/* What of its capabilities a workload has used, by its number. Apart from vd_workloads since the
+ * agent takes bits back: a bit lost or set by a race costs one look into the cache. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 8192);
+  __type(key, __u64); /* workload number */
+  __type(value, struct wire_capabilities);
+} vd_capabilities SEC(".maps");
+
 /* Workloads that somebody watches. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);

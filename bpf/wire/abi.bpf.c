@@ -13,6 +13,7 @@
 #include "bpf/wire/kinds.h"
 #include "bpf/wire/move.h"
 #include "bpf/wire/overflow.h"
+#include "bpf/wire/privilege.h"
 #include "bpf/wire/process_seen.h"
 
 #define WIRE_KIND(name, number, type, version) type abi_record_##name;
@@ -30,6 +31,7 @@ struct wire_verdict abi_verdict;
 struct wire_count abi_count;
 struct wire_instance abi_instance;
 struct wire_workload abi_workload;
+struct wire_capabilities abi_capabilities;
 struct wire_config abi_config;
 struct wire_lane_count abi_lane_count;
 

@@ -11,6 +11,10 @@ enum wire_verb {
   WIRE_VERB_CONNECT = 3,
   WIRE_VERB_ACCEPT = 4,
   WIRE_VERB_LISTEN = 5,
+  WIRE_VERB_MODULE = 9,
+  WIRE_VERB_IO_URING = 10,
+  WIRE_VERB_SIGNAL = 11,
+  WIRE_VERB_CAPABILITY = 12,
 };
 
 enum wire_decision {
@@ -36,7 +40,10 @@ WIRE_LAYOUT(struct wire_cache_key, 16);
 /* Executing: parent code, new code, keyed hash of the script's name. Credentials: subject is the
  * code, object.device the old and object.inode the new (euid << 32 | egid), object.size_bytes the
  * old and object.change_time_ns the new (uid << 32 | gid), object.flags << 32 | object.generation
- * the capabilities that were not permitted before, name those that were not effective. */
+ * the capabilities that were not permitted before, name those that were not effective. Module: the
+ * bytes of object begin its name, and name is the keyed hash of all of it. Signal: object.device is
+ * the workload it was sent to, object.generation the signal. Capability: object.generation, and
+ * object.flags is 1 in a user namespace; subject is nobody, since it is told once per workload. */
 struct wire_code_key {
   struct wire_code subject;
   struct wire_code object;
@@ -142,6 +149,13 @@ struct wire_workload {
   __u32 pad;
 };
 WIRE_LAYOUT(struct wire_workload, 48);
+
+/* Capabilities that the workload has used and that have an entry: in the first user namespace, and
+ * in others. */
+struct wire_capabilities {
+  __u64 used[2];
+};
+WIRE_LAYOUT(struct wire_capabilities, 16);
 
 #define WIRE_SCRIPT_BYTES 4096
 

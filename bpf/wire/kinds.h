@@ -13,7 +13,8 @@
   WIRE_KIND(DNS, 7, struct wire_dns, 1)                   \
   WIRE_KIND(CGROUP, 8, struct wire_cgroup, 1)             \
   WIRE_KIND(MOVE, 9, struct wire_move, 1)                 \
-  WIRE_KIND(OVERFLOW, 10, struct wire_overflow, 1)
+  WIRE_KIND(OVERFLOW, 10, struct wire_overflow, 1)        \
+  WIRE_KIND(PRIVILEGE, 12, struct wire_privilege, 1)
 
 enum wire_kind {
 #define WIRE_KIND(name, number, type, version) WIRE_KIND_##name = (number),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bpf/bpf.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -82,6 +83,28 @@ TEST_F(FullRingTest, ASweptExecHasTheNameOfItsScript) {
   }
   EXPECT_EQ(found, 1u);
   EXPECT_TRUE(Sweep().empty());
+}
+
+TEST_F(FullRingTest, ASweptSignalSaysWhatItsKeyHolds) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  ScopedCgroup other = WatchedCgroup();
+  absl::StatusOr<Child> target = other.Spawn({Actor(), "wait"});
+  ASSERT_TRUE(target.ok() && target->ReadLine().ok());
+  Fill();
+  ASSERT_EQ(cgroup.Run({Actor(), fmt::format("kill:{}:9", target->pid())})->exit_code, 0);
+  std::vector<PrivilegeEvent> swept;
+  for (const Event& event : Sweep()) {
+    if (const auto* act = std::get_if<PrivilegeEvent>(&event.body)) {
+      swept.push_back(*act);
+      EXPECT_EQ(event.header.reason, Reason::kSwept);
+    }
+  }
+  ASSERT_EQ(swept.size(), 1u);
+  EXPECT_EQ(swept[0].act, PrivilegeAct::kSignal);
+  EXPECT_EQ(swept[0].signal, 9u);
+  EXPECT_EQ(swept[0].target_workload_number, WorkloadOf(other.id()));
+  EXPECT_EQ(swept[0].process.workload_number, WorkloadOf(cgroup.id()));
+  EXPECT_NE(swept[0].process.code, CodeKey());
 }
 
 TEST_F(FullRingTest, TheNameOfAScriptIsKeptUntilItsEntryIsKnown) {

@@ -40,6 +40,19 @@ class KernelTest : public ::testing::Test {
   // Called before the probes are loaded.
   virtual void Change(ProbeOptions&) {}
 
+  // Without a wait for anything else: what the kernel has told until now.
+  template <typename Body>
+  std::vector<Seen<Body>> All(const std::function<bool(const Body&)>& matches) {
+    ReadRings();
+    std::vector<Seen<Body>> all;
+    for (const Event& event : events_) {
+      if (const Body* body = std::get_if<Body>(&event.body); body != nullptr && matches(*body)) {
+        all.push_back({event.header, *body});
+      }
+    }
+    return all;
+  }
+
   // As when the agent is killed and started again: pins stay, nothing is attached anew.
   void KillAndLoad();
 

@@ -128,6 +128,21 @@ TEST_F(RecordTest, UdpAndDns) {
         WIRE_KIND_DNS});
 }
 
+TEST_F(RecordTest, Privilege) {
+  ScopedCgroup other = WatchedCgroup(".service");
+  ScopedCgroup cgroup = WatchedCgroup(".service");
+  absl::StatusOr<Child> target = other.Spawn({Service(), "wait"});
+  ASSERT_TRUE(target.ok() && target->ReadLine().ok());
+  const std::string kill = "kill:" + std::to_string(target->pid());
+  ASSERT_EQ(cgroup.Run({Service(), "io-uring", kill + ":18"})->exit_code, 0);
+  ASSERT_EQ(cgroup.Run({Service(), "exec:1:" + Intruder(), "io-uring", kill + ":9"})->exit_code, 0);
+  ASSERT_EQ(target->Wait()->signal, SIGKILL);
+  ASSERT_TRUE(AwaitExitOf(cgroup, 3));
+  ASSERT_TRUE(AwaitExitOf(other, 1));
+  Keep("privilege", {WorkloadOf(cgroup.id()), WorkloadOf(other.id())},
+       {WIRE_KIND_CGROUP, WIRE_KIND_EXEC, WIRE_KIND_FORK, WIRE_KIND_EXIT, WIRE_KIND_PRIVILEGE});
+}
+
 TEST_F(RecordTest, Cgroup) {
   uint64_t from_number, to_number;
   std::string path;

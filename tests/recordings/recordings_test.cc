@@ -88,7 +88,8 @@ TEST_P(RecordingsTest, RecordsWithFlippedBitsDoNoHarm) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RecordingsTest,
-                         ::testing::Values("exec_exit", "tcp_flow", "udp_dns", "cgroup"),
+                         ::testing::Values("exec_exit", "tcp_flow", "udp_dns", "cgroup",
+                                           "privilege"),
                          [](const auto& info) { return info.param; });
 
 TEST(RecordingTest, WhatIsNoRecordingIsRefused) {

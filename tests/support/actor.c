@@ -241,19 +241,6 @@ static void act_flow(char** fields, int count) {
   printf("flow bytes=%ld\n", bytes);
 }
 
-static void act_setuid(char** fields, int count) {
-  uid_t uid = (uid_t)number(fields, count, 1, 65534);
-  if (setresuid(uid, uid, uid) != 0) fail("setresuid");
-  printf("setuid uid=%u\n", uid);
-}
-
-// The real group alone.
-static void act_setgid(char** fields, int count) {
-  gid_t gid = (gid_t)number(fields, count, 1, 65534);
-  if (setresgid(gid, (gid_t)-1, (gid_t)-1) != 0) fail("setresgid");
-  printf("setgid gid=%u\n", gid);
-}
-
 static void* thread_nothing(void* arg) { return arg; }
 
 static void act_thread(char** fields, int count) {
@@ -420,6 +407,15 @@ static const struct act kActs[] = {
     {"leader-exit", "leader-exit                a child whose leader ends first", act_leader_exit},
     {"exit-together", "exit-together[:TIMES]      a child whose threads end at once",
      act_exit_together},
+    {"io-uring", "io-uring                   create an io_uring and close it", act_io_uring},
+    {"kill", "kill:PID[:SIGNAL[:CODE]]   a signal (15), with CODE as the si_code of its own",
+     act_kill},
+    {"kill-child", "kill-child[:SIGNAL]        end a child of its own by a signal (15)",
+     act_kill_child},
+    {"raw-socket", "raw-socket[:TIMES]         open raw sockets, as CAP_NET_RAW lets one",
+     act_raw_socket},
+    {"user-namespace", "user-namespace             enter a user and a network namespace",
+     act_user_namespace},
     {"wait", "wait                       until a line or the end of stdin", act_wait},
     {"pause", "pause                      until a signal", act_pause},
     {"become", "become:PATH[:ARGUMENT]     execute PATH in this process", act_become},

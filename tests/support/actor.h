@@ -30,3 +30,12 @@ void act_again(char** fields, int count);
 void act_stage(char** fields, int count);
 void act_own_mounts(char** fields, int count);
 void act_place(char** fields, int count);
+
+// actor_privilege.c
+void act_setuid(char** fields, int count);
+void act_setgid(char** fields, int count);
+void act_io_uring(char** fields, int count);
+void act_kill(char** fields, int count);
+void act_kill_child(char** fields, int count);
+void act_raw_socket(char** fields, int count);
+void act_user_namespace(char** fields, int count);

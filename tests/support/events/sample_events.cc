@@ -140,6 +140,19 @@ pb::Event Listener() {
   return event;
 }
 
+pb::Event Privileged(const std::string& channel, const std::string& object) {
+  pb::Event event = Deviation();
+  event.set_uid("f-" + channel + "/1");
+  pb::Finding* finding = event.mutable_finding();
+  finding->set_uid("f-" + channel);
+  finding->set_channel(channel);
+  finding->set_object(object);
+  if (channel == "capability") {
+    finding->clear_subject();  // Told once for the workload.
+  }
+  return event;
+}
+
 pb::Event Dismissed() {
   pb::Event event = Deviation();
   event.set_uid("f-1/2/1");
@@ -164,10 +177,21 @@ pb::Event Restored() {
 }  // namespace
 
 std::vector<pb::Event> SampleFindings() {
-  return {Deviation(),          Hostile(),    Connection(false),
-          Connection(true),     Listener(),   Bare("cache-overflow"),
-          Bare("unattributed"), Bare("move"), Bare("lost-novelty"),
-          Dismissed(),          Restored()};
+  return {Deviation(),
+          Hostile(),
+          Connection(false),
+          Connection(true),
+          Listener(),
+          Bare("cache-overflow"),
+          Bare("unattributed"),
+          Bare("move"),
+          Bare("lost-novelty"),
+          Privileged("module", "dummy\xff"),
+          Privileged("io_uring", "io_uring"),
+          Privileged("signal", "SIGKILL to a process of host/db"),
+          Privileged("capability", "CAP_NET_RAW"),
+          Dismissed(),
+          Restored()};
 }
 
 std::vector<pb::Event> SampleLedgers() {
