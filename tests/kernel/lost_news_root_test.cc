@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "agent/base/unique_fd.h"
+#include "agent/probes/kernel_hooks.h"
 #include "bpf/wire/cache.h"
 #include "tests/kernel/probe_fixture.h"
 
@@ -105,6 +106,31 @@ TEST_F(FullRingTest, ASweptSignalSaysWhatItsKeyHolds) {
   EXPECT_EQ(swept[0].target_workload_number, WorkloadOf(other.id()));
   EXPECT_EQ(swept[0].process.workload_number, WorkloadOf(cgroup.id()));
   EXPECT_NE(swept[0].process.code, CodeKey());
+}
+
+class FullRingOfCapabilitiesTest : public FullRingTest {
+ protected:
+  void Change(ProbeOptions& options) override { options.capabilities = true; }
+  void SetUp() override {
+    if (ProgramsWithoutHook().contains("capability_used")) {
+      GTEST_SKIP() << "needs cap_capable";
+    }
+    FullRingTest::SetUp();
+  }
+};
+
+TEST_F(FullRingOfCapabilitiesTest, AUseThatFoundNoRoomIsToldByTheSweep) {
+  constexpr uint32_t kNetRaw = 13;
+  ScopedCgroup cgroup = WatchedCgroup();
+  Fill();
+  ASSERT_EQ(cgroup.Run({Actor(), "raw-socket:2"})->exit_code, 0);
+  size_t found = 0;
+  for (const Event& event : Sweep()) {
+    const auto* act = std::get_if<PrivilegeEvent>(&event.body);
+    found += act != nullptr && act->act == PrivilegeAct::kCapability &&
+             act->capability == kNetRaw && act->process.workload_number == WorkloadOf(cgroup.id());
+  }
+  EXPECT_EQ(found, 1u);
 }
 
 TEST_F(FullRingTest, TheNameOfAScriptIsKeptUntilItsEntryIsKnown) {

@@ -117,6 +117,7 @@ class KernelTest : public ::testing::Test {
   ProbeSet& probes() { return *probes_; }
   VerdictCache& cache() { return *cache_; }
   const ProbeOptions& options() const { return options_; }
+  ProbeOptions& ChangeOptions() { return options_; }  // For the next KillAndLoad.
   const std::vector<Event>& events() const { return events_; }
   const std::vector<std::string>& records() const { return records_; }
   uint64_t root_id() const { return root_id_; }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fetches Debian 12's own cloud kernel into the cache and prints the path of its image.
 # Nothing is installed: the package is downloaded and unpacked. A second call finds it in the cache.
+# Beside the image, in modules/, is one module that does nothing by itself: dummy.ko.
 set -euo pipefail
 
 readonly META="${1:-linux-image-cloud-amd64}"
@@ -31,7 +32,7 @@ fi
 
 readonly TARGET="$CACHE/$package"
 image="$(image_in "$TARGET")"
-if [[ -z "$image" ]]; then
+if [[ -z "$image" || ! -e "$TARGET/modules/dummy.ko" ]]; then
   mkdir -p "$CACHE"
   work="$(mktemp -d "$CACHE/fetch.XXXXXX")"
   trap 'rm -rf "$work"' EXIT
@@ -40,9 +41,10 @@ if [[ -z "$image" ]]; then
   (cd "$work" && apt-get download -qq -o APT::Sandbox::User="$(id -un)" "$package" >&2) ||
     fail "cannot download $package; run apt-get update and try again"
   dpkg-deb -x "$work"/*.deb "$work/root"
-  # Only the image is needed; modules would take 100 MB of the cache.
-  mkdir -p "$work/out/boot"
+  # All modules would take 100 MB of the cache.
+  mkdir -p "$work/out/boot" "$work/out/modules"
   cp "$(image_in "$work/root")" "$work/out/boot/"
+  find "$work/root" -name dummy.ko -path '*/drivers/net/*' -exec cp {} "$work/out/modules/" ';'
   rm -rf "$TARGET"
   mv "$work/out" "$TARGET"
   image="$(image_in "$TARGET")"

@@ -10,7 +10,8 @@ build="${VEDETTE_BUILD_DIR:-$repository/build/dev}"
 log="$build/vm_smoke.console.log"
 
 kernel="$("$here/fetch_kernel.sh")"
-files=("$build/vedette_actor" "$here/smoke_inside.sh")
+module="$(dirname "$(dirname "$kernel")")/modules/dummy.ko"
+files=("$build/vedette_actor" "$here/smoke_inside.sh" "$module:/lib/dummy.ko")
 if [[ -x "$repository/build/release/vedette" ]]; then
   files+=("$repository/build/release/vedette")
 fi

@@ -61,6 +61,16 @@ probe_is_ok() {
   }
 }
 
+# Exit code 1: the doctor has a complaint.
+capabilities_are_degraded() {
+  agent_is_ready >/dev/null
+  vedette doctor >/run/doctor 2>&1
+  [ $? -eq 1 ] && grep "^capability " /run/doctor | grep degraded | grep -q "no tracepoint cap_capable" || {
+    cat /run/doctor /run/agent.log
+    return 1
+  }
+}
+
 # seen KIND PATTERN...: a line of the tap is of that kind and holds all of them.
 seen() {
   kind="$1"
@@ -106,7 +116,7 @@ if [ -x /bin/vedette ]; then
   vedette run --duration 10m >/run/agent.log 2>&1 &
   agent=$!
   check "the agent is ready and its doctor has no complaint" agent_is_ready
-  for probe in cgroup process connect tcp udp; do
+  for probe in cgroup process connect tcp udp privilege; do
     check "probe $probe is loaded and attached" probe_is_ok "$probe"
   done
   check "the tap shows events" tap_opens
@@ -120,9 +130,27 @@ if [ -x /bin/vedette ]; then
   check "the end of a flow is seen" seen flow "$service" '"stage":"closed"' '"sent_bytes":100'
   check "its other end too" seen flow "$service" '"stage":"closed"' '"received_bytes":100'
   check "a datagram is seen" seen connect "$service" '"protocol":"udp"' '"remote":"127.0.0.1:9"'
+  sh -c 'echo $$ >/sys/fs/cgroup/smoke/cgroup.procs && exec insmod /lib/dummy.ko'
+  check "a module was loaded" grep -q "^dummy " /proc/modules
+  check "and is seen" seen module "$service" 'busybox loaded the kernel module dummy' '"taints":0'
+  sh -c 'echo $$ >/sys/fs/cgroup/smoke/cgroup.procs && exec vedette_actor io-uring'
+  check "an io_uring is seen" seen io_uring "$service" 'vedette_actor created an io_uring'
+  sleep 600 &
+  outside=$!
+  sh -c "echo \$\$ >/sys/fs/cgroup/smoke/cgroup.procs && exec vedette_actor kill:$outside:15"
+  check "a signal is seen" seen signal "$service" '"signal":"SIGTERM"' "\"target_pid\":$outside"
   kill "$tap" "$agent"
   wait "$agent"
   check "the agent stops by itself" test $? -eq 0
   check "a stop leaves nothing attached" nothing_is_left
+
+  # This kernel has no tracepoint for uses of capabilities.
+  vedette run --duration 10m --set probes.capabilities=on >/run/agent.log 2>&1 &
+  agent=$!
+  check "what this kernel cannot show is degraded, and the agent runs" capabilities_are_degraded
+  check "the other probes are well" probe_is_ok privilege
+  kill "$agent"
+  wait "$agent"
+  check "the agent stops by itself again" test $? -eq 0
 fi
 exit "$failed"
