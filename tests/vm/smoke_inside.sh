@@ -135,7 +135,7 @@ if [ -x /bin/vedette ]; then
   check "and is seen" seen module "$service" 'busybox loaded the kernel module dummy' '"taints":0'
   sh -c 'echo $$ >/sys/fs/cgroup/smoke/cgroup.procs && exec vedette_actor io-uring'
   check "an io_uring is seen" seen io_uring "$service" 'vedette_actor created an io_uring'
-  sleep 600 &
+  vedette_actor pause &
   outside=$!
   sh -c "echo \$\$ >/sys/fs/cgroup/smoke/cgroup.procs && exec vedette_actor kill:$outside:15"
   check "a signal is seen" seen signal "$service" '"signal":"SIGTERM"' "\"target_pid\":$outside"
