@@ -35,17 +35,44 @@ static __always_inline void fill_without_context(struct wire_process* to,
   to->code.flags |= WIRE_CODE_ELSEWHERE;
   to->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
   to->home_cgroup_id = to->cgroup_id;
+  to->credentials.uid = BPF_CORE_READ(task, real_cred, uid.val);
+  to->credentials.gid = BPF_CORE_READ(task, real_cred, gid.val);
+  to->credentials.euid = BPF_CORE_READ(task, real_cred, euid.val);
+  to->credentials.egid = BPF_CORE_READ(task, real_cred, egid.val);
   bpf_probe_read_kernel(to->comm, sizeof(to->comm), task->comm);
-  read_credentials(task, &to->credentials);
 }
 
-/* Of a process without a context, during one act. */
+/* What one act is about. Not on the stack, which has no room for a key in two functions; and until
+ * 6.2 a map takes no key that was handed to a function. */
+struct privilege_scratch {
+  struct wire_code_key key;
+  struct wire_process actor; /* of a process without a context */
+};
+
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);
-  __type(value, struct wire_process);
-} scratch_actor SEC(".maps");
+  __type(value, struct privilege_scratch);
+} scratch_privilege SEC(".maps");
+
+static __always_inline struct privilege_scratch* privilege_scratch(void) {
+  __u32 zero = 0;
+  struct privilege_scratch* s = bpf_map_lookup_elem(&scratch_privilege, &zero);
+
+  if (!s) count_error(WIRE_ERROR_SCRATCH);
+  return s;
+}
+
+/* The key of the next privileged_act on this CPU, empty but for the verb. NULL, counted: none. */
+static __always_inline struct wire_code_key* privilege_key(__u32 verb) {
+  struct privilege_scratch* s = privilege_scratch();
+
+  if (!s) return NULL;
+  __builtin_memset(&s->key, 0, sizeof(s->key));
+  s->key.verb = verb;
+  return &s->key;
+}
 
 /* A kernel address as a number: a global function takes no pointers to kernel types. */
 static __always_inline __u64 address_of(const void* at) {
@@ -88,32 +115,32 @@ static __always_inline void fill_object(struct wire_privilege* r, __u64 object, 
   }
 }
 
-/* Looks the act of the current process up, counts it, and tells it when it is news. object: the
- * module, or the task that was sent a signal. Fills the key's subject, but for a capability's. True
- * once there is an entry for it. Not static: verified once, with a stack of its own. */
-__noinline int privileged_act(struct wire_code_key* key, __u64 object, __u64 flags) {
+/* Looks the act of the current process up whose key is in the scratch, counts it, and tells it when
+ * it is news. object: the module, or the task that was sent a signal. Fills the key's subject, but
+ * for a capability's. True once there is an entry for it. Not static: verified once. */
+__noinline int privileged_act(__u64 object, __u64 flags) {
   struct task_struct* task = bpf_get_current_task_btf();
+  struct privilege_scratch* s = privilege_scratch();
   struct lookup l = {.cache = WIRE_CACHE_CODE};
   struct process_context* p;
   struct wire_process* actor;
   struct governed g;
   struct wire_privilege* r;
   enum act_class class;
-  __u32 zero = 0;
   __u32 lane;
 
-  if (!key) return 0;
-  p = process_current();
-  actor = p ? &p->wire : bpf_map_lookup_elem(&scratch_actor, &zero);
-  if (!actor) {
-    count_error(WIRE_ERROR_SCRATCH);
-    return 0;
+  if (!s) return 0;
+  /* Not made from what is left: that is rare, and most of the verifier's work. */
+  p = process_find(task->tgid);
+  actor = p ? &p->wire : &s->actor;
+  if (!p) {
+    count_error(WIRE_ERROR_NO_PROCESS);
+    fill_without_context(actor, task);
   }
-  if (!p) fill_without_context(actor, task);
-  if (key->verb != WIRE_VERB_CAPABILITY) key->subject = actor->code;
+  if (s->key.verb != WIRE_VERB_CAPABILITY) s->key.subject = actor->code;
   governed_by(actor->home_cgroup_id, &g);
   l.inner = bpf_map_lookup_elem(&vd_code_cache, &g.key);
-  if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, key);
+  if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, &s->key);
   class = classify(&g, &l);
   if (class == ACT_NEWS || class == ACT_TAPPED) {
     lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
@@ -121,8 +148,8 @@ __noinline int privileged_act(struct wire_code_key* key, __u64 object, __u64 fla
     /* Each way by itself: 6.1 does not see that a record is there through a flag that says so. */
     if (!r) {
       lane_dropped(lane);
-      if (class == ACT_NEWS) claim(&g, &l, key, &actor->id, false);
-    } else if (class == ACT_NEWS && !claim(&g, &l, key, &actor->id, true)) {
+      if (class == ACT_NEWS) claim(&g, &l, &s->key, &actor->id, false);
+    } else if (class == ACT_NEWS && !claim(&g, &l, &s->key, &actor->id, true)) {
       bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
     } else {
       if (p) process_refresh(p, task);
@@ -132,7 +159,7 @@ __noinline int privileged_act(struct wire_code_key* key, __u64 object, __u64 fla
       fill_slot(&r->header, &g, &l);
       __builtin_memcpy(&r->process, actor, sizeof(r->process));
       r->process.workload = g.key.workload;
-      r->key = *key;
+      r->key = s->key;
       fill_object(r, object, flags);
       lane_submit(lane, &r->header, false);
     }

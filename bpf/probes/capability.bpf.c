@@ -17,12 +17,13 @@ static __always_inline struct wire_capabilities* capabilities_of(__u64 workload,
 
 /* The first use of a capability by a workload. Not static: verified once. */
 __noinline int capability_first(__u64 workload, __u32 capability, __u32 space) {
-  struct wire_code_key key = {.verb = WIRE_VERB_CAPABILITY};
+  struct wire_code_key* key = privilege_key(WIRE_VERB_CAPABILITY);
   struct wire_capabilities* c;
 
-  key.object.generation = capability;
-  key.object.flags = space;
-  if (!privileged_act(&key, 0, space)) return 0;
+  if (!key) return 0;
+  key->object.generation = capability;
+  key->object.flags = space;
+  if (!privileged_act(0, space)) return 0;
   c = capabilities_of(workload, true);
   if (c) __sync_fetch_and_or(&c->used[space & 1], 1ULL << (capability & 63));
   return 0;

@@ -24,14 +24,15 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 /* A module was loaded, none of its code has run; in the context of who loads it. */
 SEC("tp_btf/module_load")
 int BPF_PROG(privilege_module_load, struct module* module) {
-  struct wire_code_key key = {.verb = WIRE_VERB_MODULE};
+  struct wire_code_key* key = privilege_key(WIRE_VERB_MODULE);
   __u64 name[WIRE_MODULE_BYTES / 8] = {};
 
+  if (!key) return 0;
   if (bpf_core_read_str(name, sizeof(module->name), &module->name) < 0)
     count_error(WIRE_ERROR_READ);
-  __builtin_memcpy(&key.object, name, sizeof(key.object));
-  key.name = keyed_hash(name, sizeof(name));
-  privileged_act(&key, address_of(module), 0);
+  __builtin_memcpy(&key->object, name, sizeof(key->object));
+  key->name = keyed_hash(name, sizeof(name));
+  privileged_act(address_of(module), 0);
   return 0;
 }
 
@@ -39,9 +40,7 @@ int BPF_PROG(privilege_module_load, struct module* module) {
 SEC("tp_btf/io_uring_create")
 int BPF_PROG(privilege_io_uring, int fd, void* ring, __u32 sq_entries, __u32 cq_entries,
              __u32 flags) {
-  struct wire_code_key key = {.verb = WIRE_VERB_IO_URING};
-
-  privileged_act(&key, 0, flags);
+  if (privilege_key(WIRE_VERB_IO_URING)) privileged_act(0, flags);
   return 0;
 }
 
@@ -88,7 +87,7 @@ static __always_inline bool is_by_current(struct kernel_siginfo* info, struct ta
 SEC("tp_btf/signal_generate")
 int BPF_PROG(privilege_signal, int signal, struct kernel_siginfo* info,
              struct task_struct* target) {
-  struct wire_code_key key = {.verb = WIRE_VERB_SIGNAL};
+  struct wire_code_key* key;
   struct task_struct* task;
   __u64 from, to;
 
@@ -99,8 +98,10 @@ int BPF_PROG(privilege_signal, int signal, struct kernel_siginfo* info,
   from = workload_of(home_cgroup_of(task));
   to = workload_of(home_cgroup_of(target));
   if (from == to) return 0;
-  key.object.device = to;
-  key.object.generation = signal;
-  privileged_act(&key, address_of(target), 0);
+  key = privilege_key(WIRE_VERB_SIGNAL);
+  if (!key) return 0;
+  key->object.device = to;
+  key->object.generation = signal;
+  privileged_act(address_of(target), 0);
   return 0;
 }

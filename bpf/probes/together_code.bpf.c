@@ -14,9 +14,3 @@
 #define _license license_scan
 #include "bpf/probes/scan.bpf.c"
 #undef _license
-#define _license license_privilege
-#include "bpf/probes/privilege.bpf.c"
-#undef _license
-#define _license license_capability
-#include "bpf/probes/capability.bpf.c"
-#undef _license

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -152,6 +153,29 @@ TEST_F(PrivilegeTest, ASenderCannotPassForATimer) {
   ASSERT_EQ(from.Run({Actor(), Kill(again, "9:-2")})->exit_code, 0);
   EXPECT_EQ(again.Wait()->signal, SIGKILL);
   EXPECT_EQ(SignalsOf(from).size(), 2u);
+}
+
+TEST_F(PrivilegeTest, AnActOfAProcessWithoutContextIsTold) {
+  ScopedCgroup from = NewCgroup();
+  ScopedCgroup to = NewCgroup();
+  Child target = Waiting(to);
+  absl::StatusOr<Child> sender = from.Spawn({Actor(), "wait", Kill(target, "15")});
+  ASSERT_TRUE(sender.ok()) << sender.status();
+  ASSERT_TRUE(sender->ReadLine().ok());
+  const auto tgid = static_cast<uint32_t>(sender->pid());
+  // As where the table has no room for it.
+  ASSERT_EQ(bpf_map_delete_elem(probes().MapFd("vd_processes"), &tgid), 0);
+  sender->CloseInput();
+  ASSERT_EQ(sender->Wait()->exit_code, 0);
+  const auto sent = SignalsOf(from);
+  ASSERT_EQ(sent.size(), 1u);
+  const ProcessContext& process = sent[0].body.process;
+  EXPECT_EQ(process.tgid, tgid);
+  EXPECT_EQ(process.comm, "vedette_actor");
+  EXPECT_EQ(process.workload_number, WorkloadOf(from.id()));
+  EXPECT_NE(process.code.inode, 0u);
+  EXPECT_EQ(process.code.flags, 1u) << "its root is not known, so it is no known program";
+  EXPECT_GT(ErrorCount("no_process"), 0u);
 }
 
 TEST_F(PrivilegeTest, WhatAKilledAgentKnewItsSuccessorKnows) {
