@@ -130,7 +130,7 @@ if [ -x /bin/vedette ]; then
   check "the end of a flow is seen" seen flow "$service" '"stage":"closed"' '"sent_bytes":100'
   check "its other end too" seen flow "$service" '"stage":"closed"' '"received_bytes":100'
   check "a datagram is seen" seen connect "$service" '"protocol":"udp"' '"remote":"127.0.0.1:9"'
-  sh -c 'echo $$ >/sys/fs/cgroup/smoke/cgroup.procs && exec insmod /lib/dummy.ko'
+  sh -c 'echo $$ >/sys/fs/cgroup/smoke/cgroup.procs && exec /bin/insmod /lib/dummy.ko'
   check "a module was loaded" grep -q "^dummy " /proc/modules
   check "and is seen" seen module "$service" 'busybox loaded the kernel module dummy' '"taints":0'
   sh -c 'echo $$ >/sys/fs/cgroup/smoke/cgroup.procs && exec vedette_actor io-uring'
