@@ -349,6 +349,7 @@ absl::Status CheckOnlyObserves(const Bytecode& program) {
                                                    "bpf_skb_load_bytes",
                                                    "bpf_skc_to_tcp_sock",
                                                    "bpf_sock_from_file",
+                                                   "bpf_task_pt_regs",
                                                    "htab_lru_map_update_elem",
                                                    "htab_map_delete_elem",
                                                    "htab_map_update_elem",

@@ -16,7 +16,11 @@ namespace vedette::testing {
 namespace {
 
 // That the agent only observes is read from what the kernel runs, not from the sources.
-class ObserveTest : public KernelTest {};
+class ObserveTest : public KernelTest {
+ protected:
+  // All programs that there are.
+  void Change(ProbeOptions& options) override { options.capabilities = true; }
+};
 
 constexpr bpf_insn Instruction(uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm) {
   bpf_insn i = {};
