@@ -139,4 +139,17 @@ Event SweptEvent(const wire_flow_key& key, const wire_verdict& verdict, const Ca
   return {HeaderOf(key, verdict, slot), std::move(flow)};
 }
 
+Event SweptEvent(const wire_access_key& key, const wire_verdict& verdict, const CacheSlot& slot) {
+  FileEvent file;
+  file.process = ActorOf(verdict, slot);
+  file.process.code = ToCodeKey(key.subject);
+  file.verb = key.verb == WIRE_VERB_FILE_CREATE  ? FileVerb::kCreate
+              : key.verb == WIRE_VERB_FILE_WRITE ? FileVerb::kWrite
+                                                 : FileVerb::kRead;
+  // The same name in the same directory has the same hash until the next boot.
+  file.lost = fmt::format("(path lost: directory {} of device {}, name {:016x})", key.parent,
+                          key.device, key.name);
+  return {HeaderOf(key, verdict, slot), std::move(file)};
+}
+
 }  // namespace vedette

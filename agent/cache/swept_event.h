@@ -11,5 +11,6 @@ namespace vedette {
 Event SweptEvent(const wire_code_key& key, const wire_verdict& verdict, const CacheSlot& slot,
                  const wire_script* script);
 Event SweptEvent(const wire_flow_key& key, const wire_verdict& verdict, const CacheSlot& slot);
+Event SweptEvent(const wire_access_key& key, const wire_verdict& verdict, const CacheSlot& slot);
 
 }  // namespace vedette

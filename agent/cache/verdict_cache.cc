@@ -169,38 +169,57 @@ absl::StatusOr<VerdictCache::InnerMaps> VerdictCache::AdoptWorkload(uint64_t num
                                                                     uint64_t generation) const {
   const wire_cache_key key = {number, generation};
   InnerMaps inner{generation, InnerOf(maps_("vd_code_cache"), key),
-                  InnerOf(maps_("vd_flow_cache"), key), InnerOf(maps_("vd_counts"), key)};
+                  InnerOf(maps_("vd_flow_cache"), key), InnerOf(maps_("vd_counts"), key),
+                  UniqueFd()};
   if (!inner.code.valid() || !inner.flow.valid() || !inner.counts.valid()) {
     return MapError(fmt::format("verdict cache left by a predecessor, workload {}", number));
   }
+  if (options_.file_entries != 0) {
+    inner.file = InnerOf(maps_("vd_file_cache"), key);
+    if (!inner.file.valid()) {  // The predecessor watched no files.
+      inner.file = MakeFileCache();
+      VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_file_cache"), {key}, {inner.file.get()}));
+    }
+  }
   return inner;
+}
+
+UniqueFd VerdictCache::MakeFileCache() const {
+  return options_.file_entries == 0 ? UniqueFd()
+                                    : MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_access_key),
+                                              sizeof(wire_verdict), options_.file_entries);
 }
 
 // Fills the maps of new generations, then names them: a program sees all of one or none.
 absl::Status VerdictCache::MakeWorkloads(const std::vector<uint64_t>& numbers) {
   std::vector<wire_cache_key> keys;
   std::vector<InnerMaps> made;
-  std::vector<int> code, flow, counts;
+  std::vector<int> code, flow, counts, file;
   for (uint64_t number : numbers) {
-    InnerMaps& inner = made.emplace_back(
-        InnerMaps{BootNs(),
-                  MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_code_key), sizeof(wire_verdict),
-                          options_.code_entries),
-                  MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_flow_key), sizeof(wire_verdict),
-                          options_.flow_entries),
-                  MakeMap(BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(wire_count),
-                          options_.code_entries + options_.flow_entries)});
-    if (!inner.code.valid() || !inner.flow.valid() || !inner.counts.valid()) {
+    InnerMaps& inner = made.emplace_back(InnerMaps{
+        BootNs(),
+        MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_code_key), sizeof(wire_verdict),
+                options_.code_entries),
+        MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_flow_key), sizeof(wire_verdict),
+                options_.flow_entries),
+        MakeMap(BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(wire_count), AllEntries()),
+        MakeFileCache()});
+    if (!inner.code.valid() || !inner.flow.valid() || !inner.counts.valid() ||
+        inner.file.valid() != (options_.file_entries != 0)) {
       return MapError(fmt::format("verdict cache of workload {}", number));
     }
     keys.push_back({number, inner.generation});
     code.push_back(inner.code.get());
     flow.push_back(inner.flow.get());
     counts.push_back(inner.counts.get());
+    file.push_back(inner.file.get());
   }
   VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_code_cache"), keys, code));
   VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_flow_cache"), keys, flow));
   VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_counts"), keys, counts));
+  if (options_.file_entries != 0) {
+    VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_file_cache"), keys, file));
+  }
   for (size_t i = 0; i < numbers.size(); ++i) {
     wire_workload workload = {};
     workload.generation = made[i].generation;
@@ -320,6 +339,9 @@ bool VerdictCache::DropUnused(uint64_t workload_number) {
   bpf_map_delete_elem(maps_("vd_code_cache"), &key);
   bpf_map_delete_elem(maps_("vd_flow_cache"), &key);
   bpf_map_delete_elem(maps_("vd_counts"), &key);
+  if (options_.file_entries != 0) {
+    bpf_map_delete_elem(maps_("vd_file_cache"), &key);
+  }
   ForgetQueries(maps_("vd_dns_pending"), maps_("vd_dns_shares"), workload_number);
   workloads_.erase(inner);
   classes_.erase(workload_number);
@@ -344,14 +366,22 @@ int VerdictCache::InnerFd(const CacheSlot& slot) const {
   if (it == workloads_.end() || it->second.generation != slot.generation) {
     return -1;
   }
-  return slot.cache == WIRE_CACHE_CODE ? it->second.code.get() : it->second.flow.get();
+  switch (slot.cache) {
+    case WIRE_CACHE_CODE:
+      return it->second.code.get();
+    case WIRE_CACHE_FLOW:
+      return it->second.flow.get();
+    default:
+      return it->second.file.get();
+  }
 }
 
 absl::Status VerdictCache::ChangeVerdict(const CacheSlot& slot, std::string_view key,
                                          const std::function<void(wire_verdict&)>& change) {
   const int fd = InnerFd(slot);
-  const size_t key_bytes =
-      slot.cache == WIRE_CACHE_CODE ? sizeof(wire_code_key) : sizeof(wire_flow_key);
+  const size_t key_bytes = slot.cache == WIRE_CACHE_CODE   ? sizeof(wire_code_key)
+                           : slot.cache == WIRE_CACHE_FLOW ? sizeof(wire_flow_key)
+                                                           : sizeof(wire_access_key);
   if (fd < 0 || slot.slot == 0) {
     return absl::OkStatus();  // The generation is gone, or the behaviour has no entry.
   }
@@ -374,25 +404,6 @@ absl::Status VerdictCache::MarkKnown(const CacheSlot& slot, std::string_view key
   });
 }
 
-absl::Status VerdictCache::SetTap(uint64_t workload_number, bool on) {
-  const uint32_t yes = 1;
-  if (tapped_.contains(workload_number) == on) {
-    return absl::OkStatus();
-  }
-  if (on && bpf_map_update_elem(maps_("vd_taps"), &workload_number, &yes, BPF_ANY) != 0) {
-    return MapError(fmt::format("opening a tap on workload number {}", workload_number));
-  }
-  if (!on && bpf_map_delete_elem(maps_("vd_taps"), &workload_number) != 0 && errno != ENOENT) {
-    return MapError(fmt::format("closing the tap on workload number {}", workload_number));
-  }
-  if (on) {
-    tapped_.insert(workload_number);
-  } else {
-    tapped_.erase(workload_number);
-  }
-  return ChangeConfig([this](wire_config& config) { config.tap_some = !tapped_.empty(); });
-}
-
 absl::Status VerdictCache::SetTaps(const absl::flat_hash_set<uint64_t>& workload_numbers) {
   const std::vector<uint64_t> open(tapped_.begin(), tapped_.end());
   for (const uint64_t number : open) {
@@ -404,28 +415,15 @@ absl::Status VerdictCache::SetTaps(const absl::flat_hash_set<uint64_t>& workload
   return absl::OkStatus();
 }
 
-absl::Status VerdictCache::SetTapAll(bool on) {
-  if (on == tap_all_) {
-    return absl::OkStatus();
-  }
-  VEDETTE_RETURN_IF_ERROR(ChangeConfig([on](wire_config& config) { config.tap_all = on; }));
-  tap_all_ = on;
-  return absl::OkStatus();
-}
-
-absl::Status VerdictCache::ChangeConfig(const std::function<void(wire_config&)>& change) {
-  wire_config config = {};
-  if (bpf_map_lookup_elem(maps_("vd_config"), &kZero, &config) != 0) {
-    return MapError("map vd_config");
-  }
-  change(config);
-  return bpf_map_update_elem(maps_("vd_config"), &kZero, &config, BPF_ANY) == 0
-             ? absl::OkStatus()
-             : MapError("map vd_config");
-}
-
 uint32_t VerdictCache::limit(uint32_t cache) const {
-  return cache == WIRE_CACHE_CODE ? options_.code_entries : options_.flow_entries;
+  switch (cache) {
+    case WIRE_CACHE_CODE:
+      return options_.code_entries;
+    case WIRE_CACHE_FLOW:
+      return options_.flow_entries;
+    default:
+      return options_.file_entries;
+  }
 }
 
 absl::Status VerdictCache::AddRuntime(const CodeKey& code) {

@@ -22,9 +22,13 @@ struct wire_verdict;
 
 namespace vedette {
 
+// The longest path that can be listed: the kernel's side keeps a zero behind it.
+inline constexpr size_t kMaxWatchedPath = 255;
+
 struct VerdictCacheOptions {
   uint32_t code_entries = 512;  // Per workload.
   uint32_t flow_entries = 1024;
+  uint32_t file_entries = 0;     // 0: the probe of files is not there, and no map of it.
   uint32_t spare_workloads = 8;  // At least so many, at most twice as many, are made ahead, for
                                  // cgroups that the agent has not seen yet.
   int cpus = 1;                  // As the kernel counts possible ones.
@@ -55,7 +59,7 @@ struct LaneCount {
   uint64_t dropped = 0;
 };
 
-// How full one of the two caches is, over all workloads.
+// How full one of the caches is, over all workloads.
 struct CacheFill {
   uint32_t cache = 0;
   uint64_t workloads = 0;
@@ -66,7 +70,7 @@ struct CacheFill {
 // A workload of which the kernel tells nothing new any more.
 struct FullWorkload {
   uint64_t number = 0;
-  std::array<bool, 2> full = {};  // By cache.
+  std::array<bool, 3> full = {};  // By cache.
   uint64_t not_cached = 0;        // Acts that found no room: not recorded, and judged by nobody.
 };
 
@@ -111,8 +115,13 @@ class VerdictCache {
   // The store has committed what this entry is: the kernel need not tell it again.
   absl::Status MarkKnown(const CacheSlot& slot, std::string_view key);
 
-  // The slot that the entry's class has or will have: the network around a peer. Its binding must
-  // be in the store before the entry counts anything, so making it is a step of its own.
+  // Opens for reading that are told, by path from the container's root; instead of those before.
+  // Paths are at most kMaxWatchedPath bytes long.
+  absl::Status WatchFiles(const std::vector<std::string>& paths);
+
+  // The slot that the entry's class has or will have: the network around a peer, by the peer's key,
+  // or the files of a directory, by the class's own key. Its binding must be in the store before
+  // the entry counts anything, so making it is a step of its own.
   absl::StatusOr<CacheSlot> ClassSlot(const CacheSlot& slot, std::string_view key);
   // Makes the class's entry, unless it is there.
   absl::Status MarkClassKnown(const CacheSlot& class_slot, std::string_view key);
@@ -164,8 +173,8 @@ class VerdictCache {
  private:
   struct InnerMaps {
     uint64_t generation = 0;
-    UniqueFd code, flow, counts;
-    std::array<uint32_t, 2> lost = {};  // By cache: what was told.
+    UniqueFd code, flow, counts, file;
+    std::array<uint32_t, 3> lost = {};  // By cache: what was told.
   };
   absl::Status AdoptWorkloads();
   absl::Status AdoptCgroups();
@@ -184,6 +193,10 @@ class VerdictCache {
   void DropUnusedScripts();
   // The entry is known: the name that the kernel kept for it is wanted no more.
   void ReleaseScript(const CacheSlot& slot, std::string_view key);
+  uint32_t AllEntries() const {
+    return options_.code_entries + options_.flow_entries + options_.file_entries;
+  }
+  UniqueFd MakeFileCache() const;
   // The name of the script that an entry is about, where the kernel kept it.
   std::optional<wire_script> LostScript(uint64_t hash) const;
   // News of this workload that are lost for good, as events.
@@ -217,7 +230,7 @@ class VerdictCache {
   uint32_t class_slots_ = 0;
   // Given out, and perhaps not in the kernel yet: a class's key → its slot, by workload number.
   absl::flat_hash_map<std::pair<uint64_t, std::string>, uint32_t> planned_classes_;
-  // Keys of the classes that are in the kernel, by workload number.
+  // Keys of the networks that are in the kernel, by workload number.
   absl::flat_hash_map<uint64_t, absl::flat_hash_set<std::string>> classes_;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entries for classes: the networks around peers.
+// Entries for classes: the networks around peers, the files of a directory with one shape of name.
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
@@ -37,6 +37,20 @@ std::string BytesOf(const wire_flow_key& key) {
   return std::string(reinterpret_cast<const char*>(&key), sizeof(key));
 }
 
+// The bytes of the class's key; empty: there is none. Only programs make those of files.
+std::string ClassKey(const CacheSlot& slot, std::string_view bytes) {
+  if (slot.cache == WIRE_CACHE_FLOW) {
+    const std::optional<wire_flow_key> key = ClassOf(bytes);
+    return key ? BytesOf(*key) : "";
+  }
+  wire_access_key key;
+  if (slot.cache != WIRE_CACHE_FILE || bytes.size() != sizeof(key)) {
+    return "";
+  }
+  memcpy(&key, bytes.data(), sizeof(key));
+  return key.grain == WIRE_GRAIN_CLASS ? std::string(bytes) : "";
+}
+
 // Names are those of peers that are connected to; who connects to us is not judged by one.
 bool Holds(const wire_flow_key& class_key, const IpAddress& address) {
   wire_flow_key around = {};
@@ -49,7 +63,7 @@ bool Holds(const wire_flow_key& class_key, const IpAddress& address) {
 }  // namespace
 
 void VerdictCache::ResumeClassSlots(uint32_t slot) {
-  class_slots_ = std::max(class_slots_, (slot & ~WIRE_SLOT_OF_AGENT) >> 1);
+  class_slots_ = std::max(class_slots_, (slot & ~WIRE_SLOT_OF_AGENT) >> WIRE_SLOT_CACHE_BITS);
 }
 
 void VerdictCache::AdoptClasses(uint64_t workload_number) {
@@ -68,31 +82,31 @@ void VerdictCache::AdoptClasses(uint64_t workload_number) {
 
 absl::StatusOr<CacheSlot> VerdictCache::ClassSlot(const CacheSlot& slot, std::string_view key) {
   const int fd = InnerFd(slot);
-  std::optional<wire_flow_key> wire = ClassOf(key);
-  if (fd < 0 || slot.cache != WIRE_CACHE_FLOW || !wire) {
-    return absl::NotFoundError("the behaviour has no entry in the cache of flows");
+  const std::string class_key = ClassKey(slot, key);
+  if (fd < 0 || class_key.empty()) {
+    return absl::NotFoundError("the behaviour has no class");
   }
   wire_verdict verdict = {};
   CacheSlot result = slot;
-  if (bpf_map_lookup_elem(fd, &*wire, &verdict) == 0) {
+  if (bpf_map_lookup_elem(fd, class_key.data(), &verdict) == 0) {
     result.slot = verdict.slot;
     return result;
   }
   auto [planned, fresh] =
-      planned_classes_.try_emplace({slot.workload_number, BytesOf(*wire)}, uint32_t{0});
+      planned_classes_.try_emplace({slot.workload_number, class_key}, uint32_t{0});
   if (fresh) {
-    planned->second = WIRE_SLOT_OF_AGENT | wire_make_slot(++class_slots_, WIRE_CACHE_FLOW);
+    planned->second = WIRE_SLOT_OF_AGENT | wire_make_slot(++class_slots_, slot.cache);
   }
   result.slot = planned->second;
   return result;
 }
 
 absl::Status VerdictCache::MarkClassKnown(const CacheSlot& class_slot, std::string_view key) {
-  std::optional<wire_flow_key> wire = ClassOf(key);
-  if (!wire) {
-    return absl::InvalidArgumentError("a class of what is no flow");
+  const std::string wire = ClassKey(class_slot, key);
+  if (wire.empty()) {
+    return absl::InvalidArgumentError("a class of what has none");
   }
-  planned_classes_.erase({class_slot.workload_number, BytesOf(*wire)});
+  planned_classes_.erase({class_slot.workload_number, wire});
   const int fd = InnerFd(class_slot);
   if (fd < 0) {
     return absl::OkStatus();  // The generation is gone.
@@ -102,13 +116,15 @@ absl::Status VerdictCache::MarkClassKnown(const CacheSlot& class_slot, std::stri
   verdict.decision = WIRE_DECISION_ALLOW;
   verdict.slot = class_slot.slot;
   verdict.first_ns = BootNs();
-  const bool made = bpf_map_update_elem(fd, &*wire, &verdict, BPF_NOEXIST) == 0;
+  const bool made = bpf_map_update_elem(fd, wire.data(), &verdict, BPF_NOEXIST) == 0;
   if (made || errno == EEXIST) {
-    classes_[class_slot.workload_number].insert(BytesOf(*wire));
+    if (class_slot.cache == WIRE_CACHE_FLOW) {
+      classes_[class_slot.workload_number].insert(wire);
+    }
     return absl::OkStatus();
   }
   // A full cache does without classes; the kernel tells of the overflow.
-  return errno == E2BIG ? absl::OkStatus() : MapError("a network's entry");
+  return errno == E2BIG ? absl::OkStatus() : MapError("the entry of a class");
 }
 
 bool VerdictCache::ClassHolds(std::string_view key, const IpAddress& address) {

@@ -22,7 +22,7 @@ constexpr std::string_view kErrorNames[WIRE_ERRORS] = {
     "count_insert",       "socket_storage",      "unreadable_memory",
     "no_scratch",         "no_socket_owner",     "novelty_lost",
     "process_share_used", "script_table_full",   "connection_table_full",
-    "dns_query",          "instance_share_used"};
+    "dns_query",          "instance_share_used", "birth_not_kept"};
 
 // Read at once: with all CPUs a machine may have, some hundred KiB.
 constexpr uint32_t kCountsAtOnce = 128;
@@ -77,7 +77,7 @@ absl::Status VerdictCache::ReadCountsOf(
           total.latency[b] += c.latency[b];
         }
       }
-      visit({number, maps.generation, slots[i] & 1, slots[i]}, total);
+      visit({number, maps.generation, slots[i] & WIRE_SLOT_CACHE_MASK, slots[i]}, total);
     }
     if (is_end) {
       return absl::OkStatus();
@@ -129,13 +129,16 @@ std::vector<LaneCount> VerdictCache::ReadLanes() const {
 
 std::vector<CacheFill> VerdictCache::ReadFill() const {
   std::vector<CacheFill> fills = {{WIRE_CACHE_CODE, 0, 0, 0}, {WIRE_CACHE_FLOW, 0, 0, 0}};
+  if (options_.file_entries != 0) {
+    fills.push_back({WIRE_CACHE_FILE, 0, 0, 0});
+  }
   for (const auto& [number, maps] : workloads_) {
     wire_workload workload = {};
     bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload);
     for (CacheFill& fill : fills) {
-      const int fd = fill.cache == WIRE_CACHE_CODE ? maps.code.get() : maps.flow.get();
+      const int fd = InnerFd({number, maps.generation, fill.cache, 0});
       uint64_t entries = 0;
-      char key[std::max(sizeof(wire_code_key), sizeof(wire_flow_key))];
+      char key[std::max({sizeof(wire_code_key), sizeof(wire_flow_key), sizeof(wire_access_key)})];
       for (const char* at = nullptr; bpf_map_get_next_key(fd, at, key) == 0; at = key) {
         ++entries;
       }
@@ -155,7 +158,8 @@ std::vector<FullWorkload> VerdictCache::FullWorkloads() const {
         workload.not_cached > 0) {
       all.push_back(
           {number,
-           {workload.overflowed[WIRE_CACHE_CODE] != 0, workload.overflowed[WIRE_CACHE_FLOW] != 0},
+           {workload.overflowed[WIRE_CACHE_CODE] != 0, workload.overflowed[WIRE_CACHE_FLOW] != 0,
+            workload.overflowed[WIRE_CACHE_FILE] != 0},
            workload.not_cached});
     }
   }

@@ -6,19 +6,34 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "agent/cache/maps.h"
 #include "agent/cache/swept_event.h"
 #include "agent/cache/verdict_cache.h"
 #include "bpf/wire/cache.h"
 #include "bpf/wire/kinds.h"
 
 namespace vedette {
+namespace {
+
+bool IsFileClass(std::string_view key) {
+  wire_access_key wire;
+  if (key.size() != sizeof(wire)) {
+    return false;
+  }
+  memcpy(&wire, key.data(), sizeof(wire));
+  return wire.grain == WIRE_GRAIN_CLASS;
+}
+
+}  // namespace
 
 template <typename Key>
 void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number, const IsLost& is_lost,
                             std::vector<Event>& events) {
   constexpr bool kIsCode = std::is_same_v<Key, wire_code_key>;
-  constexpr uint32_t kCache = kIsCode ? WIRE_CACHE_CODE : WIRE_CACHE_FLOW;
-  const int fd = kIsCode ? maps.code.get() : maps.flow.get();
+  constexpr uint32_t kCache = kIsCode                              ? WIRE_CACHE_CODE
+                              : std::is_same_v<Key, wire_flow_key> ? WIRE_CACHE_FLOW
+                                                                   : WIRE_CACHE_FILE;
+  const int fd = InnerFd({number, maps.generation, kCache, 0});
   // An update moves an entry to the front of its bucket, where the walk would meet it again.
   std::vector<std::pair<Key, wire_verdict>> lost;
   Key key;
@@ -56,11 +71,20 @@ std::vector<Event> VerdictCache::Forgotten(const std::function<bool(const CacheS
   for (const auto& [number, maps] : workloads_) {
     SweepMap<wire_code_key>(maps, number, is_forgotten, events);
     SweepMap<wire_flow_key>(maps, number, is_forgotten, events);
+    if (maps.file.valid()) {
+      SweepMap<wire_access_key>(maps, number, is_forgotten, events);
+    }
   }
   return events;
 }
 
 absl::Status VerdictCache::TellAgain(const CacheSlot& slot, std::string_view key) {
+  // A class of files holds where a profile has generalised, and this profile is gone.
+  if (slot.cache == WIRE_CACHE_FILE && IsFileClass(key)) {
+    return bpf_map_delete_elem(InnerFd(slot), key.data()) == 0
+               ? absl::OkStatus()
+               : MapError("taking back a class of files");
+  }
   absl::Status changed = ChangeVerdict(slot, key, [](wire_verdict& verdict) {
     verdict.novelty = WIRE_NOVELTY_UNREPORTED;
     verdict.flags = WIRE_VERDICT_FORGOTTEN;
@@ -87,6 +111,9 @@ std::vector<Event> VerdictCache::Sweep(bool also_reported,
   for (auto& [number, maps] : workloads_) {
     SweepMap<wire_code_key>(maps, number, is_lost, events);
     SweepMap<wire_flow_key>(maps, number, is_lost, events);
+    if (maps.file.valid()) {
+      SweepMap<wire_access_key>(maps, number, is_lost, events);
+    }
     SweepLosses(number, maps, events);
   }
   DropUnusedScripts();

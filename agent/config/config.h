@@ -105,6 +105,7 @@ struct Config {
   struct {
     uint32_t exec_entries = 512;
     uint32_t flow_entries = 1024;
+    uint32_t file_entries = 1024;
   } cache;
   struct {
     std::string pin_dir = "/sys/fs/bpf/vedette";
@@ -112,7 +113,20 @@ struct Config {
   struct {
     bool privilege = true;
     bool capabilities = false;
+    bool files = false;
   } probes;
+  struct {
+    std::vector<std::string> watch = {"/etc/shadow",
+                                      "/etc/gshadow",
+                                      "/etc/sudoers",
+                                      "/root/.ssh/authorized_keys",
+                                      "/root/.ssh/id_rsa",
+                                      "/root/.ssh/id_ed25519",
+                                      "/etc/kubernetes/admin.conf"};
+    std::vector<std::string> sensitive = {"/bin",   "/boot",           "/dev",  "/etc",  "/lib",
+                                          "/lib64", "/proc",           "/root", "/sbin", "/sys",
+                                          "/usr",   "/var/spool/cron", ".ssh",  ".gnupg"};
+  } files;
   struct {
     std::string level = "info";
     LogFormat format = LogFormat::kText;

@@ -284,6 +284,50 @@ ConfigKey CaptureRedact() {
   return key;
 }
 
+// As the kernel's walk writes paths: only so can one be compared.
+std::string CheckListedPath(const std::string& text) {
+  constexpr size_t kMaxBytes = 255;
+  const std::string marked = text + "/";
+  if (text.front() != '/' || text.size() < 2 || text.size() > kMaxBytes || text.back() == '/' ||
+      text.find("//") != text.npos || marked.find("/./") != marked.npos ||
+      marked.find("/../") != marked.npos) {
+    return fmt::format(
+        "write an absolute path of at most {} bytes, without a slash at its end and without //, . "
+        "or ..",
+        kMaxBytes);
+  }
+  return "";
+}
+
+std::string CheckSensitive(const std::string& text) {
+  if (text.front() == '/') {
+    return text == "/" ? "" : CheckListedPath(text);
+  }
+  return text.find('/') == text.npos
+             ? ""
+             : "write an absolute path, or the name of a directory or file anywhere, such as .ssh";
+}
+
+void AppendFileKeys(std::vector<ConfigKey>& keys) {
+  keys.push_back(WordKey(
+      "probes.files", {"on", "off"}, [](Config& c, size_t i) { c.probes.files = i == 0; },
+      [](const Config& c) -> size_t { return c.probes.files ? 0 : 1; }));
+  ConfigKey watch = StringListKey(
+      "files.watch", "path", [](Config& c) -> std::vector<std::string>& { return c.files.watch; },
+      CheckListedPath);
+  watch.set = [set = std::move(watch.set)](const YAML::Node& node, Config& config) -> Errors {
+    constexpr size_t kMaxPaths = 256;
+    if (node.IsSequence() && node.size() > kMaxPaths) {
+      return Wrong(node, fmt::format("has {} paths; write at most {}", node.size(), kMaxPaths));
+    }
+    return set(node, config);
+  };
+  keys.push_back(std::move(watch));
+  keys.push_back(StringListKey(
+      "files.sensitive", "path or name",
+      [](Config& c) -> std::vector<std::string>& { return c.files.sensitive; }, CheckSensitive));
+}
+
 void AppendKernelKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(DurationKey(
       "collect.poll", [](Config& c) -> absl::Duration& { return c.collect.poll; },
@@ -296,6 +340,9 @@ void AppendKernelKeys(std::vector<ConfigKey>& keys) {
       1 << 20));
   keys.push_back(CountKey(
       "cache.flow_entries", [](Config& c) -> uint32_t& { return c.cache.flow_entries; }, 16,
+      1 << 20));
+  keys.push_back(CountKey(
+      "cache.file_entries", [](Config& c) -> uint32_t& { return c.cache.file_entries; }, 16,
       1 << 20));
   keys.push_back(StringKey(
       "bpf.pin_dir", "path", [](Config& c) -> std::string& { return c.bpf.pin_dir; },
@@ -373,6 +420,7 @@ std::vector<ConfigKey> BuildConfigKeys() {
       1'000'000));
   AppendKernelKeys(keys);
   AppendProbeKeys(keys);
+  AppendFileKeys(keys);
   AppendWordKeys(keys);
   AppendNamingKeys(keys);
   return keys;

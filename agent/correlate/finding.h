@@ -47,6 +47,7 @@ struct Finding {
     absl::Time at;
   };
   std::optional<StatusChange> status_change;
+  std::optional<FileEvent> file;  // Its shape is not kept.
 };
 
 }  // namespace vedette

@@ -152,7 +152,7 @@ void Fields(A& ar, T& v) {
   } else if constexpr (Of<PeerInfo, T>) {
     ar(v.endpoint, v.dns_name, v.workload, v.network);
   } else if constexpr (Of<Behaviour, T>) {
-    ar.Enum(v.channel, Channel::kCapability);
+    ar.Enum(v.channel, Channel::kFile);
     ar(v.subject, v.subject_sha256, v.object, v.object_sha256, v.qualifier);
   } else if constexpr (Of<FlowEvent, T>) {
     ar.Enum(v.stage, FlowStage::kClosed);
@@ -160,6 +160,10 @@ void Fields(A& ar, T& v) {
     ar(v.protocol, v.local, v.remote, v.socket_cookie, v.user.start_ns, v.user.tgid, v.error,
        v.sent_bytes, v.received_bytes, v.sent_packets, v.received_packets, v.retransmits,
        v.smoothed_rtt, v.duration);
+  } else if constexpr (Of<FileEvent, T>) {
+    ar.Enum(v.verb, FileVerb::kRead);
+    ar(v.path, v.lost, v.path_truncated, v.path_elsewhere, v.unnamed, v.open_flags, v.mode, v.links,
+       v.filesystem);
   } else {
     static_assert(Of<Finding, T>);
     ar(v.uid);
@@ -168,6 +172,7 @@ void Fields(A& ar, T& v) {
     ar(v.score, v.title, v.sentence, v.first_seen, v.last_seen, v.count, v.workload, v.instance,
        v.behaviour, v.profile_state, v.process, v.ancestors, v.peer, v.flow);
     ar.Late(v.default_profile);
+    ar.Late(v.file);
   }
 }
 

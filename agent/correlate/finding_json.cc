@@ -53,6 +53,18 @@ std::string_view ProtocolName(uint8_t protocol) {
   return protocol == IPPROTO_TCP ? "tcp" : protocol == IPPROTO_UDP ? "udp" : "other";
 }
 
+json FileJson(const FileEvent& file) {
+  json out = {{"verb", std::string(FileVerbName(file.verb))},
+              {"path", PrintableUtf8(file.path)},
+              {"mode", file.mode},
+              {"links", file.links},
+              {"filesystem", FilesystemName(file.filesystem)}};
+  if (file.path_elsewhere) {
+    out["path_elsewhere"] = true;
+  }
+  return out;
+}
+
 json FlowJson(const FlowEvent& flow) {
   return {{"direction", flow.direction == FlowDirection::kOutbound ? "outbound" : "inbound"},
           {"protocol", std::string(ProtocolName(flow.protocol))},
@@ -117,6 +129,9 @@ json ToJson(const Finding& f) {
   }
   if (f.flow) {
     out["flow"] = FlowJson(*f.flow);
+  }
+  if (f.file) {
+    out["file"] = FileJson(*f.file);
   }
   return out;
 }

@@ -48,6 +48,8 @@ std::string DeviationTitle(const std::string& workload, const Behaviour& b) {
       return fmt::format("New signal from {}: {}", workload, object);
     case Channel::kCapability:
       return fmt::format("New use of a capability in {}: {}", workload, object);
+    case Channel::kFile:
+      return fmt::format("New act on a file in {}: {}", workload, object);
   }
   return fmt::format("New behaviour in {}: {}", workload, object);
 }
@@ -65,6 +67,9 @@ Finding Story(ScoredEvent&& scored) {
   f.peer = std::move(e.peer);
   if (auto* flow = std::get_if<FlowEvent>(&e.event.body)) {
     f.flow = std::move(*flow);
+  }
+  if (auto* file = std::get_if<FileEvent>(&e.event.body)) {
+    f.file = std::move(*file);
   }
   return f;
 }
@@ -86,8 +91,16 @@ Finding Deviation(ScoredEvent&& scored) {
   return f;
 }
 
+std::string_view CacheName(uint32_t cache) {
+  return cache == 0 ? "code" : cache == 1 ? "network" : "file";
+}
+
+Channel ChannelOfCache(uint32_t cache) {
+  return cache == 0 ? Channel::kExec : cache == 1 ? Channel::kConnect : Channel::kFile;
+}
+
 Finding Overflow(ScoredEvent&& scored, const OverflowEvent& overflow) {
-  const std::string_view lane = overflow.cache == 0 ? "code" : "network";
+  const std::string_view lane = CacheName(overflow.cache);
   if (scored.enriched.workload.number == 0) {
     scored.enriched.workload.number = overflow.workload_number;
   }
@@ -101,12 +114,12 @@ Finding Overflow(ScoredEvent&& scored, const OverflowEvent& overflow) {
       "counted one by one in the kernel. Something in this workload does very many different "
       "things.",
       workload, lane, overflow.limit);
-  f.behaviour.channel = overflow.cache == 0 ? Channel::kExec : Channel::kConnect;
+  f.behaviour.channel = ChannelOfCache(overflow.cache);
   return f;
 }
 
 Finding LostNovelty(ScoredEvent&& scored, const OverflowEvent& overflow) {
-  const std::string_view lane = overflow.cache == 0 ? "code" : "network";
+  const std::string_view lane = CacheName(overflow.cache);
   if (scored.enriched.workload.number == 0) {
     scored.enriched.workload.number = overflow.workload_number;
   }
@@ -121,7 +134,7 @@ Finding LostNovelty(ScoredEvent&& scored, const OverflowEvent& overflow) {
       "kernel, "
       "so that nothing says what they were.",
       workload, lost, lost == 1 ? "act" : "acts", lane);
-  f.behaviour.channel = overflow.cache == 0 ? Channel::kExec : Channel::kConnect;
+  f.behaviour.channel = ChannelOfCache(overflow.cache);
   return f;
 }
 
@@ -159,7 +172,7 @@ Finding Unattributed(ScoredEvent&& scored, Behaviour behaviour) {
 Severity SeverityOf(Channel channel, double score_bits, absl::Duration watched) {
   double medium = 3;
   double high = 8;
-  if (channel == Channel::kConnect || channel == Channel::kAccept) {
+  if (channel == Channel::kConnect || channel == Channel::kAccept || channel == Channel::kFile) {
     medium = 5;
     high = 10;
   } else if (channel == Channel::kListen || channel == Channel::kSignal) {

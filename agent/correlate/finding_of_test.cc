@@ -157,6 +157,10 @@ TEST(FindingOfTest, OverflowIsOneFindingPerWorkloadAndLane) {
   EXPECT_EQ(FindingOf(Passed(events.With(overflow)))->uid, f->uid);
   overflow.cache = 0;
   EXPECT_NE(FindingOf(Passed(events.With(overflow)))->uid, f->uid);
+  overflow.cache = 2;
+  const auto files = FindingOf(Passed(events.With(overflow)));
+  EXPECT_NE(files->uid, f->uid);
+  EXPECT_THAT(files->sentence, HasSubstr("for file acts holds 4096"));
 }
 
 TEST(FindingOfTest, LostNewsAreAFindingOfTheirOwn) {
@@ -220,8 +224,9 @@ TEST(FindingCodecTest, WhatIsReadBackEncodesTheSameWhateverTheBytes) {
     TestEvents events;
     events.program = RandomBytes(random);
     events.workload = "w" + RandomBytes(random);
-    EnrichedEvent e = i % 2 != 0 ? events.Exec(RandomBytes(random), RandomBytes(random))
-                                 : events.Connect(RandomBytes(random), i);
+    EnrichedEvent e = i % 3 == 0   ? events.Exec(RandomBytes(random), RandomBytes(random))
+                      : i % 3 == 1 ? events.Connect(RandomBytes(random), i)
+                                   : events.File(FileVerb::kRead, RandomBytes(random));
     e.process.argv = {RandomBytes(random), RandomBytes(random)};
     e.process.comm = RandomBytes(random);
     const Finding f = *FindingOf(Deviation(e));
@@ -253,6 +258,17 @@ TEST(FindingCodecTest, DamagedBytesAreDataLossAndNeverACrash) {
       ToJson(*decoded).dump();
     }
   }
+}
+
+TEST(FindingOfTest, AnActOnAFileKeepsTheFile) {
+  const auto f = FindingOf(Deviation(TestEvents().File(FileVerb::kCreate, "/etc/cron.d/x")));
+  ASSERT_TRUE(f && f->file);
+  EXPECT_EQ(f->file->path, "/etc/cron.d/x");
+  EXPECT_THAT(f->title, HasSubstr("New act on a file in host/web: "));
+  const auto back = DecodeFinding(EncodeFinding(*f));
+  ASSERT_TRUE(back.ok() && back->file);
+  EXPECT_EQ(back->file->path, "/etc/cron.d/x");
+  EXPECT_EQ(ToJson(*back)["file"]["verb"], "create");
 }
 
 TEST(FindingJsonTest, HoldsProcessAncestorsPeerAndFlow) {

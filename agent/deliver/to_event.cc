@@ -94,6 +94,15 @@ void FillFlow(const Finding& finding, pb::Flow* to) {
   to->set_retransmits(from.retransmits);
 }
 
+void FillFile(const FileEvent& from, pb::File* to) {
+  to->set_verb(std::string(FileVerbName(from.verb)));
+  to->set_path(from.path);
+  to->set_mode(from.mode);
+  to->set_links(from.links);
+  to->set_filesystem(FilesystemName(from.filesystem));
+  to->set_elsewhere(from.path_elsewhere);
+}
+
 void FillWorkload(const Finding& finding, pb::Workload* to) {
   to->set_name(Text(finding.workload.name));
   to->set_identity(Text(finding.workload.identity));
@@ -167,6 +176,9 @@ pb::Event ToEvent(const EventSource& source, const Finding& finding) {
   }
   if (finding.flow.has_value()) {
     FillFlow(finding, to->mutable_flow());
+  }
+  if (finding.file.has_value()) {
+    FillFile(*finding.file, to->mutable_file());
   }
   return event;
 }

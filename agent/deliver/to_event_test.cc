@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include <nlohmann/json.hpp>
+
 #include "exporters/schema/encode.h"
 #include "tests/support/events/json_schema.h"
 #include "tests/support/events/ocsf_validator.h"
@@ -155,6 +157,25 @@ TEST(ToEventTest, AFlowHasBothEndsAndAListenerOne) {
   flow = ToEvent(Source(), finding).finding().flow();
   EXPECT_EQ(flow.direction(), "inbound");
   EXPECT_FALSE(flow.has_remote());
+}
+
+TEST(ToEventTest, AFileThatWasActedOnIsNotTheProgram) {
+  Finding finding = Deviation();
+  finding.file.emplace();
+  finding.file->verb = FileVerb::kCreate;
+  finding.file->path = "/etc/cron.d/\xff\n";
+  finding.file->mode = 0100644;
+  finding.file->links = 1;
+  const pb::Event event = ToEvent(Source(), finding);
+  EXPECT_EQ(event.finding().file().verb(), "create");
+  EXPECT_EQ(event.finding().file().path(), "/etc/cron.d/\xff\n");
+  const std::string json = EncodeJson(event);
+  EXPECT_THAT(OcsfErrors(json), IsEmpty()) << json;
+  const auto evidence = nlohmann::json::parse(json)["evidences"][0];
+  EXPECT_EQ(evidence["file"]["path"], "/etc/cron.d/\\xff\n");
+  EXPECT_EQ(evidence["file"]["parent_folder"], "/etc/cron.d");
+  EXPECT_EQ(evidence["file"]["type_id"], 1);
+  EXPECT_EQ(evidence["process"]["file"]["path"], "/tmp/\\xff");
 }
 
 TEST(ToEventTest, ALedgerGetsAUidAndObeysItsSchema) {

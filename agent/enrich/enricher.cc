@@ -74,6 +74,9 @@ std::vector<std::pair<CodeKey, Code*>> Enricher::JudgedCode(EnrichedEvent& event
   if (const auto* act = std::get_if<PrivilegeEvent>(&event.event.body)) {
     return {{act->process.code, &event.process.code}};
   }
+  if (const auto* file = std::get_if<FileEvent>(&event.event.body)) {
+    return {{file->process.code, &event.process.code}};
+  }
   return {};
 }
 
@@ -242,6 +245,11 @@ void Enricher::Fill(const MoveEvent& body, EnrichedEvent& out) {
   FillProcess(body.process, out);
   const WorkloadTable::Entry* to = workloads_.FindCgroup(body.to_cgroup_id);
   out.moved_within = to != nullptr && to->workload == out.workload.name;
+}
+
+void Enricher::Fill(const FileEvent& body, EnrichedEvent& out) {
+  codes_.Hash(body.process.code, body.process.tgid, NeighbourOf(body.process));
+  FillProcess(body.process, out);
 }
 
 void Enricher::Fill(const OverflowEvent& body, EnrichedEvent& out) {

@@ -119,6 +119,7 @@ class Enricher {
   void Fill(const MoveEvent& body, EnrichedEvent& out);
   void Fill(const OverflowEvent& body, EnrichedEvent& out);
   void Fill(const PrivilegeEvent& body, EnrichedEvent& out);
+  void Fill(const FileEvent& body, EnrichedEvent& out);
 
   // The programs that the event's judgement depends on, and where it holds them.
   static std::vector<std::pair<CodeKey, Code*>> JudgedCode(EnrichedEvent& event);

@@ -10,6 +10,7 @@
 #include "agent/event/cgroup.h"
 #include "agent/event/dns.h"
 #include "agent/event/exec.h"
+#include "agent/event/file.h"
 #include "agent/event/flow.h"
 #include "agent/event/overflow.h"
 #include "agent/event/privilege.h"
@@ -25,7 +26,7 @@ enum class Reason { kNews, kFollowUp, kContext, kTap, kSwept };
 struct CacheSlot {
   uint64_t workload_number = 0;
   uint64_t generation = 0;
-  uint32_t cache = 0;  // 0: code lane, 1: network lane.
+  uint32_t cache = 0;  // 0: code, 1: network, 2: files.
   uint32_t slot = 0;   // 0: the behaviour has no entry (its map is full).
   auto operator<=>(const CacheSlot&) const = default;
   template <typename H>
@@ -46,7 +47,7 @@ struct EventHeader {
 
 using EventBody =
     std::variant<ExecEvent, ProcessSeenEvent, ForkEvent, ExitEvent, CredentialEvent, FlowEvent,
-                 DnsEvent, CgroupEvent, MoveEvent, OverflowEvent, PrivilegeEvent>;
+                 DnsEvent, CgroupEvent, MoveEvent, OverflowEvent, PrivilegeEvent, FileEvent>;
 
 // What a probe saw: the decoded value of one record.
 struct Event {

@@ -14,7 +14,7 @@ namespace {
 
 // What enters the pipeline is what the stage enrich receives.
 constexpr const char* kEntranceNames[kEntrances] = {"rings", "leftovers", "sweep", "scan"};
-constexpr const char* kLaneNames[] = {"code", "flow", "tap"};
+constexpr const char* kLaneNames[] = {"code", "flow", "tap", "file"};
 using Dropped = std::map<std::string, uint64_t, std::less<>>;
 
 uint64_t KeyOf(const LaneCount& lane) { return static_cast<uint64_t>(lane.cpu) << 32 | lane.lane; }
@@ -44,7 +44,8 @@ void Account::RefreshKernel() {
     gaps.push_back(discarded);
   }
   for (const LaneCount& lane : pipeline_->parts().cache->ReadLanes()) {
-    const std::string name = fmt::format("cpu{}/{}", lane.cpu, kLaneNames[lane.lane % 3]);
+    const std::string name =
+        fmt::format("cpu{}/{}", lane.cpu, kLaneNames[lane.lane % std::size(kLaneNames)]);
     ledger_.Account("kernel", name)
         .Set(lane.sequence, lane.sent, Dropped{{"ring-full", lane.dropped}});
     auto line = received.lines().find(KeyOf(lane));

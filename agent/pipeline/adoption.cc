@@ -13,7 +13,8 @@
 namespace vedette {
 namespace {
 
-constexpr const char* kRings[kRingCount] = {"vd_ring_code", "vd_ring_flow", "vd_ring_tap"};
+// The last one is there while the probe of files is.
+constexpr const char* kRings[] = {"vd_ring_code", "vd_ring_flow", "vd_ring_tap", "vd_ring_file"};
 constexpr size_t kDrainAtOnce = 1 << 20;
 constexpr absl::Duration kSettlePatience = absl::Seconds(2);
 
@@ -22,6 +23,9 @@ constexpr absl::Duration kSettlePatience = absl::Seconds(2);
 absl::StatusOr<Rings> OpenRings(const ProbeSet& probes) {
   Rings rings;
   for (const char* name : kRings) {
+    if (probes.MapFd(name) < 0 && rings.size() >= kRingCount) {
+      continue;
+    }
     VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<RingReader> ring,
                              RingReader::Open(probes.MapFd(name), probes.MaxEntries(name)));
     rings.push_back(std::move(ring));

@@ -26,6 +26,7 @@
 #include "agent/pipeline/pipeline.h"
 #include "agent/pipeline/self_check.h"
 #include "agent/pipeline/sinks.h"
+#include "agent/pipeline/stage_options.h"
 #include "agent/pipeline/store_bound.h"
 #include "agent/pipeline/surroundings.h"
 #include "agent/pipeline/taps.h"
@@ -37,25 +38,6 @@ namespace {
 
 constexpr absl::Duration kStopPatience = absl::Seconds(5);
 constexpr absl::Duration kLedgerInterval = absl::Minutes(1);
-
-uint32_t RingBytes(const Config& config) {
-  uint32_t bytes = 4096;
-  while (bytes < config.collect.ring_size_bytes && bytes < (1u << 30)) {
-    bytes *= 2;
-  }
-  return bytes;
-}
-
-WorkloadTable::Namer MakeNamer(const Config& config) {
-  RuntimeMetadata::Roots roots = {config.identity.docker_roots, config.identity.containerd_roots,
-                                  config.identity.storage_roots};
-  if (!config.identity.user_containers) {
-    roots.passwd.clear();
-  }
-  return
-      [metadata = RuntimeMetadata(std::move(roots))](
-          const CgroupName& cgroup, std::string_view path) { return metadata.Find(cgroup, path); };
-}
 
 std::vector<std::string> GapsOf(const OpenedStore& store) {
   return store.damage.empty() ? std::vector<std::string>() : std::vector<std::string>{store.damage};
@@ -129,10 +111,14 @@ absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
   options.ring_bytes = ring_bytes;
   options.privilege = config.probes.privilege;
   options.capabilities = config.probes.capabilities;
+  options.files = config.probes.files;
   VEDETTE_ASSIGN_OR_RETURN(probes, ProbeSet::Load(options));
   VerdictCacheOptions cache_options;
   cache_options.code_entries = config.cache.exec_entries;
   cache_options.flow_entries = config.cache.flow_entries;
+  // Where the probe was refused, it is degraded, and its maps are not there.
+  const bool files = probes->MapFd("vd_file_cache") >= 0;
+  cache_options.file_entries = files ? config.cache.file_entries : 0;
   cache_options.cpus = libbpf_num_possible_cpus();
   cache = std::make_unique<VerdictCache>(
       [this](std::string_view name) { return probes->MapFd(name); }, cache_options);
@@ -142,6 +128,9 @@ absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
   }
   keys = std::make_unique<BpfKeyReader>(probes.get());
   hasher = std::make_unique<HashThread>(std::move(spawner), keys.get(), HashThread::Limits());
+  if (files) {
+    VEDETTE_RETURN_IF_ERROR(cache->WatchFiles(config.files.watch));
+  }
   return cache->Configure(secret, ring_bytes / 2, /*tap_all=*/false);
 }
 
@@ -152,6 +141,7 @@ absl::Status Agent::Parts::BuildProfiles(const Config& config) {
   options.learning = {config.learning.min_time, config.learning.quiet, config.learning.min_runs};
   options.defaults = defaults.get();
   options.steady = &steady;
+  options.sensitive = SensitiveFiles(config);
   options.is_running = [this](const std::string& workload) {
     return enricher->workloads().IsRunning(workload);
   };
@@ -337,7 +327,7 @@ absl::Status Agent::Parts::OpenControl(const Config& config, absl::Time started)
     facts.self_check = std::string(Message(seen));
     spdlog::error("{}", facts.self_check);
   }
-  facts.rings_bytes = uint64_t{ring_bytes} * kRingCount;
+  facts.rings_bytes = uint64_t{ring_bytes} * (kRingCount + (probes->MapFd("vd_ring_file") >= 0));
   facts.started = started;
   backend = std::make_unique<ControlBackend>(pipeline.get(), account.get(), std::move(facts));
   if (!config.metrics.listen.empty()) {

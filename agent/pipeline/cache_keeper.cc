@@ -26,6 +26,9 @@ const ProcessContext* ActorOf(const Event& event) {
   if (const auto* act = std::get_if<PrivilegeEvent>(&event.body)) {
     return &act->process;
   }
+  if (const auto* file = std::get_if<FileEvent>(&event.body)) {
+    return &file->process;
+  }
   const auto* flow = std::get_if<FlowEvent>(&event.body);
   return flow == nullptr ? nullptr : &flow->process;
 }
@@ -42,7 +45,7 @@ void CacheKeeper::Recognise(Event& event) {
   // it said so. The kernel's count has this act.
   ++counts_.told_twice;
   event.header.reason = Reason::kFollowUp;
-  judged_.push_back({header.slot, header.cache_key, std::nullopt});
+  judged_.push_back({header.slot, header.cache_key, std::nullopt, ""});
 }
 
 void CacheKeeper::Bind(const Binding& binding) {
@@ -129,9 +132,21 @@ void CacheKeeper::Remember(const ScoredEvent& scored) {
                                        .counted = {.acts = 1},
                                        .act = scored.act});
   }
-  judged_.push_back({header.slot, header.cache_key, std::nullopt});
-  if (scored.judgement != Judgement::kNotABehaviour) {
+  judged_.push_back({header.slot, header.cache_key, std::nullopt, ""});
+  if (const auto* file = std::get_if<FileEvent>(&scored.enriched.event.body)) {
+    RememberFiles(scored, file->class_key);
+  } else if (scored.judgement != Judgement::kNotABehaviour) {
     RememberNetwork(scored);
+  }
+}
+
+// The kernel may take other names of this shape for known where the profile does.
+void CacheKeeper::RememberFiles(const ScoredEvent& scored, const std::string& class_key) {
+  const bool holds =
+      scored.judgement == Judgement::kKnown || scored.judgement == Judgement::kLearned;
+  if (holds && IsOfManyFiles(scored.behaviour) && !class_key.empty()) {
+    RememberClass(scored, class_key);
+    judged_.back().class_key = class_key;
   }
 }
 
@@ -150,7 +165,7 @@ void CacheKeeper::TakeBackNetworks(const EnrichedEvent& answer) {
     CountError(parts_.cache->ForgetClasses(number, address));
     // Nor does one come into force that was to be told with the next commit.
     for (Judged& judged : judged_) {
-      if (judged.network && judged.slot.workload_number == number &&
+      if (judged.network && judged.slot.workload_number == number && judged.class_key.empty() &&
           VerdictCache::ClassHolds(judged.key, address)) {
         judged.network.reset();
       }
@@ -170,9 +185,15 @@ void CacheKeeper::RememberNetwork(const ScoredEvent& scored) {
   if (HasNamesBeside(scored.enriched)) {
     return;
   }
-  // The peer has no better name than its network. What the network's entry stands for is committed
-  // before the entry counts anything, or a kill in between loses the counts.
-  absl::StatusOr<CacheSlot> network = parts_.cache->ClassSlot(header.slot, header.cache_key);
+  // The peer has no better name than its network.
+  RememberClass(scored, header.cache_key);
+}
+
+// What the class's entry stands for is committed before the entry counts anything, or a kill in
+// between loses the counts.
+void CacheKeeper::RememberClass(const ScoredEvent& scored, const std::string& key) {
+  absl::StatusOr<CacheSlot> network =
+      parts_.cache->ClassSlot(scored.enriched.event.header.slot, key);
   if (!network.ok()) {
     return;
   }
@@ -205,7 +226,8 @@ void CacheKeeper::Tell() {
   for (const Judged& judged : judged_) {
     CountError(parts_.cache->MarkKnown(judged.slot, judged.key));
     if (judged.network) {
-      CountError(parts_.cache->MarkClassKnown(*judged.network, judged.key));
+      CountError(parts_.cache->MarkClassKnown(
+          *judged.network, judged.class_key.empty() ? judged.key : judged.class_key));
     }
   }
   judged_.clear();
@@ -261,8 +283,9 @@ std::vector<Event> CacheKeeper::TakeForgotten() {
   std::erase_if(forgotten, [&](const Event& event) {
     const ProcessContext* process = ActorOf(event);
     const auto* exec = std::get_if<ExecEvent>(&event.body);
-    // The name of a script is in no key.
+    // The name of a script is in no key, nor is that of a file.
     if (process != nullptr && is_named(process->code) &&
+        !std::holds_alternative<FileEvent>(event.body) &&
         (exec == nullptr || (exec->script.empty() && is_named(exec->parent_code)))) {
       return false;
     }

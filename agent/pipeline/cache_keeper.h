@@ -92,6 +92,7 @@ class CacheKeeper {
     CacheSlot slot;
     std::string key;
     std::optional<CacheSlot> network;  // Of the class that holds from now on, too.
+    std::string class_key;             // Where the class is of files.
   };
   // A cgroup that was removed, or a number that was not needed after all.
   struct Leaving {
@@ -103,6 +104,8 @@ class CacheKeeper {
   void Bind(const Binding& binding);
   void Count(const ScoredEvent& scored);
   void RememberNetwork(const ScoredEvent& scored);
+  void RememberFiles(const ScoredEvent& scored, const std::string& class_key);
+  void RememberClass(const ScoredEvent& scored, const std::string& key);
   bool HasNamesBeside(const EnrichedEvent& flow);
   void CountError(const absl::Status& status);
 

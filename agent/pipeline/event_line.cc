@@ -41,6 +41,7 @@ struct KindOf {
     }
     return "privilege";
   }
+  std::string_view operator()(const FileEvent&) const { return "file"; }
   std::string_view operator()(const FlowEvent& flow) const {
     switch (flow.stage) {
       case FlowStage::kOpen:
@@ -201,6 +202,26 @@ Json ExecJson(const ExecEvent& exec) {
   return json;
 }
 
+Json FileJson(const FileEvent& file) {
+  Json json = {{"verb", FileVerbName(file.verb)},
+               {"path", PrintableUtf8(file.path)},
+               {"mode", file.mode},
+               {"links", file.links},
+               {"filesystem", FilesystemName(file.filesystem)}};
+  const std::pair<const char*, bool> marks[] = {{"path_truncated", file.path_truncated},
+                                                {"path_elsewhere", file.path_elsewhere},
+                                                {"unnamed", file.unnamed}};
+  for (const auto& [name, is_set] : marks) {
+    if (is_set) {
+      json[name] = true;
+    }
+  }
+  if (!file.shape.empty()) {
+    json["shape"] = PrintableUtf8(file.shape);
+  }
+  return json;
+}
+
 std::string FlowSummary(const FlowEvent& flow, const EnrichedEvent& event) {
   const std::string by = Program(event.process);
   if (flow.stage == FlowStage::kListening) {
@@ -266,6 +287,10 @@ std::string Summary(const EnrichedEvent& event) {
   if (const auto* cgroup = std::get_if<CgroupEvent>(&event.event.body)) {
     return cgroup->path;
   }
+  if (const auto* file = std::get_if<FileEvent>(&event.event.body)) {
+    return fmt::format("{} {} {}", Program(event.process), FileVerbName(file->verb),
+                       file->lost.empty() ? file->path : file->lost);
+  }
   return Program(event.process);
 }
 
@@ -309,6 +334,9 @@ std::string EventLine(const ScoredEvent& scored) {
   }
   if (const auto* privilege = std::get_if<PrivilegeEvent>(&event.event.body)) {
     json["privilege"] = PrivilegeJson(*privilege, event);
+  }
+  if (const auto* file = std::get_if<FileEvent>(&event.event.body)) {
+    json["file"] = FileJson(*file);
   }
   if (const auto* exit = std::get_if<ExitEvent>(&event.event.body)) {
     json["status"] = exit->status;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,7 +30,10 @@ std::string_view StateName(ProfileState state) {
   return "";
 }
 
-std::string_view CacheName(uint32_t cache) { return cache == 0 ? "code" : "flow"; }
+std::string_view CacheName(uint32_t cache) {
+  constexpr std::array<std::string_view, 3> kNames = {"code", "flow", "file"};
+  return kNames[cache % kNames.size()];
+}
 
 std::string_view DirectionName(const PeerName& name) {
   return name.inbound ? "inbound" : "outbound";

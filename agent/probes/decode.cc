@@ -31,6 +31,7 @@ constexpr KindDecoder kDecoders[] = {
     {WIRE_KIND_MOVE, WIRE_VERSION_MOVE, DecodeMove},
     {WIRE_KIND_OVERFLOW, WIRE_VERSION_OVERFLOW, DecodeOverflow},
     {WIRE_KIND_PRIVILEGE, WIRE_VERSION_PRIVILEGE, DecodePrivilege},
+    {WIRE_KIND_FILE, WIRE_VERSION_FILE, DecodeFile},
 };
 
 Reason ReasonFromWire(uint8_t reason) {

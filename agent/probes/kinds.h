@@ -27,6 +27,7 @@ absl::Status DecodeOverflow(std::string_view record, EventHeader header,
 
 absl::Status DecodePrivilege(std::string_view record, EventHeader header,
                              std::vector<Event>& events);
+absl::Status DecodeFile(std::string_view record, EventHeader header, std::vector<Event>& events);
 
 absl::Status TooShort(std::string_view kind, std::string_view record);
 

@@ -83,6 +83,11 @@ absl::StatusOr<std::unique_ptr<ProbeSet>> ProbeSet::Load(const ProbeOptions& opt
     set->objects_.resize(1);  // The maps.
     set->LoadOneByOne();
   }
+  for (const ProbeInfo& probe : AllProbes()) {
+    if (probe.name == kFilesProbe && options.files) {
+      set->LoadOrDegrade(probe);
+    }
+  }
   return set;
 }
 
@@ -117,7 +122,7 @@ void ProbeSet::LoadOrDegrade(const ProbeInfo& probe) {
 
 void ProbeSet::LoadOneByOne() {
   for (const ProbeInfo& probe : AllProbes()) {
-    if (IsWanted(probe.name)) {
+    if (IsWanted(probe.name) && probe.name != kFilesProbe) {
       LoadOrDegrade(probe);
     }
   }
@@ -179,7 +184,7 @@ absl::Status ProbeSet::PrepareMap(bpf_map* map) {
     }
     return absl::OkStatus();
   }
-  if (name == "vd_ring_code" || name == "vd_ring_flow" || name == "vd_ring_tap") {
+  if (name.starts_with("vd_ring_")) {
     bpf_map__set_max_entries(map, options_.ring_bytes);
   } else if (name == "vd_processes") {
     bpf_map__set_max_entries(map, options_.max_processes);
@@ -226,7 +231,8 @@ absl::StatusOr<ProbeSet::LoadedObject> ProbeSet::OpenObject(std::string_view nam
 
 bool ProbeSet::IsWanted(std::string_view probe) const {
   return (probe != kPrivilegeProbe || options_.privilege) &&
-         (probe != kCapabilityProbe || options_.capabilities);
+         (probe != kCapabilityProbe || options_.capabilities) &&
+         (probe != kFilesProbe || options_.files);
 }
 
 void ProbeSet::LeaveOut(bpf_object* object) const {

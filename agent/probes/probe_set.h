@@ -34,6 +34,7 @@ struct ProbeOptions {
   uint32_t max_processes = 65536;
   bool privilege = true;      // The probe of that name.
   bool capabilities = false;  // The probe `capability`, which is called very often.
+  bool files = false;  // The probe of that name, which every system call of everybody pays for.
   absl::Span<const EmbeddedObject> objects = EmbeddedBpfObjects();
 };
 

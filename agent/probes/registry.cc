@@ -17,6 +17,8 @@ constexpr ProbeInfo kProbes[] = {
     {kPrivilegeProbe, "modules loaded, io_urings created, signals to other workloads",
      "no module load, io_uring or signal is seen"},
     {kCapabilityProbe, "capabilities used, once per workload", "no use of a capability is seen"},
+    {kFilesProbe, "files made, opened for writing, and listed ones opened for reading",
+     "no act on files is seen"},
 };
 
 }  // namespace

@@ -17,6 +17,8 @@ struct ProbeInfo {
 // Those that the configuration can leave out.
 inline constexpr std::string_view kPrivilegeProbe = "privilege";
 inline constexpr std::string_view kCapabilityProbe = "capability";
+// Also an object of its own, for it is large.
+inline constexpr std::string_view kFilesProbe = "files";
 
 // All probes, in the order in which they are attached: cgroups first, so that no process is seen in
 // a cgroup that is not known. Any thread.

@@ -23,6 +23,8 @@ std::string_view ChannelName(Channel channel) {
       return "signal";
     case Channel::kCapability:
       return "capability";
+    case Channel::kFile:
+      return "file";
   }
   return "unknown";
 }

@@ -21,15 +21,17 @@ enum class Channel {
   kModule,
   kIoUring,
   kSignal,
-  kCapability
+  kCapability,
+  kFile
 };
 
 inline constexpr std::array kChannels = {
-    Channel::kExec,    Channel::kConnect,    Channel::kAccept,
-    Channel::kListen,  Channel::kCredential, Channel::kModule,
-    Channel::kIoUring, Channel::kSignal,     Channel::kCapability};
+    Channel::kExec,       Channel::kConnect, Channel::kAccept,  Channel::kListen,
+    Channel::kCredential, Channel::kModule,  Channel::kIoUring, Channel::kSignal,
+    Channel::kCapability, Channel::kFile};
 
-// "exec", "connect", "accept", "listen", "credential", "module", "io_uring", "signal", "capability"
+// "exec", "connect", "accept", "listen", "credential", "module", "io_uring", "signal",
+// "capability", "file"
 std::string_view ChannelName(Channel channel);
 std::optional<Channel> ChannelFromName(std::string_view name);
 
@@ -40,10 +42,10 @@ struct Behaviour {
   // Path of the acting code; of the parent for kExec. Empty for kCapability: the workload's.
   std::string subject;
   std::string subject_sha256;  // Empty where not known; see Profile::Match.
-  std::string
-      object;  // Path of the new code, "dns:db.example:5432/tcp", "8080/tcp", "uid 1000 -> 0".
+  std::string object;  // Path of the new code, "dns:db.example:5432/tcp", "8080/tcp", "uid 1000 ->
+                       // 0", "create /run/x.pid".
   std::string object_sha256;  // kExec only.
-  std::string qualifier;      // kExec: script name. Else empty.
+  std::string qualifier;      // kExec: script name. kFile: kManyFiles, or empty. Else empty.
 
   auto operator<=>(const Behaviour&) const = default;
   template <typename H>
@@ -57,6 +59,12 @@ struct Behaviour {
 // all of it, where the start of the new code was not seen.
 inline Behaviour RevisionOf(const Behaviour& b) {
   return {Channel::kExec, "", "", b.subject, b.subject_sha256, ""};
+}
+
+// The qualifier of a file's behaviour whose object is the shape of many names.
+inline constexpr std::string_view kManyFiles = "many";
+inline bool IsOfManyFiles(const Behaviour& b) {
+  return b.channel == Channel::kFile && b.qualifier == kManyFiles;
 }
 
 // What was done, whatever the profile makes of it: the verb and the object of a behaviour.

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <string>
 #include <string_view>
@@ -15,6 +17,8 @@
 
 namespace vedette {
 namespace {
+
+constexpr uint32_t kProcMagic = 0x9fa0;
 
 // More capabilities than this at once are written as a mask.
 constexpr int kMaxNamedCapabilities = 4;
@@ -196,6 +200,38 @@ std::optional<Behaviour> Of(const EnrichedEvent& event, const PrivilegeEvent& ac
   return std::nullopt;
 }
 
+// Below /proc a directory is a process: its own, or one of many.
+std::string StablePath(const FileEvent& file) {
+  constexpr std::string_view kProc = "/proc/";
+  constexpr std::string_view kDigits = "0123456789";
+  if (file.filesystem != kProcMagic || !file.path.starts_with(kProc)) {
+    return file.path;
+  }
+  const size_t end = std::min(file.path.find_first_not_of(kDigits, kProc.size()), file.path.size());
+  const std::string number = file.path.substr(kProc.size(), end - kProc.size());
+  if (number.empty() || (end < file.path.size() && file.path[end] != '/')) {
+    return file.path;
+  }
+  const bool own = number == std::to_string(file.process.tgid_in_namespace) ||
+                   number == std::to_string(file.process.tgid);
+  std::string rest = file.path.substr(end);
+  constexpr std::string_view kTask = "/task/";
+  if (rest.starts_with(kTask)) {
+    const size_t after = std::min(rest.find('/', kTask.size()), rest.size());
+    rest.replace(kTask.size(), after - kTask.size(), "*");
+  }
+  return fmt::format("{}{}{}", kProc, own ? "self" : "*", rest);
+}
+
+std::optional<Behaviour> Of(const EnrichedEvent& event, const FileEvent& file) {
+  Behaviour b = ByProcess(Channel::kFile, event);
+  b.object = fmt::format("{} {}{}{}{}", FileVerbName(file.verb), file.path_truncated ? "cut:" : "",
+                         file.path_elsewhere ? "elsewhere:" : "",
+                         file.lost.empty() ? StablePath(file) : file.lost,
+                         file.unnamed ? "/(unnamed)" : "");
+  return b;
+}
+
 template <typename Other>
 std::optional<Behaviour> Of(const EnrichedEvent&, const Other&) {
   return std::nullopt;
@@ -213,6 +249,17 @@ std::optional<Behaviour> BehaviourOf(const EnrichedEvent& event) {
     return std::nullopt;
   }
   return std::visit([&](const auto& body) { return Of(event, body); }, event.event.body);
+}
+
+std::optional<Behaviour> BehaviourOfMany(const EnrichedEvent& event, const Behaviour& exact) {
+  const auto* file = std::get_if<FileEvent>(&event.event.body);
+  if (file == nullptr || file->shape.empty()) {
+    return std::nullopt;
+  }
+  Behaviour many = exact;
+  many.object = fmt::format("{} {}", FileVerbName(file->verb), file->shape);
+  many.qualifier = kManyFiles;
+  return many;
 }
 
 }  // namespace vedette

@@ -17,4 +17,8 @@ namespace vedette {
 // file, even without a hash.
 std::optional<Behaviour> BehaviourOf(const EnrichedEvent& event);
 
+// For an act on a file whose name is one of many of a shape: the behaviour of them all, which holds
+// where the profile has generalised. `exact` is the event's own. Nothing for other acts.
+std::optional<Behaviour> BehaviourOfMany(const EnrichedEvent& event, const Behaviour& exact);
+
 }  // namespace vedette

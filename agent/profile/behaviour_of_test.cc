@@ -141,6 +141,46 @@ TEST(BehaviourOfTest, ContextFollowUpsAndTapsAreNone) {
   EXPECT_TRUE(BehaviourOf(events.Exec("/bin/sh")));
 }
 
+TEST(BehaviourOfTest, AnActOnAFileIsItsVerbAndPath) {
+  TestEvents events;
+  auto object = [](const EnrichedEvent& event) { return BehaviourOf(event)->object; };
+  EXPECT_EQ(object(events.File(FileVerb::kWrite, "/var/log/x")), "write /var/log/x");
+  EXPECT_EQ(BehaviourOf(events.File(FileVerb::kWrite, "/x"))->subject, "/usr/sbin/nginx");
+  FileEvent file;
+  file.verb = FileVerb::kCreate;
+  file.path = "/tmp";
+  file.unnamed = true;
+  EXPECT_EQ(object(events.With(file)), "create /tmp/(unnamed)");
+  file.unnamed = false;
+  file.path_elsewhere = true;
+  EXPECT_EQ(object(events.With(file)), "create elsewhere:/tmp");
+  file.path_truncated = true;
+  EXPECT_EQ(object(events.With(file)), "create cut:elsewhere:/tmp");
+  FileEvent lost;
+  lost.lost = "(path lost: 1)";
+  EXPECT_EQ(object(events.With(lost)), "write (path lost: 1)");
+}
+
+TEST(BehaviourOfTest, AProcessBelowProcIsItselfOrAnyOther) {
+  FileEvent file;
+  file.filesystem = 0x9fa0;
+  file.process.tgid = 4711;
+  file.process.tgid_in_namespace = 7;
+  auto object = [&](const std::string& path) {
+    file.path = path;
+    return BehaviourOf(TestEvents().With(file))->object;
+  };
+  EXPECT_EQ(object("/proc/7/comm"), "write /proc/self/comm");
+  EXPECT_EQ(object("/proc/4711/oom_score_adj"), "write /proc/self/oom_score_adj");
+  EXPECT_EQ(object("/proc/7/task/12/comm"), "write /proc/self/task/*/comm");
+  EXPECT_EQ(object("/proc/8/mem"), "write /proc/*/mem");
+  EXPECT_EQ(object("/proc/8"), "write /proc/*");
+  EXPECT_EQ(object("/proc/sys/kernel/core_pattern"), "write /proc/sys/kernel/core_pattern");
+  EXPECT_EQ(object("/proc/7x/comm"), "write /proc/7x/comm");
+  file.filesystem = 0;
+  EXPECT_EQ(object("/proc/7/comm"), "write /proc/7/comm") << "a directory that is called so";
+}
+
 TEST(ChannelNameTest, NamesAreReadBack) {
   for (const Channel channel : kChannels) {
     EXPECT_EQ(ChannelFromName(ChannelName(channel)), channel);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/profile/profile.h"
 
+#include <algorithm>
+
 #include <string_view>
 #include <utility>
 
@@ -130,6 +132,15 @@ void Profile::TakeFromIndex(ProfileEntry* entry) {
   }
   entry->next_variant = nullptr;
   --SizeOf(*entry);
+}
+
+std::unique_ptr<ProfileEntry> Profile::Take(ProfileEntry* entry) {
+  TakeFromIndex(entry);
+  const auto owner = std::find_if(entries_.begin(), entries_.end(),
+                                  [entry](const auto& e) { return e.get() == entry; });
+  std::unique_ptr<ProfileEntry> taken = std::move(*owner);
+  entries_.erase(owner);
+  return taken;
 }
 
 size_t Profile::Size(Channel channel, bool deviation) const {

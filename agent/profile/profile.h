@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "agent/profile/activity.h"
@@ -69,6 +70,7 @@ class Profile {
   ProfileEntry* Add(BehaviourRecord record, bool deviation);
   // Makes an entry a deviation, or a learned behaviour. Its address stays.
   void Move(ProfileEntry* entry, bool deviation);
+  std::unique_ptr<ProfileEntry> Take(ProfileEntry* entry);  // It is no longer part of the profile.
   size_t Size(Channel channel, bool deviation) const;
   // Distinct windows in which something new turned up, learned or deviating.
   uint64_t NovelWindows(Channel channel) const;
@@ -97,6 +99,8 @@ class Profile {
   Dirty dirty = Dirty::kNo;
   bool written = false;    // In a transaction that is not committed yet.
   size_t bound_slots = 0;  // Entries of the kernel's cache that count for it.
+  // While learning: behaviours that names of files may become, and the objects seen of them.
+  absl::flat_hash_map<Behaviour, absl::flat_hash_set<std::string>> names_of_shape;
 
  private:
   // Hash and equality over everything but the content hashes.

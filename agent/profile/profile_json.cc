@@ -66,7 +66,7 @@ json ToJson(const BehaviourRecord& record, bool deviation) {
   };
   text("subject_sha256", b.subject_sha256);
   text("object_sha256", b.object_sha256);
-  text("script", b.qualifier);
+  text(IsOfManyFiles(b) ? "names" : "script", b.qualifier);
   if (b.channel == Channel::kConnect || b.channel == Channel::kAccept) {
     out["failures"] = record.failures;
     out["sent_bytes"] = record.sent_bytes;

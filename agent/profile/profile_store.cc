@@ -351,6 +351,10 @@ absl::Status ProfileStore::SaveDismissal(const ProfileEntry& entry) {
       .Run();
 }
 
+absl::Status ProfileStore::RemoveEntry(int64_t row) {
+  return statements_[kRemoveBehaviour].Bind(1, row).Run();
+}
+
 absl::Status ProfileStore::SaveEntry(const ProfileEntry& entry) {
   if (entry.was_dismissed) {
     VEDETTE_RETURN_IF_ERROR(SaveDismissal(entry));

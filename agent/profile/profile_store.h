@@ -44,6 +44,7 @@ class ProfileStore {
   absl::Status SaveWorkload(const Profile& profile);  // With its activity.
   absl::Status SaveEntry(const ProfileEntry& entry);
   absl::Status Remove(const ProfileRows& rows);  // Those that are there.
+  absl::Status RemoveEntry(int64_t row);         // The same.
 
  private:
   ProfileStore(SqliteDatabase* db, std::vector<SqliteStatement> statements)

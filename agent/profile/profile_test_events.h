@@ -97,6 +97,17 @@ struct TestEvents {
     act.in_user_namespace = in_user_namespace;
     return With(std::move(act), slot);
   }
+  // shape: empty where the name stands for itself.
+  EnrichedEvent File(FileVerb verb, const std::string& path, const std::string& shape = "",
+                     CacheSlot slot = {}) const {
+    FileEvent file;
+    file.verb = verb;
+    file.path = path;
+    file.shape = shape;
+    file.mode = 0100644;
+    file.links = 1;
+    return With(std::move(file), slot);
+  }
 
   EnrichedEvent Connect(const std::string& dns_name, uint16_t port, CacheSlot slot = {}) const {
     return Flow(FlowStage::kOpen, dns_name, port, slot);

@@ -59,6 +59,8 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
   scored.state = StateOf(*profile);
   scored.state_text = StateText(*profile);
   scored.watched = Watched(*profile);
+  Together together = TakeTogether(profile, scored);
+  scored.act.object = scored.behaviour.object;
 
   const Profile::Found found = profile->FindLearned(scored.behaviour);
   ProfileEntry* entry = nullptr;
@@ -69,6 +71,9 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
     if (entry != nullptr && scored.judgement == Judgement::kLearned &&
         scored.state == ProfileState::kLearning) {
       NoteNew(profile);
+    }
+    if (entry != nullptr) {
+      PutTogether(entry, std::move(together));
     }
   } else if (entry = KnownEntry(*profile, scored.behaviour, found); entry != nullptr) {
     scored.judgement = Judgement::kKnown;
@@ -282,6 +287,9 @@ bool Profiles::BindSlot(const CacheSlot& slot, std::string_view workload,
   if (entry == nullptr) {
     entry = it->second->FindDeviation(behaviour).known_or_same();
   }
+  if (entry == nullptr && behaviour.channel == Channel::kFile) {
+    entry = FindTogether(*it->second, behaviour);
+  }
   if (entry != nullptr) {
     Bind(slot, entry);
   }
@@ -364,64 +372,6 @@ absl::StatusOr<std::vector<std::string>> Profiles::Freeze(const std::vector<std:
 absl::Duration Profiles::Uptime() const {
   uptime_ = std::max(uptime_, uptime_before_ + (steady_->Now() - started_));
   return uptime_;
-}
-
-void Profiles::MarkDirty(ProfileEntry* entry, Dirty dirty) {
-  if (entry->dirty == Dirty::kNo) {
-    dirty_entries_.push_back(entry);
-  }
-  entry->dirty = std::max(entry->dirty, dirty);
-  entry->written = false;
-}
-
-void Profiles::MarkDirty(Profile* profile, Dirty dirty) {
-  if (profile->dirty == Dirty::kNo) {
-    dirty_profiles_.push_back(profile);
-  }
-  profile->dirty = std::max(profile->dirty, dirty);
-  profile->written = false;
-}
-
-absl::Status Profiles::Write() { return Save(Dirty::kRow); }
-absl::Status Profiles::Flush() { return Save(Dirty::kCounts); }
-
-absl::Status Profiles::Save(Dirty least) {
-  bool any = least == Dirty::kCounts || !evicted_.empty();
-  // What made room first: a workload that came back has the same name.
-  for (const ProfileRows& rows : evicted_) {
-    VEDETTE_RETURN_IF_ERROR(store_->Remove(rows));
-  }
-  evicted_written_ = evicted_.size();
-  // Profiles first: behaviours refer to them.
-  for (Profile* profile : dirty_profiles_) {
-    profile->written = profile->dirty >= least;
-    if (profile->written) {
-      VEDETTE_RETURN_IF_ERROR(store_->SaveWorkload(*profile));
-      any = true;
-    }
-  }
-  for (ProfileEntry* entry : dirty_entries_) {
-    entry->written = entry->dirty >= least;
-    if (entry->written) {
-      VEDETTE_RETURN_IF_ERROR(store_->SaveEntry(*entry));
-      any = true;
-    }
-  }
-  return any ? store_->SaveUptime(Uptime()) : absl::OkStatus();
-}
-
-void Profiles::Committed() {
-  evicted_.erase(evicted_.begin(), evicted_.begin() + static_cast<ptrdiff_t>(evicted_written_));
-  evicted_written_ = 0;
-  const auto done = [](auto* item) {
-    if (item->written) {
-      item->written = false;
-      item->dirty = Dirty::kNo;
-    }
-    return item->dirty == Dirty::kNo;
-  };
-  std::erase_if(dirty_profiles_, done);
-  std::erase_if(dirty_entries_, done);
 }
 
 }  // namespace vedette

@@ -48,6 +48,8 @@ struct ProfilesOptions {
   // Is any cgroup of the workload there? Without it no workload is known to be gone: none is a job,
   // and no profile ever makes room for another.
   std::function<bool(const std::string& workload)> is_running;
+  std::vector<std::string>
+      sensitive;  // See IsSensitive: where names of files stand for themselves.
 };
 
 // What else happened that no event tells.
@@ -144,6 +146,16 @@ class Profiles {
   bool MayEvict(const Profile& profile) const;
   void Evict(const Profile& profile);
   void Remove(const Profile& profile);
+  // Behaviours that have become one.
+  struct Together {
+    std::vector<std::unique_ptr<ProfileEntry>> entries;
+    std::vector<CacheSlot> slots;  // Those that counted for them.
+  };
+  // Puts the behaviour of all names of its shape in the place of the act's own, where the profile
+  // has generalised, or does so by this act; then what was learned of them comes out of it.
+  Together TakeTogether(Profile* profile, ScoredEvent& scored);
+  void PutTogether(ProfileEntry* into, Together together);
+  static ProfileEntry* FindTogether(const Profile& profile, const Behaviour& one);
   ProfileEntry* Learn(Profile* profile, const ScoredEvent& scored, Profile::Found found);
   ProfileEntry* Deviate(Profile* profile, ScoredEvent& scored, Profile::Found found);
   ProfileEntry* NewDeviation(Profile* profile, const ScoredEvent& scored, Profile::Found found);
@@ -191,6 +203,8 @@ class Profiles {
   std::vector<Profile*> dirty_profiles_;
   std::vector<ProfileRows> evicted_;  // To be taken out of the store.
   size_t evicted_written_ = 0;        // Of them, in a transaction that is not committed yet.
+  std::vector<int64_t> folded_;       // Rows of behaviours that became part of others.
+  size_t folded_written_ = 0;         // As above.
   StageLedger ledger_;
   ProfilesCounters counters_;
   bool said_workloads_full_ = false;

@@ -45,13 +45,15 @@ Verb VerbOf(Channel channel) {
       return {"never sent", "sent", "signal", "signals"};
     case Channel::kCapability:
       return {"never used", "used", "capability", "capabilities"};
+    case Channel::kFile:
+      return {"never was seen to", "was seen in", "act on files", "acts on files"};
   }
   return {"never did", "did", "thing", "things"};
 }
 
 std::string ObjectText(const Behaviour& b) {
   std::string text = b.channel == Channel::kExec ? Name(b.object) : PrintableUtf8(b.object);
-  if (!b.qualifier.empty()) {
+  if (!b.qualifier.empty() && !IsOfManyFiles(b)) {
     text += fmt::format(" with script {}", PrintableUtf8(b.qualifier));
   }
   return text;

@@ -27,27 +27,34 @@ static __always_inline void lane_dropped(__u32 lane) {
    : (lane) == WIRE_LANE_FLOW ? bpf_ringbuf_reserve(&vd_ring_flow, bytes, 0) \
                               : bpf_ringbuf_reserve(&vd_ring_tap, bytes, 0))
 
-/* Numbers the record and hands it over. wake: the reader is not to wait for its next poll. */
-static __always_inline void lane_submit(__u32 lane, struct wire_header* h, bool wake) {
+/* Numbers the record of a lane in whose ring so many bytes wait, and hands it over. wake: the
+ * reader is not to wait for its next poll. */
+static __always_inline void submit_behind(__u64 waiting, __u32 lane, struct wire_header* h,
+                                          bool wake) {
   struct wire_lane_count* l = lane_count(lane);
   struct wire_config* c = config();
   __u64 flags = BPF_RB_NO_WAKEUP;
-  __u64 waiting;
 
   if (l) {
     h->sequence = __sync_fetch_and_add(&l->sequence, 1);
     __sync_fetch_and_add(&l->sent, 1);
   }
+  /* Only the record that crosses the mark wakes: what waits stays until it is stored. */
+  if (wake || (c && waiting > c->wake_bytes && waiting - h->size <= c->wake_bytes))
+    flags = BPF_RB_FORCE_WAKEUP;
+  bpf_ringbuf_submit(h, flags);
+}
+
+static __always_inline void lane_submit(__u32 lane, struct wire_header* h, bool wake) {
+  __u64 waiting;
+
   if (lane == WIRE_LANE_CODE)
     waiting = bpf_ringbuf_query(&vd_ring_code, BPF_RB_AVAIL_DATA);
   else if (lane == WIRE_LANE_FLOW)
     waiting = bpf_ringbuf_query(&vd_ring_flow, BPF_RB_AVAIL_DATA);
   else
     waiting = bpf_ringbuf_query(&vd_ring_tap, BPF_RB_AVAIL_DATA);
-  /* Only the record that crosses the mark wakes: what waits stays until it is stored. */
-  if (wake || (c && waiting > c->wake_bytes && waiting - h->size <= c->wake_bytes))
-    flags = BPF_RB_FORCE_WAKEUP;
-  bpf_ringbuf_submit(h, flags);
+  submit_behind(waiting, lane, h, wake);
 }
 
 static __always_inline void fill_header(struct wire_header* h, __u16 kind, __u16 version,
@@ -74,7 +81,7 @@ static __always_inline void emit_overflow(struct governed* g, __u32 cache) {
   if (!r) {
     lane_dropped(WIRE_LANE_CODE);
     /* Told again by the next act that finds no room. */
-    g->workload->overflowed[cache & 1] = 0;
+    g->workload->overflowed[cache & WIRE_SLOT_CACHE_MASK] = 0;
     return;
   }
   FILL_HEADER(r, OVERFLOW);

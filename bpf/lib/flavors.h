@@ -57,6 +57,16 @@ struct kernfs_node___rcu {
   struct kernfs_node* __parent;
 };
 
+/* Since 6.8: a mount's number that is never given out again. */
+struct mount___unique {
+  __u64 mnt_id_unique;
+};
+
+/* Names functions that programs can call; this one since 6.2. */
+enum special_kfunc_type___cast {
+  KF_bpf_rdonly_cast___cast = 1,
+};
+
 /* Options of a socket were bits until 6.6. */
 struct inet_sock___flags {
   unsigned long inet_flags;

@@ -103,6 +103,7 @@ struct timespec64 {
 
 struct inode {
   unsigned short i_mode;
+  __u32 i_rdev;
   struct super_block* i_sb;
   unsigned long i_ino;
   unsigned int i_nlink;
@@ -124,6 +125,7 @@ struct vfsmount {
 struct mnt_namespace;
 
 struct mount {
+  int mnt_id;
   struct mount* mnt_parent;
   struct dentry* mnt_mountpoint;
   struct vfsmount mnt;
@@ -140,9 +142,29 @@ struct fs_struct {
 };
 
 struct file {
+  unsigned int f_mode;
+  unsigned int f_flags;
   struct path f_path;
   struct inode* f_inode;
   void* private_data;
+};
+
+struct fdtable {
+  unsigned int max_fds;
+  struct file** fd;
+};
+
+struct files_struct {
+  struct fdtable* fdt;
+};
+
+struct thread_info {
+  unsigned long flags;
+  __u32 status;
+};
+
+struct pt_regs {
+  unsigned long orig_ax;
 };
 
 struct linux_binprm {
@@ -196,6 +218,8 @@ struct signal_struct {
 };
 
 struct task_struct {
+  struct thread_info thread_info;
+  struct files_struct* files;
   unsigned int flags;
   int pid;
   int tgid;
@@ -319,6 +343,14 @@ struct bpf_iter__bpf_sk_storage_map {
 #define PF_KTHREAD 0x00200000
 #define S_IFMT 00170000
 #define S_IFREG 0100000
+#define S_IFCHR 0020000
+#define S_IFIFO 0010000
+#define S_IXUGO 00111
+#define FMODE_READ 0x1
+#define FMODE_WRITE 0x2
+#define FMODE_CREATED 0x100000
+#define O_TMPFILE_BIT 020000000
+#define TS_COMPAT 0x2
 
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #define TMPFS_MAGIC 0x01021994

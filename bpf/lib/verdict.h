@@ -74,7 +74,7 @@ static __always_inline enum act_class classify(struct governed* g, struct lookup
     count_error(WIRE_ERROR_NO_CACHE);
     return ACT_NEWS;
   }
-  if (g->workload && g->workload->overflowed[l->cache & 1]) {
+  if (g->workload && g->workload->overflowed[l->cache & WIRE_SLOT_CACHE_MASK]) {
     __sync_fetch_and_add(&g->workload->not_cached, 1);
     count_error(WIRE_ERROR_CACHE_FULL);
     return is_tapped(g) ? ACT_TAPPED : ACT_FULL;
@@ -89,7 +89,7 @@ static __always_inline void novelty_lost(struct governed* g, __u32 cache) {
 
   count_error(WIRE_ERROR_NOVELTY_LOST);
   if (!w) w = bpf_map_lookup_elem(&vd_workloads, &nobody);
-  if (w) __sync_fetch_and_add(&w->lost[cache & 1], 1);
+  if (w) __sync_fetch_and_add(&w->lost[cache & WIRE_SLOT_CACHE_MASK], 1);
 }
 
 /* Makes the caller the one who reports this behaviour, or says that it is not. has_record: a record
@@ -130,7 +130,8 @@ static __always_inline bool claim(struct governed* g, struct lookup* l, const vo
   }
   __sync_fetch_and_add(&g->workload->not_cached, 1);
   count_error(WIRE_ERROR_CACHE_FULL);
-  if (__sync_val_compare_and_swap(&g->workload->overflowed[l->cache & 1], 0, 1) == 0)
+  if (__sync_val_compare_and_swap(&g->workload->overflowed[l->cache & WIRE_SLOT_CACHE_MASK], 0,
+                                  1) == 0)
     emit_overflow(g, l->cache);
   return false;
 }

@@ -7,6 +7,7 @@
 #include "bpf/wire/dns.h"
 #include "bpf/wire/exec.h"
 #include "bpf/wire/exit.h"
+#include "bpf/wire/file.h"
 #include "bpf/wire/file_key.h"
 #include "bpf/wire/flow.h"
 #include "bpf/wire/fork.h"
@@ -15,6 +16,7 @@
 #include "bpf/wire/overflow.h"
 #include "bpf/wire/privilege.h"
 #include "bpf/wire/process_seen.h"
+#include "bpf/wire/shape.h"
 
 #define WIRE_KIND(name, number, type, version) type abi_record_##name;
 WIRE_KINDS(WIRE_KIND)
@@ -23,6 +25,11 @@ WIRE_KINDS(WIRE_KIND)
 /* Records that come in two sizes, and what the agent reads of maps and iterators. */
 struct wire_exec_small abi_exec_small;
 struct wire_exec_large abi_exec_large;
+struct wire_file_small abi_file_small;
+struct wire_file_large abi_file_large;
+struct wire_watched abi_watched;
+struct wire_watch abi_watch;
+struct wire_shape abi_shape;
 struct wire_file_key abi_file_key;
 struct wire_cache_key abi_cache_key;
 struct wire_script abi_script;
@@ -51,3 +58,7 @@ enum wire_code_flags abi_code_flags;
 enum wire_exec_flags abi_exec_flags;
 enum wire_origin abi_origin;
 enum wire_flow_stage abi_flow_stage;
+enum wire_file_flags abi_file_flags;
+enum wire_grain abi_grain;
+enum wire_verdict_flags abi_verdict_flags;
+enum wire_shape_kind abi_shape_kind;

@@ -19,7 +19,7 @@
 struct wire_slot {
   __u64 workload;
   __u64 generation;
-  __u32 cache; /* enum of kinds.h: WIRE_CACHE_CODE, WIRE_CACHE_FLOW */
+  __u32 cache; /* enum of kinds.h: WIRE_CACHE_CODE … */
   __u32 slot;
 };
 WIRE_LAYOUT(struct wire_slot, 24);

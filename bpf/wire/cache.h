@@ -11,6 +11,9 @@ enum wire_verb {
   WIRE_VERB_CONNECT = 3,
   WIRE_VERB_ACCEPT = 4,
   WIRE_VERB_LISTEN = 5,
+  WIRE_VERB_FILE_CREATE = 6, /* opened, and made by that */
+  WIRE_VERB_FILE_WRITE = 7,  /* opened for writing, was there before */
+  WIRE_VERB_FILE_READ = 8,   /* a listed path opened for reading */
   WIRE_VERB_MODULE = 9,
   WIRE_VERB_IO_URING = 10,
   WIRE_VERB_SIGNAL = 11,
@@ -71,6 +74,28 @@ enum wire_verdict_flags {
   WIRE_VERDICT_FORGOTTEN = 1, /* unreported, though it was known: its next act tells it, no sweep */
 };
 
+enum wire_grain {
+  WIRE_GRAIN_OBJECT = 0,
+  WIRE_GRAIN_CLASS = 1,
+};
+
+/* A file: itself, by inode (real, below overlayfs), directory, name and mount; or its class, all
+ * files of that directory whose names have the same shape: then inode and generation are 0. They
+ * are for CREATE, too: a name that is made again is the same behaviour. */
+struct wire_access_key {
+  struct wire_code subject;
+  __u64 device;
+  __u64 inode;
+  __u64 parent; /* inode of its directory */
+  __u64 name;   /* keyed hash of the name, of its shape for a class; 0: no name (O_TMPFILE) */
+  __u64 mount;
+  __u32 generation;
+  __u8 verb;
+  __u8 grain;
+  __u8 pad[2];
+};
+WIRE_LAYOUT(struct wire_access_key, 88);
+
 struct wire_verdict {
   __u32 novelty;
   __u32 decision;
@@ -84,8 +109,13 @@ WIRE_LAYOUT(struct wire_verdict, 40);
 /* Slots that the agent gives out; the others are given out by BPF. */
 #define WIRE_SLOT_OF_AGENT 0x80000000u
 
-/* The lowest bit of a slot names its cache. */
-static inline __u32 wire_make_slot(__u32 number, __u32 cache) { return number << 1 | (cache & 1); }
+/* The lowest bits of a slot name its cache. */
+#define WIRE_SLOT_CACHE_BITS 2
+#define WIRE_SLOT_CACHE_MASK 3
+
+static inline __u32 wire_make_slot(__u32 number, __u32 cache) {
+  return number << WIRE_SLOT_CACHE_BITS | (cache & WIRE_SLOT_CACHE_MASK);
+}
 
 /* Turns the key of a peer into that of its class, the network around it: /24 of IPv4, /64 of IPv6.
  */
@@ -143,12 +173,12 @@ struct wire_workload {
   __u64 not_cached; /* acts that found no room */
   __u32 next_slot;
   __u32 processes;     /* that have a context in its share of the table */
-  __u32 overflowed[2]; /* by cache: 1 once the overflow was reported */
-  __u32 lost[2];       /* by cache: news that could be neither told nor kept for the sweep */
+  __u32 overflowed[4]; /* by cache: 1 once the overflow was reported */
+  __u32 lost[4];       /* by cache: news that could be neither told nor kept for the sweep */
   __u32 instances;     /* charged so far; vd_forgotten has how many of them are gone */
   __u32 pad;
 };
-WIRE_LAYOUT(struct wire_workload, 48);
+WIRE_LAYOUT(struct wire_workload, 64);
 
 /* Capabilities that the workload has used and that have an entry: in the first user namespace, and
  * in others. */

@@ -14,6 +14,7 @@
   WIRE_KIND(CGROUP, 8, struct wire_cgroup, 1)             \
   WIRE_KIND(MOVE, 9, struct wire_move, 1)                 \
   WIRE_KIND(OVERFLOW, 10, struct wire_overflow, 1)        \
+  WIRE_KIND(FILE, 11, struct wire_file, 1)                \
   WIRE_KIND(PRIVILEGE, 12, struct wire_privilege, 1)
 
 enum wire_kind {
@@ -41,12 +42,15 @@ enum wire_lane {
   WIRE_LANE_CODE = 0,
   WIRE_LANE_FLOW = 1,
   WIRE_LANE_TAP = 2,
-  WIRE_LANES = 3,
+  WIRE_LANE_FILE = 3, /* its ring is there while the probe files is */
+  WIRE_LANES = 4,
 };
 
 enum wire_cache {
   WIRE_CACHE_CODE = 0,
   WIRE_CACHE_FLOW = 1,
+  WIRE_CACHE_FILE = 2, /* there while the probe files is */
+  WIRE_CACHES = 3,
 };
 
 /* Why something was not sent, not found or not stored. */
@@ -71,5 +75,6 @@ enum wire_error {
   WIRE_ERROR_NO_PLACE = 17,        /* a connection has storage, which is dear: the table is full */
   WIRE_ERROR_DNS_QUERY = 18,       /* a DNS query does not wait for its answer: no room */
   WIRE_ERROR_INSTANCE_SHARE = 19,  /* the workload has used up its share of the table of cgroups */
-  WIRE_ERRORS = 20,
+  WIRE_ERROR_BIRTH = 20,           /* where a file was made could not be kept */
+  WIRE_ERRORS = 21,
 };

@@ -112,6 +112,23 @@ void WriteFile(std::string_view key, const pb::Code& code, JsonWriter* json) {
   json->EndObject();
 }
 
+// The file that was acted on.
+void WriteTouchedFile(const pb::File& file, JsonWriter* json) {
+  constexpr uint32_t kTypeMask = 0170000;
+  const Caption type = (file.mode() & kTypeMask) == 0100000   ? Caption{1, "Regular File"}
+                       : (file.mode() & kTypeMask) == 0040000 ? Caption{2, "Folder"}
+                       : (file.mode() & kTypeMask) == 0020000 ? Caption{3, "Character Device"}
+                       : (file.mode() & kTypeMask) == 0060000 ? Caption{4, "Block Device"}
+                       : (file.mode() & kTypeMask) == 0010000 ? Caption{6, "Named Pipe"}
+                                                              : Caption{0, "Unknown"};
+  json->BeginObject("file").Bytes("name", BaseName(file.path())).Bytes("path", file.path());
+  const std::string_view folder = DirectoryOf(file.path());
+  if (!folder.empty()) {
+    json->Bytes("parent_folder", folder);
+  }
+  json->Int("type_id", type.id).Text("type", type.name).EndObject();
+}
+
 std::string CommandLine(const pb::Process& process) {
   std::string line;
   for (const std::string& argument : process.argv()) {
@@ -237,6 +254,16 @@ void WriteFlowTotals(const pb::Flow& flow, JsonWriter* json) {
   json->Unsigned("retransmits", flow.retransmits()).EndObject();
 }
 
+// What a file of OCSF has no attribute for.
+void WriteFileFacts(const pb::File& file, JsonWriter* json) {
+  json->BeginObject("file").Text("verb", file.verb()).Unsigned("mode", file.mode());
+  json->Unsigned("links", file.links()).Text("filesystem", file.filesystem());
+  if (file.elsewhere()) {
+    json->Bool("path_elsewhere", true);
+  }
+  json->EndObject();
+}
+
 void WriteContainer(const pb::Workload& workload, JsonWriter* json) {
   if (workload.container_id().empty()) {
     return;
@@ -253,18 +280,21 @@ void WriteContainer(const pb::Workload& workload, JsonWriter* json) {
 
 void WriteEvidences(const pb::Finding& finding, JsonWriter* json) {
   const bool actor = finding.has_process();
-  if (!actor && !finding.has_flow()) {
+  if (!actor && !finding.has_flow() && !finding.has_file()) {
     return;
   }
   json->BeginArray("evidences").BeginObject();
   if (actor) {
     WriteProcess(finding, json);
-    if (!finding.process().code().path().empty()) {
+    if (!finding.has_file() && !finding.process().code().path().empty()) {
       WriteFile("file", finding.process().code(), json);
     }
   }
   if (finding.has_flow()) {
     WriteFlow(finding.flow(), json);
+  }
+  if (finding.has_file() && !finding.file().path().empty()) {
+    WriteTouchedFile(finding.file(), json);
   }
   WriteContainer(finding.workload(), json);
   json->EndObject().EndArray();
@@ -323,6 +353,9 @@ void WriteUnmapped(const pb::Event& event, JsonWriter* json) {
   }
   if (finding.has_flow()) {
     WriteFlowTotals(finding.flow(), json);
+  }
+  if (finding.has_file()) {
+    WriteFileFacts(finding.file(), json);
   }
   json->EndObject();
 }

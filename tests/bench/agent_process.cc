@@ -44,8 +44,9 @@ std::string Configuration(const AgentPlace& place) {
       "api: {{ socket: {0}/agent.sock }}\n"
       "sinks:\n"
       "  - jsonl: {{ path: {0}/findings.jsonl }}\n"
-      "bpf: {{ pin_dir: {1} }}\n",
-      place.dir, place.pin_dir);
+      "bpf: {{ pin_dir: {1} }}\n"
+      "probes: {{ files: {2} }}\n",
+      place.dir, place.pin_dir, place.files ? "on" : "off");
 }
 
 }  // namespace

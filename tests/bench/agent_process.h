@@ -17,6 +17,7 @@ struct AgentPlace {
   std::string program;
   std::string dir;      // Of its configuration, store, socket and findings.
   std::string pin_dir;  // On a bpffs.
+  bool files = false;   // With the probe of files, which is off by default.
 };
 
 struct Resident {

@@ -73,6 +73,19 @@ static void do_open(void) {
   close(fd);
 }
 
+static const char* directory;
+
+// A name that was never there before.
+static void do_create(void) {
+  static unsigned long next;
+  char path[256];
+  snprintf(path, sizeof(path), "%s/request-%d-%lu.tmp", directory, getpid(), next++);
+  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) fail(path);
+  close(fd);
+  if (unlink(path) != 0) fail(path);
+}
+
 static void run(const char* path) {
   int status;
   pid_t pid = fork();
@@ -233,11 +246,16 @@ int main(int argc, char** argv) {
   long number = argc > 2 ? atol(argv[2]) : 0;
   self = argv[0];
   if (strcmp(load, "nothing") == 0) return 0;
-  if (argc > 3 && strcmp(load, "distinct") != 0) start_listening(argv[3]);
+  if (argc > 3 && strcmp(load, "create") == 0)
+    directory = argv[3];
+  else if (argc > 3 && strcmp(load, "distinct") != 0)
+    start_listening(argv[3]);
   if (strcmp(load, "getpid") == 0)
     repeat(number, 1000, do_getpid);
   else if (strcmp(load, "open") == 0)
     repeat(number, 100, do_open);
+  else if (strcmp(load, "create") == 0 && directory)
+    repeat(number, 10, do_create);
   else if (strcmp(load, "exec") == 0)
     repeat(number, 1, do_exec);
   else if (strcmp(load, "tcp") == 0 && listener >= 0)

@@ -85,6 +85,8 @@ absl::StatusOr<Slice> BenchNode::Run(const std::string& load, absl::Duration dur
   std::vector<std::string> arguments = {load, std::to_string(absl::ToInt64Milliseconds(duration))};
   if (load == "tcp" || load == "server") {
     arguments.push_back(port_);
+  } else if (load == kCreateLoad) {
+    arguments.push_back(directory_->path());
   }
   return RunIn(cgroup_, arguments);
 }

@@ -17,6 +17,8 @@ namespace vedette::bench {
 
 // The loads of bench_load that are compared, in the order of the table.
 inline constexpr const char* kLoads[] = {"getpid", "open", "exec", "tcp", "server"};
+// Makes and removes files whose names differ each time; only where it is asked for.
+inline constexpr const char* kCreateLoad = "create";
 
 // What a load did in one slice.
 struct Slice {
@@ -45,6 +47,9 @@ class BenchNode {
   absl::StatusOr<Slice> RunHere(const std::vector<std::string>& arguments) const {
     return RunIn(cgroup_, arguments);
   }
+
+  // Agents that are started from now on watch files.
+  void WatchFiles() { place_.files = true; }
 
   absl::StatusOr<AgentProcess> StartAgent() const { return AgentProcess::Start(place_); }
   // Starts an agent that has learned the loads, and runs them until they make no more records:

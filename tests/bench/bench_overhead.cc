@@ -23,6 +23,7 @@ struct Options {
   std::vector<std::string> parts;
   std::vector<std::string> loads;
   bool is_short = false;
+  bool files = false;
   bool json = false;
 };
 
@@ -42,7 +43,10 @@ std::string LoadNow() {
 
 absl::Status Measure(const Options& options, Report& report) {
   const Extent extent = options.is_short ? ShortExtent() : Extent();
-  VEDETTE_ASSIGN_OR_RETURN(const BenchNode node, BenchNode::Create(options.agent, options.loads));
+  VEDETTE_ASSIGN_OR_RETURN(BenchNode node, BenchNode::Create(options.agent, options.loads));
+  if (options.files) {
+    node.WatchFiles();
+  }
   utsname name = {};
   uname(&name);
   report.kernel = name.release;
@@ -94,9 +98,12 @@ int main(int argc, char** argv) {
   app.add_option("--agent", options.agent, "The agent; else vedette beside this program");
   app.add_option("--part", options.parts, "Only this part: overhead, programs or agent; repeatable")
       ->check(CLI::IsMember({"overhead", "programs", "agent"}));
+  std::vector<std::string> loads(std::begin(vedette::bench::kLoads),
+                                 std::end(vedette::bench::kLoads));
+  loads.push_back(vedette::bench::kCreateLoad);
   app.add_option("--load", options.loads, "Only this load in the part overhead; repeatable")
-      ->check(CLI::IsMember(std::vector<std::string>(std::begin(vedette::bench::kLoads),
-                                                     std::end(vedette::bench::kLoads))));
+      ->check(CLI::IsMember(loads));
+  app.add_flag("--files", options.files, "With probes.files: on");
   CLI11_PARSE(app, argc, argv);
   return vedette::bench::Main(options);
 }

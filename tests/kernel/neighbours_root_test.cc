@@ -12,8 +12,8 @@
 namespace vedette::testing {
 namespace {
 
-// All but the one that is there when it is asked for: that of capabilities.
-const size_t kProbes = AllProbes().size() - 1;
+// All but those that are there when they are asked for: of files and of capabilities.
+const size_t kProbes = AllProbes().size() - 2;
 
 bpf_insn Instruction(uint8_t code, uint8_t dst, uint8_t src, int32_t imm) {
   bpf_insn i = {};

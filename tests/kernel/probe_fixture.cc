@@ -18,6 +18,7 @@ namespace vedette::testing {
 namespace {
 
 constexpr uint32_t kRingBytes = 1 << 20;
+constexpr uint32_t kFileEntries = 64;
 constexpr size_t kReadAtOnce = 1 << 16;
 
 uint64_t InodeOf(const std::string& path) {
@@ -55,13 +56,18 @@ void KernelTest::Load() {
   probes_ = *std::move(probes);
   VerdictCacheOptions cache;
   cache.cpus = libbpf_num_possible_cpus();
+  cache.file_entries = options_.files ? kFileEntries : 0;
   cache_ = std::make_unique<VerdictCache>(
       [this](std::string_view name) { return probes_->MapFd(name); }, cache);
   absl::Status configured = cache_->Configure({0x0123456789abcdef, 0xfedcba9876543210},
                                               kRingBytes / 2, /*tap_all=*/false);
   ASSERT_TRUE(configured.ok()) << configured;
   decoder_ = std::make_unique<Decoder>(BootTime());
-  for (const char* name : {"vd_ring_code", "vd_ring_flow", "vd_ring_tap"}) {
+  std::vector<const char*> rings = {"vd_ring_code", "vd_ring_flow", "vd_ring_tap"};
+  if (options_.files) {
+    rings.push_back("vd_ring_file");
+  }
+  for (const char* name : rings) {
     absl::StatusOr<std::unique_ptr<RingReader>> ring =
         RingReader::Open(probes_->MapFd(name), kRingBytes);
     ASSERT_TRUE(ring.ok()) << ring.status();
@@ -77,6 +83,13 @@ void KernelTest::TearDown() {
     probes_->Remove();
     probes_.reset();
   }
+}
+
+void KernelTest::KillAgent() {
+  rings_.clear();
+  cache_.reset();
+  probes_->Abandon();
+  probes_.reset();
 }
 
 // The test's own processes are in the root, or in a cgroup that stands for it: who leaves it is

@@ -122,6 +122,9 @@ class KernelTest : public ::testing::Test {
   const std::vector<std::string>& records() const { return records_; }
   uint64_t root_id() const { return root_id_; }
 
+  // As if the agent were killed: pins and programs stay, for a successor.
+  void KillAgent();
+
  private:
   void Load();
   void BindRoot();

@@ -93,7 +93,7 @@ class RecordTest : public KernelTest {
     });
   }
 
- private:
+ protected:
   TempDir dir_{"vedette-recording"};
 };
 
@@ -164,6 +164,35 @@ TEST_F(RecordTest, Cgroup) {
   }));
   Keep("cgroup", {from_number, to_number},
        {WIRE_KIND_CGROUP, WIRE_KIND_EXEC, WIRE_KIND_FORK, WIRE_KIND_EXIT, WIRE_KIND_MOVE});
+}
+
+class RecordFilesTest : public RecordTest {
+ protected:
+  void Change(ProbeOptions& options) override { options.files = true; }
+
+  std::string Creat(const std::string& name) const { return "open:creat:" + dir_ / name; }
+};
+
+TEST_F(RecordFilesTest, Files) {
+  ASSERT_TRUE(cache().WatchFiles({dir_ / "secret"}).ok());
+  ASSERT_TRUE(WriteFile(dir_ / "secret", "x"));
+  const std::string deep = std::string(200, 'd');
+  std::filesystem::create_directories(dir_ / (deep + "/" + deep));
+  ScopedCgroup cgroup = WatchedCgroup(".service");
+  ASSERT_EQ(cgroup
+                .Run({Service(), Creat("log"), Creat("log"), Creat("request-1.tmp"),
+                      Creat("request-2.tmp"), Creat("request-3.tmp"), Creat("request-4.tmp")})
+                ->exit_code,
+            0);
+  ASSERT_EQ(
+      cgroup
+          .Run({Service(), Creat("request-5.tmp"), Creat("\xff\n"), Creat(deep + "/" + deep + "/x"),
+                "open:tmpfile:" + dir_.path(), "open:read:" + dir_ / "secret"})
+          ->exit_code,
+      0);
+  ASSERT_TRUE(AwaitExitOf(cgroup, 2));
+  Keep("files", {WorkloadOf(cgroup.id())},
+       {WIRE_KIND_CGROUP, WIRE_KIND_EXEC, WIRE_KIND_FORK, WIRE_KIND_EXIT, WIRE_KIND_FILE});
 }
 
 }  // namespace

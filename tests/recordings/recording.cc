@@ -11,6 +11,7 @@
 #include "bpf/wire/cgroup.h"
 #include "bpf/wire/dns.h"
 #include "bpf/wire/exec.h"
+#include "bpf/wire/file.h"
 #include "bpf/wire/kinds.h"
 #include "tests/support/temp_dir.h"
 
@@ -149,6 +150,14 @@ void ClearRooms(std::string& record) {
     case WIRE_KIND_DNS:
       if (auto* dns = As<wire_dns>(record); dns != nullptr) {
         ClearRest(dns->answer, dns->answer_bytes, sizeof(dns->answer));
+      }
+      break;
+    case WIRE_KIND_FILE:
+      if (auto* large = As<wire_file_large>(record);
+          large != nullptr && (large->file.flags & WIRE_FILE_LARGE)) {
+        ClearRest(large->path, large->file.path_bytes, sizeof(large->path));
+      } else if (auto* small = As<wire_file_small>(record); small != nullptr) {
+        ClearRest(small->path, small->file.path_bytes, sizeof(small->path));
       }
       break;
     case WIRE_KIND_CGROUP:

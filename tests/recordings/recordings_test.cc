@@ -89,7 +89,7 @@ TEST_P(RecordingsTest, RecordsWithFlippedBitsDoNoHarm) {
 
 INSTANTIATE_TEST_SUITE_P(All, RecordingsTest,
                          ::testing::Values("exec_exit", "tcp_flow", "udp_dns", "cgroup",
-                                           "privilege"),
+                                           "privilege", "files"),
                          [](const auto& info) { return info.param; });
 
 TEST(RecordingTest, WhatIsNoRecordingIsRefused) {

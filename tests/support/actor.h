@@ -23,6 +23,9 @@ void act_udp_pair(char** fields, int count);
 void act_dns(char** fields, int count);
 void act_dns_flood(char** fields, int count);
 
+// actor_files.c
+void act_open(char** fields, int count);
+
 // actor_code.c
 void act_memfd_exec(char** fields, int count);
 void act_deleted_exec(char** fields, int count);

@@ -174,6 +174,22 @@ pb::Event Restored() {
   return event;
 }
 
+pb::Event ActOnFile() {
+  pb::Event event = Deviation();
+  event.set_uid("f-6/1");
+  pb::Finding* finding = event.mutable_finding();
+  finding->set_uid("f-6");
+  finding->set_channel("file");
+  finding->set_object("create /etc/cron.d/\xff\n");
+  pb::File* file = finding->mutable_file();
+  file->set_verb("create");
+  file->set_path("/etc/cron.d/\xff\n");
+  file->set_mode(0100644);
+  file->set_links(1);
+  file->set_filesystem("ext4");
+  return event;
+}
+
 }  // namespace
 
 std::vector<pb::Event> SampleFindings() {
@@ -190,6 +206,7 @@ std::vector<pb::Event> SampleFindings() {
           Privileged("io_uring", "io_uring"),
           Privileged("signal", "SIGKILL to a process of host/db"),
           Privileged("capability", "CAP_NET_RAW"),
+          ActOnFile(),
           Dismissed(),
           Restored()};
 }
