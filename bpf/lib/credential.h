@@ -82,16 +82,26 @@ static __always_inline bool is_gain(const struct wire_credentials* before,
          (now->cap_permitted & ~before->cap_permitted);
 }
 
-/* Looks again at the current process, and tells what it gained since the last look. Without a
- * space the next look does it. Not static: verified once, with a stack of its own. */
-__noinline int look_at_credentials(void) {
-  __u32 number = bpf_get_smp_processor_id() & (CREDENTIAL_SPACES - 1);
-  struct task_struct* task = bpf_get_current_task_btf();
-  struct credential_space* s = bpf_map_lookup_elem(&scratch_credential, &number);
-  struct process_context* p = process_find(task->tgid);
+static __always_inline struct credential_space* take_space(__u32 number) {
+  struct credential_space* s;
 
-  if (!p) return 0;
-  if (!s || __sync_val_compare_and_swap(&s->is_taken, 0, 1)) {
+  number &= CREDENTIAL_SPACES - 1;
+  s = bpf_map_lookup_elem(&scratch_credential, &number);
+  return s && !__sync_val_compare_and_swap(&s->is_taken, 0, 1) ? s : NULL;
+}
+
+/* Looks again at the current process, and tells what it gained since the last look. 0, counted:
+ * without a space, so the next look does it. Not static: verified once, with a stack of its own. */
+__noinline int look_at_credentials(void) {
+  __u32 number = bpf_get_smp_processor_id();
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct process_context* p = process_find(task->tgid);
+  struct credential_space* s;
+
+  if (!p) return 1;
+  s = take_space(number);
+  if (!s) s = take_space(number + CREDENTIAL_SPACES / 2);
+  if (!s) {
     count_error(WIRE_ERROR_SCRATCH);
     return 0;
   }
@@ -99,7 +109,7 @@ __noinline int look_at_credentials(void) {
   read_credentials(task, &p->wire.credentials);
   if (is_gain(&s->before, &p->wire.credentials)) credential_act(task, p, s);
   s->is_taken = 0;
-  return 0;
+  return 1;
 }
 
 static __always_inline bool has_same_credentials(const struct wire_credentials* a,

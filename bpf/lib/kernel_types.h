@@ -340,6 +340,8 @@ struct bpf_iter__bpf_sk_storage_map {
 
 #pragma clang attribute pop
 
+#define E2BIG 7
+#define EEXIST 17
 #define PF_KTHREAD 0x00200000
 #define S_IFMT 00170000
 #define S_IFREG 0100000

@@ -5,9 +5,6 @@
 
 #include "bpf/lib/emit.h"
 
-#define E2BIG 7
-#define EEXIST 17
-
 /* What the cache said of one act. */
 struct lookup {
   void* inner;                  /* of this workload and generation; NULL: none */

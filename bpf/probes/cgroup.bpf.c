@@ -34,6 +34,13 @@ static __always_inline bool charge_instance(const struct wire_instance* parent) 
   return true;
 }
 
+/* It has no place in the table after all. */
+static __always_inline void discharge_instance(__u64 number) {
+  struct wire_workload* w = bpf_map_lookup_elem(&vd_workloads, &number);
+
+  if (w && w->instances) __sync_fetch_and_add(&w->instances, -1);
+}
+
 static __always_inline void emit_cgroup(struct cgroup* cgroup, const char* path, __u64 workload,
                                         __u8 change) {
   struct wire_cgroup* r = lane_reserve(WIRE_LANE_CODE, sizeof(*r));
@@ -66,8 +73,9 @@ static __always_inline void emit_cgroup(struct cgroup* cgroup, const char* path,
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(cgroup_made, struct cgroup* cgroup, const char* path) {
   struct wire_instance fresh = {};
-  struct wire_instance* parent;
+  struct wire_instance *parent, *known;
   __u64 id, above;
+  long err;
 
   if (!is_v2(cgroup)) return 0;
   id = cgroup->kn->id;
@@ -80,8 +88,14 @@ int BPF_PROG(cgroup_made, struct cgroup* cgroup, const char* path) {
   } else {
     fresh.workload = new_workload_number();
   }
-  if (bpf_map_update_elem(&vd_instances, &id, &fresh, BPF_NOEXIST))
-    count_error(WIRE_ERROR_INSTANCE_TABLE);
+  err = bpf_map_update_elem(&vd_instances, &id, &fresh, BPF_NOEXIST);
+  if (err) {
+    if (fresh.flags & WIRE_INSTANCE_CHARGED) discharge_instance(fresh.workload);
+    /* The agent's walk has seen the directory before this, and given it its workload. */
+    if (err != -EEXIST) count_error(WIRE_ERROR_INSTANCE_TABLE);
+    known = bpf_map_lookup_elem(&vd_instances, &id);
+    if (known) fresh.workload = known->workload;
+  }
   emit_cgroup(cgroup, path, fresh.workload, WIRE_CGROUP_CREATED);
   return 0;
 }

@@ -254,6 +254,19 @@ static __always_inline bool is_gain_of_file(struct linux_binprm* bprm,
          before->egid == now->egid;
 }
 
+/* Looks at credentials where no look comes after this one. `now` is what the caller has read. */
+static __noinline void look_for_the_last_time(struct process_context* p,
+                                              struct wire_credentials* now) {
+  struct governed g;
+
+  if (look_at_credentials()) return;
+  if (is_gain(&p->wire.credentials, now)) {
+    governed_by(p->wire.home_cgroup_id, &g);
+    novelty_lost(&g, WIRE_CACHE_CODE);
+  }
+  p->wire.credentials = *now;
+}
+
 /* What the process gained since the last look. True: by executing this file, which is told once the
  * context is that of the new program. What the program before did is told here, as its own. */
 static __always_inline bool look_at_exec(struct task_struct* task, struct linux_binprm* bprm,
@@ -263,7 +276,7 @@ static __always_inline bool look_at_exec(struct task_struct* task, struct linux_
   read_credentials(task, &now);
   if (is_gain(&act->before, &now)) {
     if (!is_gain_of_file(bprm, &act->before, &now)) {
-      look_at_credentials();
+      look_for_the_last_time(p, &now);
       return false;
     }
     p->wire.credentials = now;
@@ -364,7 +377,7 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   if (!p) return 0;
   governed_by(p->wire.home_cgroup_id, &g);
   read_credentials(task, &now);
-  if (!has_same_credentials(&now, &p->wire.credentials)) look_at_credentials();
+  if (!has_same_credentials(&now, &p->wire.credentials)) look_for_the_last_time(p, &now);
   if ((p->flags & PROCESS_NEWS) || is_tapped(&g))
     emit_exit(task, p, &g, p->flags & PROCESS_NEWS);
   else

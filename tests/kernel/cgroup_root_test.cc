@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -121,6 +122,52 @@ TEST_F(CgroupTest, TheCgroupsOfOneWorkloadLeaveRoomForOthers) {
   ids = many.Ids();
   EXPECT_EQ(std::count_if(ids.begin(), ids.end(), of_workload), 5);
   EXPECT_EQ(ErrorCount("instance_share_used"), 10u);
+}
+
+TEST_F(CgroupTest, ACgroupWithoutRoomInTheTableTakesNothingOfItsWorkloadsShare) {
+  absl::StatusOr<ScopedCgroup> parent = ScopedCgroup::Create();
+  ASSERT_TRUE(parent.ok()) << parent.status();
+  const uint64_t number =
+      cache().BindCgroup({parent->id(), 0, /*inherit_below=*/true, false, false}).value_or(0);
+  const auto charged = [&] {
+    wire_workload workload = {};
+    EXPECT_EQ(bpf_map_lookup_elem(probes().MapFd("vd_workloads"), &number, &workload), 0);
+    return workload.instances;
+  };
+  const wire_instance nobody = {};
+  const int table = probes().MapFd("vd_instances");
+  // Cgroups that the agent's walk saw before the probe did: their numbers follow one another.
+  std::vector<uint64_t> seen;
+  for (uint64_t id = parent->id() + 1; id < parent->id() + 4000; ++id) {
+    if (bpf_map_update_elem(table, &id, &nobody, BPF_NOEXIST) == 0) {
+      seen.push_back(id);
+    }
+  }
+  const uint32_t before = charged();
+  const uint64_t errors = ErrorCount("instance_table_full");
+  {
+    ManyCgroups many(*parent);
+    many.Make(3);
+    for (const uint64_t id : many.Ids()) {
+      EXPECT_TRUE(std::binary_search(seen.begin(), seen.end(), id)) << id;
+    }
+    EXPECT_EQ(charged(), before);
+    EXPECT_EQ(ErrorCount("instance_table_full"), errors);
+  }
+  // And a table without room.
+  uint64_t id = uint64_t{1} << 60;
+  while (bpf_map_update_elem(table, &id, &nobody, BPF_NOEXIST) == 0) {
+    ++id;
+  }
+  ManyCgroups many(*parent);
+  for (uint64_t of_nobody : seen) {
+    bpf_map_delete_elem(table, &of_nobody);
+    uint64_t instead = ++id;
+    bpf_map_update_elem(table, &instead, &nobody, BPF_NOEXIST);
+  }
+  many.Make(3);
+  EXPECT_EQ(charged(), before);
+  EXPECT_GE(ErrorCount("instance_table_full"), errors + 3);
 }
 
 TEST_F(CgroupTest, EachCgroupGetsANumberOfItsOwnUnlessItsParentGivesIts) {

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "agent/probes/file_key.h"
+#include "bpf/wire/cache.h"
+#include "bpf/wire/kinds.h"
 #include "tests/kernel/probe_fixture.h"
 
 namespace vedette::testing {
@@ -51,8 +56,76 @@ class CredentialTest : public KernelTest {
     return changes;
   }
 
+  // Spaces that looks need, as if other tasks were in the midst of one.
+  void TakeSpaces(uint32_t first, uint32_t step) {
+    for (const auto& [name, fd] : probes().ProgramFds()) {
+      uint32_t ids[64] = {};
+      bpf_prog_info info = {};
+      uint32_t size = sizeof(info);
+      info.map_ids = reinterpret_cast<uintptr_t>(ids);
+      info.nr_map_ids = 64;
+      ASSERT_EQ(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+      for (uint32_t i = 0; name == "process_exit" && i < info.nr_map_ids; ++i) {
+        TakeSpacesIn(UniqueFd(bpf_map_get_fd_by_id(ids[i])), first, step);
+      }
+    }
+    EXPECT_TRUE(has_taken_);
+  }
+
+  void TakeSpacesIn(const UniqueFd& map, uint32_t first, uint32_t step) {
+    bpf_map_info info = {};
+    uint32_t size = sizeof(info);
+    ASSERT_EQ(bpf_obj_get_info_by_fd(map.get(), &info, &size), 0);
+    if (std::string_view(info.name) != "scratch_credent") {
+      return;
+    }
+    for (uint32_t i = first; i < info.max_entries; i += step) {
+      std::vector<char> value(info.value_size);
+      const uint32_t taken = 1;
+      memcpy(value.data() + info.value_size - 2 * sizeof(taken), &taken, sizeof(taken));
+      EXPECT_EQ(bpf_map_update_elem(map.get(), &i, value.data(), BPF_ANY), 0);
+      has_taken_ = true;
+    }
+  }
+
+  uint32_t LostNewsOf(const ScopedCgroup& cgroup) {
+    const uint64_t number = WorkloadOf(cgroup.id());
+    wire_workload workload = {};
+    EXPECT_EQ(bpf_map_lookup_elem(probes().MapFd("vd_workloads"), &number, &workload), 0);
+    return workload.lost[WIRE_CACHE_CODE];
+  }
+
   TempDir dir_;
+  bool has_taken_ = false;
 };
+
+TEST_F(CredentialTest, AChangeThatNoLookFoundRoomForIsLostNews) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  TakeSpaces(0, 1);
+  const uint64_t before = ErrorCount("novelty_lost");
+  // At its end.
+  ASSERT_EQ(cgroup.Run({Actor(), "setuid:65534"})->exit_code, 0);
+  EXPECT_EQ(LostNewsOf(cgroup), 1u);
+  // When it executes another program.
+  const std::string other = Copy("other", 0755);
+  ASSERT_EQ(cgroup.Run({Actor(), "setuid:65534", "become:" + other + ":nothing"})->exit_code, 0);
+  EXPECT_EQ(LostNewsOf(cgroup), 2u);
+  EXPECT_GE(ErrorCount("novelty_lost"), before + 2);
+  EXPECT_TRUE(Changes(cgroup).empty());
+}
+
+TEST_F(CredentialTest, ALookWhoseSpaceIsTakenTakesAnother) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  if (std::thread::hardware_concurrency() > 8) {
+    GTEST_SKIP() << "here the space of one CPU is the second one of another";
+  }
+  for (uint32_t cpu = 0; cpu < 8; ++cpu) {
+    TakeSpaces(cpu, 16);
+  }
+  ASSERT_EQ(cgroup.Run({Actor(), "setuid:65534"})->exit_code, 0);
+  EXPECT_EQ(Changes(cgroup).size(), 1u);
+  EXPECT_EQ(LostNewsOf(cgroup), 0u);
+}
 
 TEST_F(CredentialTest, WhatAProgramDidBeforeItExecutedAnotherIsItsOwn) {
   ScopedCgroup cgroup = WatchedCgroup();
