@@ -22,7 +22,8 @@ constexpr std::string_view kErrorNames[WIRE_ERRORS] = {
     "count_insert",       "socket_storage",      "unreadable_memory",
     "no_scratch",         "no_socket_owner",     "novelty_lost",
     "process_share_used", "script_table_full",   "connection_table_full",
-    "dns_query",          "instance_share_used", "birth_not_kept"};
+    "dns_query",          "instance_share_used", "birth_not_kept",
+    "unread_datagram"};
 
 // Read at once: with all CPUs a machine may have, some hundred KiB.
 constexpr uint32_t kCountsAtOnce = 128;
@@ -108,7 +109,9 @@ KernelErrors VerdictCache::ReadErrors() const {
         total += value;
       }
     }
-    errors.by_reason.emplace_back(kErrorNames[reason], total);
+    if (!kErrorNames[reason].empty()) {
+      errors.by_reason.emplace_back(kErrorNames[reason], total);
+    }
   }
   return errors;
 }

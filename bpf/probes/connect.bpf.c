@@ -17,7 +17,8 @@ static __always_inline void connect_act(struct bpf_sock_addr* ctx, const __u8* a
     if (!o) count_error(WIRE_ERROR_SOCKET_STORAGE);
   }
   if (!o) return;
-  connection_begin(o, 0);
+  /* A bound UDP socket may dissolve this, and then hears everybody again. */
+  connection_begin(o, ctx->protocol == IPPROTO_TCP ? 0 : o->flags & SOCKET_LISTENER);
   o->sent_packets = 0;
   o->received_packets = 0;
   __builtin_memset(&o->key, 0, sizeof(o->key));

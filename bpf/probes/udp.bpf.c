@@ -3,6 +3,8 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
+#define IPPROTO_UDPLITE 136
+
 static __always_inline struct socket_owner* own(void* ctx, struct bpf_sock* sk) {
   struct process_context* p = process_current();
   struct socket_owner* o;
@@ -43,6 +45,16 @@ static __always_inline void start_flow(struct socket_owner* o, const __u8* remot
   o->remote.port = port;
 }
 
+/* What the socket does from here on belongs to this behaviour, which is known. */
+static __always_inline void take_up_flow(struct socket_owner* o, const struct wire_flow_key* key,
+                                         const struct governed* g, __u32 slot) {
+  o->key = *key;
+  o->slot.workload = g->key.workload;
+  o->slot.generation = g->key.generation;
+  o->slot.cache = WIRE_CACHE_FLOW;
+  o->slot.slot = slot;
+}
+
 /* Is this the flow that the socket was last seen with? */
 static __always_inline bool same_remote(struct socket_owner* o, const __u8* address, __u16 port) {
   const __u64* a = (const void*)o->remote.address;
@@ -64,11 +76,7 @@ static __always_inline bool is_answer(struct socket_owner* o, const __u8* addres
   look_up_flow(&g, &key, &l);
   if (!l.verdict) return false;
   start_flow(o, address, port, SOCKET_INBOUND);
-  o->key = key;
-  o->slot.workload = g.key.workload;
-  o->slot.generation = g.key.generation;
-  o->slot.cache = WIRE_CACHE_FLOW;
-  o->slot.slot = l.verdict->slot;
+  take_up_flow(o, &key, &g, l.verdict->slot);
   return true;
 }
 
@@ -152,13 +160,28 @@ int udp_bind_v6(struct bpf_sock_addr* ctx) {
   return 1;
 }
 
-/* The socket of a UDP packet; NULL for TCP, which leaves here, and for packets without a socket. */
+/* The socket of a UDP packet; NULL for TCP, which leaves here, and for packets without a socket.
+ * UDP-Lite is not read, and counted. */
 static __always_inline struct bpf_sock* udp_socket(struct __sk_buff* skb) {
   struct bpf_sock* sk = skb->sk;
 
   if (!sk) return NULL;
   sk = bpf_sk_fullsock(sk);
-  return sk && sk->protocol == IPPROTO_UDP ? sk : NULL;
+  if (!sk || sk->protocol == IPPROTO_UDP) return sk;
+  if (sk->protocol == IPPROTO_UDPLITE) count_error(WIRE_ERROR_DATAGRAM);
+  return NULL;
+}
+
+/* The owner of the socket of a packet that can be read. NULL, counted: what it carries is not seen.
+ */
+static __always_inline struct socket_owner* owner_of_packet(struct __sk_buff* skb,
+                                                            struct bpf_sock* sk,
+                                                            struct datagram* d) {
+  struct socket_owner* o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
+
+  if (o && read_datagram(skb, d)) return o;
+  count_error(WIRE_ERROR_DATAGRAM);
+  return NULL;
 }
 
 /* A UDP packet leaves; in the sender's context or in softirq. */
@@ -170,8 +193,8 @@ int udp_egress(struct __sk_buff* skb) {
   struct datagram d;
 
   if (!sk) return 1;
-  o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
-  if (!o || !read_datagram(skb, &d)) return 1;
+  o = owner_of_packet(skb, sk, &d);
+  if (!o) return 1;
   __sync_fetch_and_add(&o->sent_bytes, d.payload_bytes);
   __sync_fetch_and_add(&o->sent_packets, 1);
   c = flow_count(o);
@@ -180,14 +203,30 @@ int udp_egress(struct __sk_buff* skb) {
   return 1;
 }
 
-/* A datagram from a peer that the socket was not last talking to: an inbound flow. A socket that
- * was never bound gets only answers. */
+/* A socket that was never bound hears from somebody it sent to before the latest: that belongs to
+ * the outbound behaviour and is no act of its own. */
+static __noinline bool is_reply(struct socket_owner* o, struct datagram* d) {
+  struct lookup l = {.cache = WIRE_CACHE_FLOW};
+  struct wire_flow_key key;
+  struct governed g;
+
+  if (o->flags & SOCKET_LISTENER) return false;
+  make_key(&key, o, d->source, d->source_port, WIRE_VERB_CONNECT);
+  governed_by(o->home_cgroup_id, &g);
+  look_up_flow(&g, &key, &l);
+  if (!l.verdict) return false;
+  take_up_flow(o, &key, &g, l.verdict->slot);
+  start_flow(o, d->source, d->source_port, 0);
+  return true;
+}
+
+/* A datagram from a peer that the socket was not last talking to: an inbound flow. The port of a
+ * socket that was never bound is one that the kernel chose, so it is 0. */
 static __noinline void other_remote(struct __sk_buff* skb, struct datagram* d,
                                     struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_ACCEPTED};
   struct wire_flow_key key;
 
-  if (!(o->flags & SOCKET_LISTENER)) return;
   make_key(&key, o, d->source, o->listening_port, WIRE_VERB_ACCEPT);
   start_flow(o, d->source, d->source_port, SOCKET_INBOUND);
   __builtin_memcpy(f.remote.address, d->source, 16);
@@ -207,9 +246,11 @@ int udp_ingress(struct __sk_buff* skb) {
   struct datagram d;
 
   if (!sk) return 1;
-  o = bpf_sk_storage_get(&vd_sockets, sk, NULL, 0);
-  if (!o || !read_datagram(skb, &d)) return 1;
-  if (!same_remote(o, d.source, d.source_port)) other_remote(skb, &d, o);
+  o = owner_of_packet(skb, sk, &d);
+  if (!o) return 1;
+  /* Of a connected socket the kernel has let only the peer through, maybe under another address. */
+  if (!same_remote(o, d.source, d.source_port) && sk->state != TCP_ESTABLISHED && !is_reply(o, &d))
+    other_remote(skb, &d, o);
   __sync_fetch_and_add(&o->received_bytes, d.payload_bytes);
   __sync_fetch_and_add(&o->received_packets, 1);
   c = flow_count(o);

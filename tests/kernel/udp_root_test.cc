@@ -116,6 +116,77 @@ TEST_F(UdpTest, AnAnswerToWhoWasHeardBeforeIsNoFlowOfItsOwn) {
             0u);
 }
 
+TEST_F(UdpTest, WhoSendsToASocketThatWasNeverBoundIsAnInboundPeer) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  absl::StatusOr<ChildResult> result = cgroup.Run({Actor(), "udp-unbound:1000"});
+  ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->err;
+  const long other = NumberIn(result->out, "other");
+  auto heard = AwaitFlow(FlowStage::kAccepted, cgroup.id(),
+                         [&](const FlowEvent& f) { return f.remote.port == other; });
+  ASSERT_TRUE(heard);
+  EXPECT_TRUE(heard->body.ephemeral_port);
+  EXPECT_EQ(heard->body.direction, FlowDirection::kInbound);
+  EXPECT_EQ(heard->body.local.port, NumberIn(result->out, "port"));
+  auto open = AwaitFlow(FlowStage::kOpen, cgroup.id(), [&](const FlowEvent& f) {
+    return f.remote.port == NumberIn(result->out, "known");
+  });
+  ASSERT_TRUE(open);
+  uint64_t of_known = 0, of_other = 0;
+  EXPECT_TRUE(cache()
+                  .ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+                    of_known += slot == open->header.slot ? count.received_bytes : 0;
+                    of_other += slot == heard->header.slot ? count.received_bytes : 0;
+                  })
+                  .ok());
+  EXPECT_EQ(of_known, 0u);
+  EXPECT_EQ(of_other, 1000u);
+}
+
+TEST_F(UdpTest, AnAnswerToASocketThatAskedAnotherMeanwhileIsNoInboundFlow) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  absl::StatusOr<ChildResult> result = cgroup.Run({Actor(), "udp-two"});
+  ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->err;
+  auto open = AwaitFlow(FlowStage::kOpen, cgroup.id(), [&](const FlowEvent& f) {
+    return f.remote.port == NumberIn(result->out, "first");
+  });
+  ASSERT_TRUE(open);
+  ASSERT_TRUE(AwaitFlow(FlowStage::kClosed, cgroup.id(), [&](const FlowEvent& f) {
+    return f.socket_cookie == open->body.socket_cookie;
+  }));
+  EXPECT_EQ(Count<FlowEvent>([&](const FlowEvent& f) {
+              return f.stage == FlowStage::kAccepted && f.socket_cookie == open->body.socket_cookie;
+            }),
+            0u);
+  uint64_t of_first = 0;
+  EXPECT_TRUE(cache()
+                  .ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+                    of_first += slot == open->header.slot ? count.received_bytes : 0;
+                  })
+                  .ok());
+  EXPECT_EQ(of_first, 1u);
+}
+
+TEST_F(UdpTest, ABoundSocketThatWasConnectedForAWhileListensAgain) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const ChildResult result = RunAlone(cgroup, {Actor(), "udp-dissolve"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  auto heard = AwaitFlow(FlowStage::kAccepted, cgroup.id(), [&](const FlowEvent& f) {
+    return f.remote.port == NumberIn(result.out, "other");
+  });
+  ASSERT_TRUE(heard);
+  // The port is part of what it does: it was asked for.
+  EXPECT_FALSE(heard->body.ephemeral_port);
+  EXPECT_EQ(heard->body.local.port, NumberIn(result.out, "port"));
+}
+
+TEST_F(UdpTest, APacketWithAnExtensionHeaderIsCountedAsUnread) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const uint64_t before = ErrorCount("unread_datagram");
+  const ChildResult result = RunAlone(cgroup, {Actor(), "udp-options:7"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_GE(ErrorCount("unread_datagram") - before, 7u);
+}
+
 TEST_F(UdpTest, EachDestinationOfASocketIsAFlow) {
   ScopedCgroup cgroup = WatchedCgroup();
   ASSERT_EQ(cgroup.Run({Actor(), "udp:3:9"})->exit_code, 0);

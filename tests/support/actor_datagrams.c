@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The acts of vedette_actor with UDP.
 #define _GNU_SOURCE
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -109,6 +110,93 @@ void act_udp_pair(char** fields, int count) {
   printf("udp-pair client=%u server=%u\n", bound_port(client), bound_port(server));
   close(client);
   close(server);
+}
+
+// A socket that is not bound sends a byte to one, and is then sent `bytes` by another.
+void act_udp_unbound(char** fields, int count) {
+  char buffer[8192] = {0};
+  long bytes = number(fields, count, 1, 1000);
+  int known = bound_socket(1, 0);
+  int other = bound_socket(2, 0);
+  int fd = udp_socket();
+  struct sockaddr_in to = loopback(1, bound_port(known));
+  struct sockaddr_in at;
+  send_to(fd, "x", 1, &to);
+  at = loopback(1, bound_port(fd));
+  send_to(other, buffer, (size_t)bytes, &at);
+  if (recv(fd, buffer, sizeof(buffer), 0) != bytes) fail("recv");
+  printf("udp-unbound port=%u known=%u other=%u\n", bound_port(fd), bound_port(known),
+         bound_port(other));
+  close(fd);
+  close(other);
+  close(known);
+}
+
+// A socket that is not bound asks two, and the one it asked first answers.
+void act_udp_two(char** fields, int count) {
+  (void)fields;
+  (void)count;
+  char byte;
+  int first = bound_socket(1, 0);
+  int second = bound_socket(2, 0);
+  int fd = udp_socket();
+  struct sockaddr_in to_first = loopback(1, bound_port(first));
+  struct sockaddr_in to_second = loopback(2, bound_port(second));
+  struct sockaddr_in at;
+  send_to(fd, "x", 1, &to_first);
+  send_to(fd, "x", 1, &to_second);
+  at = loopback(1, bound_port(fd));
+  send_to(first, "y", 1, &at);
+  if (recv(fd, &byte, 1, 0) != 1) fail("recv");
+  printf("udp-two first=%u second=%u\n", bound_port(first), bound_port(second));
+  close(fd);
+  close(first);
+  close(second);
+}
+
+// A socket that is bound to a port connects, takes that back, and is then sent a byte by another.
+// In a network of its own: the port is one that the kernel chose before.
+void act_udp_dissolve(char** fields, int count) {
+  (void)fields;
+  (void)count;
+  char byte;
+  int known = bound_socket(1, 0);
+  int other = bound_socket(2, 0);
+  int probe = bound_socket(1, 0);
+  long port = bound_port(probe);
+  struct sockaddr_in to = loopback(1, bound_port(known));
+  struct sockaddr_in at = loopback(1, port);
+  struct sockaddr none = {.sa_family = AF_UNSPEC};
+  int fd;
+  close(probe);
+  fd = bound_socket(1, port);
+  if (connect(fd, (struct sockaddr*)&to, sizeof(to)) != 0) fail("connect");
+  if (send(fd, "x", 1, 0) != 1) fail("send");
+  if (connect(fd, &none, sizeof(none)) != 0) fail("dissolve");
+  send_to(other, "y", 1, &at);
+  if (recv(fd, &byte, 1, 0) != 1) fail("recv");
+  printf("udp-dissolve port=%ld other=%u\n", port, bound_port(other));
+  close(fd);
+  close(other);
+  close(known);
+}
+
+// Datagrams with an IPv6 header between that of IP and that of UDP; nobody has to listen.
+void act_udp_options(char** fields, int count) {
+  long times = number(fields, count, 1, 1);
+  const unsigned char options[8] = {0, 0, 1, 4, 0, 0, 0, 0};
+  struct sockaddr_in6 to = {
+      .sin6_family = AF_INET6, .sin6_port = htons(9), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+  int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail("socket");
+  if (setsockopt(fd, IPPROTO_IPV6, IPV6_DSTOPTS, options, sizeof(options)) != 0) {
+    fail("setsockopt");
+  }
+  for (long i = 0; i < times; i++) {
+    if (sendto(fd, "x", 1, 0, (struct sockaddr*)&to, sizeof(to)) != 1) fail("sendto");
+  }
+  close(fd);
+  printf("udp-options sent=%ld\n", times);
 }
 
 // Queries that nobody answers, from one socket, each with an id of its own.
