@@ -43,6 +43,10 @@ void Account::RefreshKernel() {
   for (const std::string& discarded : pipeline_->parts().probes->discarded()) {
     gaps.push_back(discarded);
   }
+  for (const std::string& skipped :
+       GapsOfSkippedRuns(pipeline_->parts().probes->ReadSkippedRuns())) {
+    gaps.push_back(skipped);
+  }
   for (const LaneCount& lane : pipeline_->parts().cache->ReadLanes()) {
     const std::string name =
         fmt::format("cpu{}/{}", lane.cpu, kLaneNames[lane.lane % std::size(kLaneNames)]);
@@ -62,8 +66,10 @@ void Account::RefreshKernel() {
                                  line->second.first, line->second.next));
     }
   }
-  for (size_t i = gaps_.size(); i < gaps.size(); ++i) {
-    spdlog::error("gap: {}", gaps[i]);
+  for (const std::string& gap : gaps) {
+    if (std::find(gaps_.begin(), gaps_.end(), gap) == gaps_.end()) {
+      spdlog::error("gap: {}", gap);
+    }
   }
   gaps_ = std::move(gaps);
 }

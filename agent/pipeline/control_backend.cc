@@ -31,13 +31,15 @@ uint64_t ResidentBytes() {
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-Json ProbesJson(const ProbeSet& probes, std::vector<std::string>& problems) {
+Json ProbesJson(const ProbeSet& probes, const std::vector<SkippedRuns>& skipped,
+                std::vector<std::string>& problems) {
   Json rows = Json::array();
   for (const ProbeStatus& probe : probes.statuses()) {
     rows.push_back({{"name", probe.name},
                     {"state", probe.ok ? "ok" : "degraded"},
                     {"reason", probe.reason},
                     {"programs", probe.programs},
+                    {"skipped_runs", SumOfSkippedRuns(skipped, probe.name)},
                     {"verified_instructions", probe.verified_instructions}});
     if (!probe.ok) {
       problems.push_back(fmt::format("probe {}: {}", probe.name, probe.reason));
@@ -126,7 +128,8 @@ absl::StatusOr<Json> ControlBackend::Doctor() {
 Json ControlBackend::DoctorNow() {
   const PipelineParts& parts = pipeline_->parts();
   std::vector<std::string> problems;
-  Json probes = ProbesJson(*parts.probes, problems);
+  const std::vector<SkippedRuns> skipped = parts.probes->ReadSkippedRuns();
+  Json probes = ProbesJson(*parts.probes, skipped, problems);
   Json sinks = SinksJson(*parts.delivery, problems);
   account_->Refresh();
   for (const std::string& gap : account_->gaps()) {
@@ -142,6 +145,9 @@ Json ControlBackend::DoctorNow() {
     if (count > 0) {
       errors[reason] = count;
     }
+  }
+  if (const uint64_t runs = SumOfSkippedRuns(skipped, ""); runs > 0) {
+    errors[kSkippedRuns] = runs;
   }
   return {{"status", problems.empty() ? "ok" : "degraded"},
           {"problems", problems},

@@ -11,6 +11,11 @@ void AddReasons(const NodeSample& sample, MetricSet& metrics) {
     metrics.AddCounter("vedette_kernel_errors_total", "What the probes could not do, by reason.",
                        static_cast<double>(count), {{"reason", reason}});
   }
+  for (const SkippedRuns& runs : sample.skipped_runs) {
+    metrics.AddCounter("vedette_probe_skipped_runs_total",
+                       "Runs of a program that the kernel skipped.",
+                       static_cast<double>(runs.count), {{"program", runs.program}});
+  }
   for (const auto& [reason, count] : sample.degradations) {
     metrics.AddCounter("vedette_enrich_degraded_total",
                        "Events that are less than complete, by table and reason.",
@@ -48,6 +53,9 @@ NodeSample TakeNodeSample(const Pipeline& pipeline, Account& account) {
   NodeSample sample;
   sample.ledger = account.ledger().Snapshot();
   sample.kernel_errors = parts.cache->ReadErrors();
+  sample.skipped_runs = parts.probes->ReadSkippedRuns();
+  sample.kernel_errors.by_reason.emplace_back(kSkippedRuns,
+                                              SumOfSkippedRuns(sample.skipped_runs, ""));
   sample.degradations = parts.enricher->Degradations();
   sample.bookkeeping = Bookkeeping(pipeline);
   sample.redacted = parts.redactor->Counts();

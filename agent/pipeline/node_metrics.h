@@ -17,6 +17,7 @@ namespace vedette {
 struct NodeSample {
   std::vector<LedgerEntry> ledger;
   KernelErrors kernel_errors;
+  std::vector<SkippedRuns> skipped_runs;
   std::map<std::string, uint64_t> degradations;
   std::map<std::string, uint64_t> bookkeeping;
   std::map<std::string, uint64_t> redacted;

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "agent/base/unique_fd.h"
 #include "agent/probes/embedded_objects.h"
+#include "agent/probes/skipped_runs.h"
 
 struct bpf_link;
 struct bpf_map;
@@ -87,6 +88,9 @@ class ProbeSet {
   // File descriptors of all programs that are loaded, iterators too. Tests read their bytecode.
   std::vector<std::pair<std::string, int>> ProgramFds() const;
 
+  // Of every attached program, since it was loaded. Empty where the kernel does not tell.
+  std::vector<SkippedRuns> ReadSkippedRuns() const;
+
   // Most entries of a map, of a ring its bytes: of an adopted one as its maker chose. 0: no such
   // map.
   uint32_t MaxEntries(std::string_view name) const;
@@ -102,6 +106,11 @@ class ProbeSet {
 
  private:
   struct LoadedObject;
+  // The program that runs: behind an adopted link it is the one that the killed agent loaded.
+  struct AttachedProgram {
+    std::string probe, name;
+    UniqueFd fd;
+  };
   explicit ProbeSet(const ProbeOptions& options);
 
   absl::Status TakePinDir();
@@ -119,6 +128,7 @@ class ProbeSet {
   // Programs that are not wanted, or whose hook the kernel lacks, are not loaded.
   void LeaveOut(bpf_object* object) const;
   void AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status);
+  void NoteAttached(const ProbeStatus& probe, const std::string& program, const bpf_link* link);
   void AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status);
 
   ProbeOptions options_;
@@ -133,6 +143,7 @@ class ProbeSet {
   std::vector<LoadedObject> objects_;
   absl::flat_hash_map<std::string, UniqueFd> maps_;
   std::vector<ProbeStatus> statuses_;
+  std::vector<AttachedProgram> attached_;
 };
 
 }  // namespace vedette

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include <memory>
+#include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -75,6 +77,34 @@ absl::Status ReturnsOfSkb(const std::vector<bpf_insn>& code) {
   EXPECT_TRUE(IsCgroupType(program->type));
   EXPECT_TRUE(CheckOnlyObserves(*program).ok());
   return CheckReturnsOnlyOne(*program);
+}
+
+TEST_F(ObserveTest, TheSkippedRunsOfEveryAttachedProgramAreCounted) {
+  const auto names = [&] {
+    std::set<std::string> programs;
+    for (const ProbeStatus& probe : probes().statuses()) {
+      programs.insert(probe.programs.begin(), probe.programs.end());
+    }
+    return programs;
+  };
+  const auto counted = [&] {
+    std::set<std::string> programs;
+    for (const SkippedRuns& runs : probes().ReadSkippedRuns()) {
+      EXPECT_EQ(runs.program.substr(0, runs.probe.size() + 1), runs.probe + "_");
+      programs.insert(runs.program);
+    }
+    return programs;
+  };
+  EXPECT_TRUE(counted().empty());
+  Attach();
+  EXPECT_EQ(names().count("tcp_state"), 1u);
+  EXPECT_EQ(counted(), names());
+  // Of an adopted link they are those of the program that runs, not of the one just loaded.
+  KillAndLoad();
+  Attach();
+  EXPECT_EQ(counted(), names());
+  probes().Detach();
+  EXPECT_TRUE(counted().empty());
 }
 
 // Whatever fires at each system call of each process costs all of them.

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vedette {
+
+// How often the kernel did not run a program, since the CPU was running it already and was
+// interrupted: acts that no program saw.
+struct SkippedRuns {
+  std::string probe;
+  std::string program;
+  uint64_t count = 0;
+};
+
+// What they are called among the kernel's errors.
+inline constexpr char kSkippedRuns[] = "skipped_runs";
+
+// Does the kernel, which has filled this many bytes of a program's description, tell the count?
+bool TellsSkippedRuns(uint32_t info_bytes);
+
+// Of one probe, or with an empty name of all.
+uint64_t SumOfSkippedRuns(const std::vector<SkippedRuns>& runs, std::string_view probe);
+
+// One sentence for each program of which runs were skipped.
+std::vector<std::string> GapsOfSkippedRuns(const std::vector<SkippedRuns>& runs);
+
+}  // namespace vedette
