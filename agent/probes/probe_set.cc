@@ -287,26 +287,6 @@ absl::StatusOr<bpf_link*> ProbeSet::AttachProgram(bpf_program* program) {
   return link;
 }
 
-void ProbeSet::NoteAttached(const ProbeStatus& probe, const std::string& program,
-                            const bpf_link* link) {
-  bpf_link_info info = {};
-  uint32_t size = sizeof(info);
-  if (bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) != 0) {
-    spdlog::warn(
-        "program {}: the kernel does not tell what is attached, so its skipped runs are "
-        "not counted: {}",
-        program, strerror(errno));
-    return;
-  }
-  UniqueFd fd(bpf_prog_get_fd_by_id(info.prog_id));
-  if (!fd.valid()) {
-    spdlog::warn("program {}: cannot be opened, so its skipped runs are not counted: {}", program,
-                 strerror(errno));
-    return;
-  }
-  attached_.push_back({probe.name, program, std::move(fd)});
-}
-
 void ProbeSet::AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status) {
   const std::string name = bpf_program__name(program);
   const std::string pin = fmt::format("{}/links/{}", build_dir_, name);
@@ -314,7 +294,7 @@ void ProbeSet::AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus&
   if (bpf_link* pinned = bpf_link__open(pin.c_str()); pinned != nullptr) {
     object.links.emplace_back(pinned);
     status.programs.push_back(name);
-    NoteAttached(status, name, pinned);
+    attached_.Note(status.name, name, pinned);
     return;
   }
   absl::StatusOr<bpf_link*> link = AttachProgram(program);
@@ -326,7 +306,7 @@ void ProbeSet::AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus&
   }
   object.links.emplace_back(*link);
   status.programs.push_back(name);
-  NoteAttached(status, name, *link);
+  attached_.Note(status.name, name, *link);
 }
 
 // Whichever object its programs are in.
@@ -429,18 +409,6 @@ std::vector<std::pair<std::string, int>> ProbeSet::ProgramFds() const {
   return fds;
 }
 
-std::vector<SkippedRuns> ProbeSet::ReadSkippedRuns() const {
-  std::vector<SkippedRuns> skipped;
-  for (const AttachedProgram& program : attached_) {
-    bpf_prog_info info = {};
-    uint32_t size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(program.fd.get(), &info, &size) == 0 && TellsSkippedRuns(size)) {
-      skipped.push_back({program.probe, program.name, info.recursion_misses});
-    }
-  }
-  return skipped;
-}
-
 uint32_t ProbeSet::MaxEntries(std::string_view name) const {
   bpf_map_info info = {};
   uint32_t size = sizeof(info);
@@ -449,7 +417,7 @@ uint32_t ProbeSet::MaxEntries(std::string_view name) const {
 
 void ProbeSet::Detach() {
   RemoveLinkPins(build_dir_);
-  attached_.clear();
+  attached_.Clear();
   for (LoadedObject& object : objects_) {
     object.links.clear();
   }
@@ -457,7 +425,7 @@ void ProbeSet::Detach() {
 
 void ProbeSet::Remove() {
   RemoveBpffsDir(build_dir_);
-  attached_.clear();
+  attached_.Clear();
   objects_.clear();
   maps_.clear();
   lock_.Reset();

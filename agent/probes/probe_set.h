@@ -89,7 +89,7 @@ class ProbeSet {
   std::vector<std::pair<std::string, int>> ProgramFds() const;
 
   // Of every attached program, since it was loaded. Empty where the kernel does not tell.
-  std::vector<SkippedRuns> ReadSkippedRuns() const;
+  std::vector<SkippedRuns> ReadSkippedRuns() const { return attached_.Read(); }
 
   // Most entries of a map, of a ring its bytes: of an adopted one as its maker chose. 0: no such
   // map.
@@ -106,11 +106,6 @@ class ProbeSet {
 
  private:
   struct LoadedObject;
-  // The program that runs: behind an adopted link it is the one that the killed agent loaded.
-  struct AttachedProgram {
-    std::string probe, name;
-    UniqueFd fd;
-  };
   explicit ProbeSet(const ProbeOptions& options);
 
   absl::Status TakePinDir();
@@ -128,7 +123,6 @@ class ProbeSet {
   // Programs that are not wanted, or whose hook the kernel lacks, are not loaded.
   void LeaveOut(bpf_object* object) const;
   void AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status);
-  void NoteAttached(const ProbeStatus& probe, const std::string& program, const bpf_link* link);
   void AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status);
 
   ProbeOptions options_;
@@ -143,7 +137,7 @@ class ProbeSet {
   std::vector<LoadedObject> objects_;
   absl::flat_hash_map<std::string, UniqueFd> maps_;
   std::vector<ProbeStatus> statuses_;
-  std::vector<AttachedProgram> attached_;
+  AttachedPrograms attached_;
 };
 
 }  // namespace vedette

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/probes/skipped_runs.h"
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
 #include <fmt/format.h>
-#include <linux/bpf.h>
+#include <spdlog/spdlog.h>
+#include <string.h>
 
 #include <cstddef>
+#include <utility>
 
 namespace vedette {
 
@@ -32,6 +37,33 @@ std::vector<std::string> GapsOfSkippedRuns(const std::vector<SkippedRuns>& runs)
     }
   }
   return gaps;
+}
+
+void AttachedPrograms::Note(const std::string& probe, const std::string& program,
+                            const bpf_link* link) {
+  bpf_link_info info = {};
+  uint32_t size = sizeof(info);
+  if (bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) == 0) {
+    if (UniqueFd fd(bpf_prog_get_fd_by_id(info.prog_id)); fd.valid()) {
+      programs_.push_back({probe, program, std::move(fd)});
+      return;
+    }
+  }
+  spdlog::warn(
+      "program {}: what is attached cannot be opened, so its skipped runs are not counted: {}",
+      program, strerror(errno));
+}
+
+std::vector<SkippedRuns> AttachedPrograms::Read() const {
+  std::vector<SkippedRuns> skipped;
+  for (const Program& program : programs_) {
+    bpf_prog_info info = {};
+    uint32_t size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(program.fd.get(), &info, &size) == 0 && TellsSkippedRuns(size)) {
+      skipped.push_back({program.probe, program.name, info.recursion_misses});
+    }
+  }
+  return skipped;
 }
 
 }  // namespace vedette

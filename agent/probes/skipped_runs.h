@@ -6,6 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/base/unique_fd.h"
+
+struct bpf_link;
+
 namespace vedette {
 
 // How often the kernel did not run a program, since the CPU was running it already and was
@@ -27,5 +31,21 @@ uint64_t SumOfSkippedRuns(const std::vector<SkippedRuns>& runs, std::string_view
 
 // One sentence for each program of which runs were skipped.
 std::vector<std::string> GapsOfSkippedRuns(const std::vector<SkippedRuns>& runs);
+
+// The programs that run: behind an adopted link it is the one that the killed agent loaded. Belongs
+// to the set of probes and has its thread.
+class AttachedPrograms {
+ public:
+  void Note(const std::string& probe, const std::string& program, const bpf_link* link);
+  void Clear() { programs_.clear(); }
+  std::vector<SkippedRuns> Read() const;
+
+ private:
+  struct Program {
+    std::string probe, name;
+    UniqueFd fd;
+  };
+  std::vector<Program> programs_;
+};
 
 }  // namespace vedette

@@ -76,6 +76,6 @@ enum wire_error {
   WIRE_ERROR_DNS_QUERY = 18,       /* a DNS query does not wait for its answer: no room */
   WIRE_ERROR_INSTANCE_SHARE = 19,  /* the workload has used up its share of the table of cgroups */
   WIRE_ERROR_BIRTH = 20,           /* where a file was made could not be kept */
-  WIRE_ERROR_DATAGRAM = 21, /* a UDP packet that cannot be read, or of a socket without owner */
+  WIRE_ERROR_DATAGRAM = 21,        /* a UDP packet that is not read, or of an unknown owner */
   WIRE_ERRORS = 22,
 };

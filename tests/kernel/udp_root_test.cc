@@ -118,7 +118,7 @@ TEST_F(UdpTest, AnAnswerToWhoWasHeardBeforeIsNoFlowOfItsOwn) {
 
 TEST_F(UdpTest, WhoSendsToASocketThatWasNeverBoundIsAnInboundPeer) {
   ScopedCgroup cgroup = WatchedCgroup();
-  absl::StatusOr<ChildResult> result = cgroup.Run({Actor(), "udp-unbound:1000"});
+  absl::StatusOr<ChildResult> result = cgroup.Run({Actor(), "udp-case:unbound"});
   ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->err;
   const long other = NumberIn(result->out, "other");
   auto heard = AwaitFlow(FlowStage::kAccepted, cgroup.id(),
@@ -144,7 +144,7 @@ TEST_F(UdpTest, WhoSendsToASocketThatWasNeverBoundIsAnInboundPeer) {
 
 TEST_F(UdpTest, AnAnswerToASocketThatAskedAnotherMeanwhileIsNoInboundFlow) {
   ScopedCgroup cgroup = WatchedCgroup();
-  absl::StatusOr<ChildResult> result = cgroup.Run({Actor(), "udp-two"});
+  absl::StatusOr<ChildResult> result = cgroup.Run({Actor(), "udp-case:two"});
   ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->err;
   auto open = AwaitFlow(FlowStage::kOpen, cgroup.id(), [&](const FlowEvent& f) {
     return f.remote.port == NumberIn(result->out, "first");
@@ -168,7 +168,7 @@ TEST_F(UdpTest, AnAnswerToASocketThatAskedAnotherMeanwhileIsNoInboundFlow) {
 
 TEST_F(UdpTest, ABoundSocketThatWasConnectedForAWhileListensAgain) {
   ScopedCgroup cgroup = WatchedCgroup();
-  const ChildResult result = RunAlone(cgroup, {Actor(), "udp-dissolve"});
+  const ChildResult result = RunAlone(cgroup, {Actor(), "udp-case:dissolve"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   auto heard = AwaitFlow(FlowStage::kAccepted, cgroup.id(), [&](const FlowEvent& f) {
     return f.remote.port == NumberIn(result.out, "other");
@@ -182,7 +182,7 @@ TEST_F(UdpTest, ABoundSocketThatWasConnectedForAWhileListensAgain) {
 TEST_F(UdpTest, APacketWithAnExtensionHeaderIsCountedAsUnread) {
   ScopedCgroup cgroup = WatchedCgroup();
   const uint64_t before = ErrorCount("unread_datagram");
-  const ChildResult result = RunAlone(cgroup, {Actor(), "udp-options:7"});
+  const ChildResult result = RunAlone(cgroup, {Actor(), "udp-case:options"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_GE(ErrorCount("unread_datagram") - before, 7u);
 }

@@ -112,10 +112,10 @@ void act_udp_pair(char** fields, int count) {
   close(server);
 }
 
-// A socket that is not bound sends a byte to one, and is then sent `bytes` by another.
-void act_udp_unbound(char** fields, int count) {
+// A socket that is not bound sends a byte to one, and is then sent 1000 by another.
+static void udp_unbound(void) {
   char buffer[8192] = {0};
-  long bytes = number(fields, count, 1, 1000);
+  long bytes = 1000;
   int known = bound_socket(1, 0);
   int other = bound_socket(2, 0);
   int fd = udp_socket();
@@ -133,9 +133,7 @@ void act_udp_unbound(char** fields, int count) {
 }
 
 // A socket that is not bound asks two, and the one it asked first answers.
-void act_udp_two(char** fields, int count) {
-  (void)fields;
-  (void)count;
+static void udp_two(void) {
   char byte;
   int first = bound_socket(1, 0);
   int second = bound_socket(2, 0);
@@ -156,9 +154,7 @@ void act_udp_two(char** fields, int count) {
 
 // A socket that is bound to a port connects, takes that back, and is then sent a byte by another.
 // In a network of its own: the port is one that the kernel chose before.
-void act_udp_dissolve(char** fields, int count) {
-  (void)fields;
-  (void)count;
+static void udp_dissolve(void) {
   char byte;
   int known = bound_socket(1, 0);
   int other = bound_socket(2, 0);
@@ -182,8 +178,8 @@ void act_udp_dissolve(char** fields, int count) {
 }
 
 // Datagrams with an IPv6 header between that of IP and that of UDP; nobody has to listen.
-void act_udp_options(char** fields, int count) {
-  long times = number(fields, count, 1, 1);
+static void udp_options(void) {
+  long times = 7;
   const unsigned char options[8] = {0, 0, 1, 4, 0, 0, 0, 0};
   struct sockaddr_in6 to = {
       .sin6_family = AF_INET6, .sin6_port = htons(9), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
@@ -197,6 +193,15 @@ void act_udp_options(char** fields, int count) {
   }
   close(fd);
   printf("udp-options sent=%ld\n", times);
+}
+
+// One of the four above, by its name.
+void act_udp_case(char** fields, int count) {
+  const char* name = count > 1 ? fields[1] : "";
+  if (strcmp(name, "unbound") == 0) udp_unbound();
+  if (strcmp(name, "two") == 0) udp_two();
+  if (strcmp(name, "dissolve") == 0) udp_dissolve();
+  if (strcmp(name, "options") == 0) udp_options();
 }
 
 // Queries that nobody answers, from one socket, each with an id of its own.
