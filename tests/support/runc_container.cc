@@ -50,6 +50,14 @@ absl::Status CopyTo(const std::string& from, const std::string& to) {
   return absl::OkStatus();
 }
 
+// Its copy of itself has no path, or only that of the root of a mount in no tree.
+bool IsStillRunc(pid_t pid) {
+  std::error_code gone;
+  const std::string program =
+      std::filesystem::read_symlink(fmt::format("/proc/{}/exe", pid), gone).string();
+  return !gone && (program == "/" || program.find("runc") != std::string::npos);
+}
+
 absl::Status MakeRootfs(const std::string& rootfs, const std::vector<std::string>& files) {
   std::error_code error;
   for (const char* directory : {"bin", "dev", "etc", "proc", "sys", "tmp"}) {
@@ -138,7 +146,13 @@ absl::Status RuncContainer::Run() {
   }
   // The first process is nobody's child once runc has left; this process adopts and reaps it.
   pid_ = static_cast<pid_t>(strtol(ReadFile(bundle_ / "pid").c_str(), nullptr, 10));
-  return pid_ > 0 ? absl::OkStatus() : absl::InternalError("runc wrote no pid");
+  if (pid_ <= 0) {
+    return absl::InternalError("runc wrote no pid");
+  }
+  // runc has told its child to become the container's program, and does not wait for it.
+  return WaitFor([this] { return !IsStillRunc(pid_); })
+             ? absl::OkStatus()
+             : absl::DeadlineExceededError("runc does not execute the container's program");
 }
 
 RuncContainer::~RuncContainer() {
