@@ -345,6 +345,8 @@ bool VerdictCache::DropUnused(uint64_t workload_number) {
   ForgetQueries(maps_("vd_dns_pending"), maps_("vd_dns_shares"), workload_number);
   workloads_.erase(inner);
   classes_.erase(workload_number);
+  planned_classes_.erase(workload_number);
+  ReleaseScriptsOf(workload_number);
   return true;
 }
 

@@ -104,10 +104,22 @@ class VerdictCache {
   uint64_t ForgetCgroup(uint64_t cgroup_id);
   // Removes the maps of a workload that no cgroup is bound to. False: it is used, or has none.
   bool DropUnused(uint64_t workload_number);
+  // The home cgroups of all processes that the kernel has a context of. Walks the whole table: for
+  // every now and then.
+  absl::StatusOr<absl::flat_hash_set<uint64_t>> HomeCgroups() const;
   // A number that was never given out in this boot.
   absl::StatusOr<uint64_t> TakeNumber();
   // After an adoption: agents before this one gave out slots of classes up to `slot`.
   void ResumeClassSlots(uint32_t slot);
+
+  // The same: so much of what this cache of the workload lost was told already.
+  struct ToldLoss {
+    uint64_t workload_number = 0;
+    uint64_t generation = 0;
+    uint32_t cache = 0;
+    uint32_t lost = 0;
+  };
+  void ResumeLosses(const ToldLoss& told);
 
   // Makes the maps of workloads whose numbers were given out, and of some that will be.
   absl::Status PrepareWorkloads();
@@ -193,6 +205,7 @@ class VerdictCache {
   void DropUnusedScripts();
   // The entry is known: the name that the kernel kept for it is wanted no more.
   void ReleaseScript(const CacheSlot& slot, std::string_view key);
+  void ReleaseScriptsOf(uint64_t workload_number);
   uint32_t AllEntries() const {
     return options_.code_entries + options_.flow_entries + options_.file_entries;
   }
@@ -221,15 +234,16 @@ class VerdictCache {
   absl::flat_hash_map<uint64_t, uint32_t>
       cgroups_of_;                        // workload number → how many are in cgroups_
   absl::flat_hash_set<uint64_t> tapped_;  // As in the kernel.
-  // Swept entries that are not known yet, by the hash of their script's name.
-  absl::flat_hash_map<uint64_t, uint32_t> scripts_in_use_;
+  // Swept entries that are not known yet, by the hash of their script's name. An entry may be swept
+  // more than once.
+  absl::flat_hash_map<uint64_t, absl::flat_hash_set<CacheSlot>> scripts_in_use_;
   absl::flat_hash_set<uint64_t> scripts_unused_;  // Names that no entry had at the last sweep.
   std::array<uint64_t, 2> losses_ = {~uint64_t{0}, ~uint64_t{0}};  // At the last two sweeps.
   bool tap_all_ = false;                                           // The same.
   uint64_t prepared_ = 0;                                          // Numbers below have maps.
   uint32_t class_slots_ = 0;
   // Given out, and perhaps not in the kernel yet: a class's key → its slot, by workload number.
-  absl::flat_hash_map<std::pair<uint64_t, std::string>, uint32_t> planned_classes_;
+  absl::flat_hash_map<uint64_t, absl::flat_hash_map<std::string, uint32_t>> planned_classes_;
   // Keys of the networks that are in the kernel, by workload number.
   absl::flat_hash_map<uint64_t, absl::flat_hash_set<std::string>> classes_;
 };

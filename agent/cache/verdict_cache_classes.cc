@@ -93,7 +93,7 @@ absl::StatusOr<CacheSlot> VerdictCache::ClassSlot(const CacheSlot& slot, std::st
     return result;
   }
   auto [planned, fresh] =
-      planned_classes_.try_emplace({slot.workload_number, class_key}, uint32_t{0});
+      planned_classes_[slot.workload_number].try_emplace(class_key, uint32_t{0});
   if (fresh) {
     planned->second = WIRE_SLOT_OF_AGENT | wire_make_slot(++class_slots_, slot.cache);
   }
@@ -106,7 +106,10 @@ absl::Status VerdictCache::MarkClassKnown(const CacheSlot& class_slot, std::stri
   if (wire.empty()) {
     return absl::InvalidArgumentError("a class of what has none");
   }
-  planned_classes_.erase({class_slot.workload_number, wire});
+  if (auto planned = planned_classes_.find(class_slot.workload_number);
+      planned != planned_classes_.end()) {
+    planned->second.erase(wire);
+  }
   const int fd = InnerFd(class_slot);
   if (fd < 0) {
     return absl::OkStatus();  // The generation is gone.
@@ -154,7 +157,7 @@ absl::Status VerdictCache::ForgetClasses(uint64_t workload_number, const IpAddre
         continue;
       }
       // Open sockets go on counting there; should the class come back, it keeps its counts.
-      planned_classes_[{workload_number, *it}] = verdict.slot;
+      planned_classes_[workload_number][*it] = verdict.slot;
     }
     classes->second.erase(it++);
   }

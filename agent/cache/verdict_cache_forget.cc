@@ -70,7 +70,7 @@ absl::Status VerdictCache::Forget(const std::vector<CacheSlot>& slots) {
       if (auto classes = classes_.find(number);
           classes != classes_.end() && classes->second.erase(bytes) > 0) {
         // Open sockets go on counting there; should the class come back, it keeps its counts.
-        planned_classes_[{number, bytes}] = slot;
+        planned_classes_[number][bytes] = slot;
       }
     }
   }

@@ -51,7 +51,7 @@ void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number, const IsLost
           found.verb == WIRE_VERB_EXEC ? LostScript(found.name) : std::nullopt;
       events.push_back(SweptEvent(found, verdict, slot, script ? &*script : nullptr));
       if (script) {
-        ++scripts_in_use_[found.name];
+        scripts_in_use_[found.name].insert(slot);
       }
     } else {
       events.push_back(SweptEvent(found, verdict, slot));
@@ -145,10 +145,21 @@ void VerdictCache::ReleaseScript(const CacheSlot& slot, std::string_view key) {
   }
   memcpy(&code, key.data(), sizeof(code));
   const auto used = scripts_in_use_.find(code.name);
-  if (code.verb == WIRE_VERB_EXEC && used != scripts_in_use_.end() && --used->second == 0) {
+  if (code.verb == WIRE_VERB_EXEC && used != scripts_in_use_.end() &&
+      used->second.erase(slot) > 0 && used->second.empty()) {
     scripts_in_use_.erase(used);
     bpf_map_delete_elem(maps_("vd_lost_scripts"), &code.name);
   }
+}
+
+// Nobody judges any more what waited there. The sweep drops the names that no entry has left.
+void VerdictCache::ReleaseScriptsOf(uint64_t workload_number) {
+  absl::erase_if(scripts_in_use_, [workload_number](auto& used) {
+    absl::erase_if(used.second, [workload_number](const CacheSlot& slot) {
+      return slot.workload_number == workload_number;
+    });
+    return used.second.empty();
+  });
 }
 
 std::optional<wire_script> VerdictCache::LostScript(uint64_t hash) const {
@@ -156,6 +167,14 @@ std::optional<wire_script> VerdictCache::LostScript(uint64_t hash) const {
   return hash != 0 && bpf_map_lookup_elem(maps_("vd_lost_scripts"), &hash, &script) == 0
              ? std::optional(script)
              : std::nullopt;
+}
+
+void VerdictCache::ResumeLosses(const ToldLoss& told) {
+  auto found = workloads_.find(told.workload_number);
+  if (found != workloads_.end() && found->second.generation == told.generation &&
+      told.cache < found->second.lost.size()) {
+    found->second.lost[told.cache] = told.lost;
+  }
 }
 
 void VerdictCache::SweepLosses(uint64_t number, InnerMaps& maps, std::vector<Event>& events) const {

@@ -12,6 +12,9 @@ namespace {
 constexpr char kSchema[] = R"sql(
 CREATE TABLE IF NOT EXISTS cache_boot(boot_id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cache_ring(ring INTEGER PRIMARY KEY, position INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS cache_loss(
+  workload_number INTEGER NOT NULL, generation INTEGER NOT NULL, cache INTEGER NOT NULL,
+  lost INTEGER NOT NULL, PRIMARY KEY(workload_number, generation, cache)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cache_binding(
   workload_number INTEGER NOT NULL, generation INTEGER NOT NULL, cache INTEGER NOT NULL,
   slot INTEGER NOT NULL, workload BLOB NOT NULL, channel INTEGER NOT NULL, subject BLOB NOT NULL,
@@ -67,7 +70,8 @@ absl::StatusOr<std::unique_ptr<CacheBindings>> CacheBindings::Load(SqliteDatabas
   if (!adopted || !has_boot || boot.Bytes(0) != boot_id) {
     boot.Reset();
     VEDETTE_RETURN_IF_ERROR(
-        db->Exec("DELETE FROM cache_binding; DELETE FROM cache_ring; DELETE FROM cache_boot"));
+        db->Exec("DELETE FROM cache_binding; DELETE FROM cache_loss; DELETE FROM cache_ring;"
+                 "DELETE FROM cache_boot"));
     VEDETTE_ASSIGN_OR_RETURN(SqliteStatement insert,
                              db->Prepare("INSERT INTO cache_boot VALUES(?)"));
     VEDETTE_RETURN_IF_ERROR(insert.BindText(1, boot_id).Run());
@@ -82,6 +86,7 @@ absl::StatusOr<std::unique_ptr<CacheBindings>> CacheBindings::Load(SqliteDatabas
     }
     bindings->ring_positions_.push_back(static_cast<uint64_t>(rings.Int64(0)));
   }
+  VEDETTE_RETURN_IF_ERROR(bindings->ReadLosses());
   VEDETTE_RETURN_IF_ERROR(bindings->ReadRows());
   return bindings;
 }
@@ -113,6 +118,54 @@ absl::Status CacheBindings::ReadRows() {
     row.act = {static_cast<Channel>(select.Int64(17)), select.Bytes(18)};
     rows_.emplace(slot, std::move(row));
   }
+}
+
+absl::Status CacheBindings::ReadLosses() {
+  VEDETTE_ASSIGN_OR_RETURN(
+      SqliteStatement select,
+      db_->Prepare("SELECT workload_number, generation, cache, lost FROM cache_loss"));
+  for (;;) {
+    VEDETTE_ASSIGN_OR_RETURN(bool more, select.Step());
+    if (!more) {
+      return absl::OkStatus();
+    }
+    losses_[{static_cast<uint64_t>(select.Int64(0)), static_cast<uint64_t>(select.Int64(1)),
+             static_cast<uint32_t>(select.Int64(2)), 0}] = static_cast<uint32_t>(select.Int64(3));
+  }
+}
+
+void CacheBindings::AddLost(const OverflowEvent& overflow) {
+  if (overflow.lost == 0) {
+    return;  // It tells that a cache is full.
+  }
+  const CacheSlot cache = {overflow.workload_number, overflow.generation, overflow.cache, 0};
+  losses_[cache] += static_cast<uint32_t>(overflow.lost);
+  dirty_losses_.insert(cache);
+}
+
+std::vector<VerdictCache::ToldLoss> CacheBindings::told_losses() const {
+  std::vector<VerdictCache::ToldLoss> told;
+  for (const auto& [cache, lost] : losses_) {
+    told.push_back({cache.workload_number, cache.generation, cache.cache, lost});
+  }
+  return told;
+}
+
+absl::Status CacheBindings::WriteLosses() {
+  VEDETTE_ASSIGN_OR_RETURN(SqliteStatement put,
+                           db_->Prepare("INSERT OR REPLACE INTO cache_loss VALUES(?, ?, ?, ?)"));
+  for (const CacheSlot& cache : dirty_losses_) {
+    const auto found = losses_.find(cache);
+    if (found == losses_.end()) {
+      continue;
+    }
+    put.Bind(1, Signed(cache.workload_number))
+        .Bind(2, Signed(cache.generation))
+        .Bind(3, int64_t{cache.cache})
+        .Bind(4, int64_t{found->second});
+    VEDETTE_RETURN_IF_ERROR(put.Run());
+  }
+  return absl::OkStatus();
 }
 
 void CacheBindings::Add(const CacheSlot& slot, Row row) {
@@ -192,6 +245,9 @@ void CacheBindings::ForgetWorkload(uint64_t workload_number) {
   absl::erase_if(rows_, [workload_number](const auto& entry) {
     return entry.first.workload_number == workload_number;
   });
+  absl::erase_if(losses_, [workload_number](const auto& entry) {
+    return entry.first.workload_number == workload_number;
+  });
   forgotten_.push_back(workload_number);
 }
 
@@ -200,9 +256,14 @@ absl::Status CacheBindings::Write() {
     VEDETTE_RETURN_IF_ERROR(WriteRingPositions());
   }
   for (uint64_t number : forgotten_) {
-    VEDETTE_ASSIGN_OR_RETURN(SqliteStatement remove,
-                             db_->Prepare("DELETE FROM cache_binding WHERE workload_number=?"));
-    VEDETTE_RETURN_IF_ERROR(remove.Bind(1, Signed(number)).Run());
+    for (const char* remove : {"DELETE FROM cache_binding WHERE workload_number=?",
+                               "DELETE FROM cache_loss WHERE workload_number=?"}) {
+      VEDETTE_ASSIGN_OR_RETURN(SqliteStatement statement, db_->Prepare(remove));
+      VEDETTE_RETURN_IF_ERROR(statement.Bind(1, Signed(number)).Run());
+    }
+  }
+  if (!dirty_losses_.empty()) {
+    VEDETTE_RETURN_IF_ERROR(WriteLosses());
   }
   if (dirty_.empty()) {
     return absl::OkStatus();
@@ -240,6 +301,7 @@ absl::Status CacheBindings::Write() {
 
 void CacheBindings::Committed() {
   dirty_.clear();
+  dirty_losses_.clear();
   forgotten_.clear();
   positions_dirty_ = false;
 }

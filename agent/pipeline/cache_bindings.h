@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/base/sqlite.h"
@@ -54,6 +55,10 @@ class CacheBindings {
   // judged yet.
   std::optional<SlotCounts> Take(const CacheSlot& slot, const BehaviourCount& total);
 
+  // News that were lost for good, as the event tells: so many more are told with the next commit.
+  void AddLost(const OverflowEvent& overflow);
+  std::vector<VerdictCache::ToldLoss> told_losses() const;
+
   // How far the rings are in the store: what a killed agent had committed but not given back.
   void SetRingPositions(std::vector<uint64_t> positions);
   const std::vector<uint64_t>& ring_positions() const { return ring_positions_; }
@@ -68,12 +73,17 @@ class CacheBindings {
  private:
   explicit CacheBindings(SqliteDatabase* db) : db_(db) {}
   absl::Status WriteRingPositions();
+  absl::Status WriteLosses();
+  absl::Status ReadLosses();
   absl::Status ReadRows();
 
   SqliteDatabase* const db_;
   absl::flat_hash_map<CacheSlot, Row> rows_;
   std::vector<CacheSlot> dirty_;
   std::vector<uint64_t> forgotten_;
+  // By the slot 0 of a cache.
+  absl::flat_hash_map<CacheSlot, uint32_t> losses_;
+  absl::flat_hash_set<CacheSlot> dirty_losses_;
   std::vector<uint64_t> ring_positions_;
   bool positions_dirty_ = false;
 };

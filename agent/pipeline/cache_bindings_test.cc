@@ -109,5 +109,41 @@ TEST_F(CacheBindingsTest, WhatTheProfileLostIsJudgedAnewAndCountsGoOn) {
   EXPECT_EQ(bindings->Find(kSlot)->workload, "host/a");
 }
 
+// A killed agent's finding of a loss is in the store with this: it is not told again.
+TEST_F(CacheBindingsTest, WhatWasToldOfLossesIsKnownToTheNextAgentUntilTheWorkloadGoes) {
+  const auto told = [](const CacheBindings& bindings) {
+    uint32_t lost = 0;
+    for (const VerdictCache::ToldLoss& loss : bindings.told_losses()) {
+      EXPECT_EQ(loss.workload_number, 7u);
+      EXPECT_EQ(loss.generation, 9u);
+      EXPECT_EQ(loss.cache, 1u);
+      lost += loss.lost;
+    }
+    return lost;
+  };
+  OverflowEvent overflow{.workload_number = 7, .generation = 9, .cache = 1};
+  {
+    auto bindings = Load();
+    bindings->AddLost(overflow);  // A full cache is no loss.
+    EXPECT_EQ(told(*bindings), 0u);
+    overflow.lost = 3;
+    bindings->AddLost(overflow);
+    Commit(*bindings);
+    bindings->AddLost(overflow);  // Killed before the commit: it was not told.
+  }
+  {
+    auto bindings = Load();
+    EXPECT_EQ(told(*bindings), 3u);
+    overflow.lost = 2;
+    bindings->AddLost(overflow);
+    Commit(*bindings);
+  }
+  auto bindings = Load();
+  EXPECT_EQ(told(*bindings), 5u);
+  bindings->ForgetWorkload(7);
+  Commit(*bindings);
+  EXPECT_EQ(told(*Load()), 0u);
+}
+
 }  // namespace
 }  // namespace vedette

@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "agent/base/status.h"
@@ -58,7 +59,7 @@ void CacheKeeper::Bind(const Binding& binding) {
 }
 
 void CacheKeeper::BindRenamed() {
-  const absl::Time now = parts_.clock->Now();
+  const absl::Time now = parts_.steady->Now();
   for (const Binding& binding : parts_.enricher->TakeBindings()) {
     const uint64_t before = parts_.cache->NumberOf(binding.cgroup_id);
     Bind(binding);
@@ -113,6 +114,9 @@ void CacheKeeper::Count(const ScoredEvent& scored) {
 
 void CacheKeeper::Remember(const ScoredEvent& scored) {
   Count(scored);
+  if (const auto* overflow = std::get_if<OverflowEvent>(&scored.enriched.event.body)) {
+    parts_.bindings->AddLost(*overflow);
+  }
   const EventHeader& header = scored.enriched.event.header;
   if (header.slot.slot == 0 || header.cache_key.empty() ||
       (header.reason != Reason::kNews && header.reason != Reason::kSwept)) {
@@ -305,10 +309,27 @@ void CacheKeeper::ForgetVanished() {
 }
 
 void CacheKeeper::ForgetLeft() {
-  const absl::Time now = parts_.steady->Now();
-  while (!leaving_.empty() && leaving_.front().at <= now) {
-    Leaving left = leaving_.front();
-    leaving_.pop_front();
+  // What leaves comes in the order of its time: each has the same grace.
+  const auto not_due = std::find_if_not(leaving_.begin(), leaving_.end(),
+                                        [this](const Leaving& left) { return IsDue(left); });
+  std::vector<Leaving> due(leaving_.begin(), not_due);
+  absl::flat_hash_set<uint64_t> homes;
+  if (std::any_of(due.begin(), due.end(),
+                  [](const Leaving& left) { return left.cgroup_id != 0; })) {
+    absl::StatusOr<absl::flat_hash_set<uint64_t>> read = parts_.cache->HomeCgroups();
+    CountError(read.status());
+    if (!read.ok()) {
+      return;  // Asked again the next time: too much is kept rather than too little.
+    }
+    homes = *std::move(read);
+  }
+  leaving_.erase(leaving_.begin(), not_due);
+  for (Leaving& left : due) {
+    if (left.cgroup_id != 0 && homes.contains(left.cgroup_id)) {
+      left.at = parts_.steady->Now() + kGrace;
+      leaving_.push_back(left);
+      continue;
+    }
     if (left.cgroup_id != 0) {
       left.workload_number = parts_.cache->ForgetCgroup(left.cgroup_id);
     }

@@ -82,7 +82,8 @@ class CacheKeeper {
 
   // After an adoption: lets go of cgroups that were removed while no agent ran.
   void ForgetVanished();
-  // Lets go of cgroups and workload numbers whose grace is over.
+  // Lets go of cgroups and workload numbers whose grace is over. A cgroup that processes are still
+  // at home in, though they were moved out of it, gets another grace.
   void ForgetLeft();
 
   const CacheKeeperCounts& counts() const { return counts_; }
@@ -101,6 +102,7 @@ class CacheKeeper {
     uint64_t workload_number = 0;
   };
 
+  bool IsDue(const Leaving& leaving) const { return leaving.at <= parts_.steady->Now(); }
   void Bind(const Binding& binding);
   void Count(const ScoredEvent& scored);
   void RememberNetwork(const ScoredEvent& scored);

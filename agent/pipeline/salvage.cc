@@ -24,7 +24,8 @@ constexpr Table kTables[] = {
     {"finding_meta", false},  {"finding", true},        {"finding_status", false},
     {"spool_sink", true},     {"spool_dropped", false}, {"spool_dictionary", true},
     {"spool", true},          {"cache_boot", true},     {"cache_ring", true},
-    {"cache_binding", false}, {"dns_name_meta", false}, {"dns_name", false}};
+    {"cache_binding", false}, {"cache_loss", false},    {"dns_name_meta", false},
+    {"dns_name", false}};
 constexpr int64_t kChunkRows = 64;
 constexpr int kMaxUnreadable = 10'000;  // Places in one table that are tried in vain.
 

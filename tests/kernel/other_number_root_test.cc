@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "agent/base/unique_fd.h"
 #include "agent/probes/process_look.h"
+#include "bpf/wire/cache.h"
+#include "bpf/wire/kinds.h"
 #include "tests/kernel/probe_fixture.h"
 
 namespace vedette::testing {
@@ -109,6 +112,29 @@ TEST_F(OtherNumberTest, BytesOfAFlowThatTheNumberInForceDoesNotKnowAreCountedAsL
   Send(fd.get(), 1234);
   fd.Reset();
   EXPECT_TRUE(WaitFor([&] { return ErrorCount("no_cache") > before; }));
+}
+
+// What was planned for a generation that is gone must not live on, not even where the number does.
+TEST_F(OtherNumberTest, ThePlannedClassesOfADroppedNumberGoWithIt) {
+  wire_flow_key peer = {};
+  peer.address[10] = peer.address[11] = 0xff;
+  peer.address[12] = 192;
+  peer.verb = WIRE_VERB_CONNECT;
+  peer.prefix = 128;
+  const std::string_view key(reinterpret_cast<const char*>(&peer), sizeof(peer));
+  const auto class_of = [&](uint64_t number) {
+    wire_workload workload = {};
+    EXPECT_EQ(bpf_map_lookup_elem(probes().MapFd("vd_workloads"), &number, &workload), 0);
+    return cache().ClassSlot({number, workload.generation, WIRE_CACHE_FLOW, 1}, key).value().slot;
+  };
+  const ScopedCgroup cgroup = WatchedCgroup();
+  const uint64_t number = cache().BindCgroup({cgroup.id(), 0, false, false, false}).value();
+  const uint32_t planned = class_of(number);
+  ASSERT_EQ(class_of(number), planned);
+  ASSERT_EQ(cache().ForgetCgroup(cgroup.id()), number);
+  ASSERT_TRUE(cache().DropUnused(number));
+  ASSERT_TRUE(cache().BindCgroup({cgroup.id(), number, false, false, false}).ok());
+  EXPECT_NE(class_of(number), planned);
 }
 
 }  // namespace
