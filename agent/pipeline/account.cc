@@ -21,6 +21,15 @@ uint64_t KeyOf(const LaneCount& lane) { return static_cast<uint64_t>(lane.cpu) <
 
 }  // namespace
 
+std::optional<std::string> GapOf(const Crossing& crossing) {
+  const uint64_t arrived = crossing.queued + crossing.entered;
+  if (arrived >= crossing.handed_on) {
+    return std::nullopt;
+  }
+  return fmt::format("{} events were read from the rings and did not arrive at the pipeline",
+                     crossing.handed_on - arrived);
+}
+
 Account::Account(const Pipeline* pipeline, const Collector* collector)
     : pipeline_(pipeline), collector_(collector), told_at_(pipeline->parts().clock->Now()) {
   for (const LaneCount& lane : pipeline_->parts().cache->ReadLanes()) {
@@ -32,13 +41,11 @@ Account::Account(const Pipeline* pipeline, const Collector* collector)
 }
 
 void Account::Refresh() {
-  RefreshKernel();
+  RefreshGaps();
   RefreshStages();
 }
 
-void Account::RefreshKernel() {
-  // What was received is read before what was sent, so that a record under way is no gap.
-  const SequenceAccount received = collector_->account();
+void Account::RefreshGaps() {
   std::vector<std::string> gaps = pipeline_->parts().gaps;
   for (const std::string& discarded : pipeline_->parts().probes->discarded()) {
     gaps.push_back(discarded);
@@ -47,6 +54,23 @@ void Account::RefreshKernel() {
        GapsOfSkippedRuns(pipeline_->parts().probes->ReadSkippedRuns())) {
     gaps.push_back(skipped);
   }
+  RefreshKernel(gaps);
+  const uint64_t handed_on = collector_->counts().events;
+  const uint64_t entered = pipeline_->counts().events[static_cast<size_t>(Entrance::kRings)];
+  if (auto gap = GapOf({handed_on, pipeline_->queued_events(), entered})) {
+    gaps.push_back(*gap);
+  }
+  for (const std::string& gap : gaps) {
+    if (std::find(gaps_.begin(), gaps_.end(), gap) == gaps_.end()) {
+      spdlog::error("gap: {}", gap);
+    }
+  }
+  gaps_ = std::move(gaps);
+}
+
+void Account::RefreshKernel(std::vector<std::string>& gaps) {
+  // What was received is read before what was sent, so that a record under way is no gap.
+  const SequenceAccount received = collector_->account();
   for (const LaneCount& lane : pipeline_->parts().cache->ReadLanes()) {
     const std::string name =
         fmt::format("cpu{}/{}", lane.cpu, kLaneNames[lane.lane % std::size(kLaneNames)]);
@@ -66,12 +90,6 @@ void Account::RefreshKernel() {
                                  line->second.first, line->second.next));
     }
   }
-  for (const std::string& gap : gaps) {
-    if (std::find(gaps_.begin(), gaps_.end(), gap) == gaps_.end()) {
-      spdlog::error("gap: {}", gap);
-    }
-  }
-  gaps_ = std::move(gaps);
 }
 
 void Account::RefreshStages() {
@@ -79,9 +97,19 @@ void Account::RefreshStages() {
   ledger_.Account("collect", "records")
       .Set(collect.received, collect.delivered, Dropped{{"undecodable", collect.undecodable}});
   const PipelineParts& parts = pipeline_->parts();
-  const std::array<uint64_t, kEntrances>& entered = pipeline_->counts().events;
+  const PipelineCounts& counts = pipeline_->counts();
+  if (counts.leftovers.received > 0) {
+    ledger_.Account("collect", "leftovers")
+        .Set(counts.leftovers.received, counts.leftovers.received - counts.leftovers.undecodable,
+             Dropped{{"undecodable", counts.leftovers.undecodable}});
+  }
+  std::array<uint64_t, kEntrances> entered = counts.events;
+  // What was handed on is given to the pipeline, whether it is there yet or not. The collect thread
+  // counts a batch once the pipeline has it.
+  uint64_t& by_rings = entered[static_cast<size_t>(Entrance::kRings)];
+  by_rings = std::max(by_rings, collect.events);
   for (size_t i = 0; i < entered.size(); ++i) {
-    ledger_.Account("pipeline", kEntranceNames[i]).Set(entered[i], entered[i], Dropped{});
+    ledger_.Account("pipeline", kEntranceNames[i]).Set(entered[i], counts.enriched[i], Dropped{});
   }
   const Enricher::Ledger& enrich = parts.enricher->ledger();
   // What waits for the hash of a program is in flight.

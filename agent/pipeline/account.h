@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,18 @@ namespace vedette {
 // For the stream: what waited for sinks that are no longer configured.
 pb::Ledger LedgerOfGivenUp(const std::vector<GivenUpSink>& sinks, absl::Time now);
 
+// Events that the collect thread handed on, and that neither wait for the pipeline nor entered it.
+// `handed_on` must be read before `queued`: what is handed on meanwhile is no gap.
+struct Crossing {
+  uint64_t handed_on = 0;
+  uint64_t queued = 0;
+  uint64_t entered = 0;
+};
+std::optional<std::string> GapOf(const Crossing& crossing);
+
 // Fills the ledger from the counters of every stage, and finds gaps: records that the kernel
-// numbered and nobody received or dropped. Pipeline thread.
+// numbered and nobody received or dropped, and events that were lost between the threads. Pipeline
+// thread.
 class Account {
  public:
   Account(const Pipeline* pipeline, const Collector* collector);
@@ -29,7 +40,8 @@ class Account {
   const Ledger& ledger() const { return ledger_; }
 
  private:
-  void RefreshKernel();
+  void RefreshGaps();
+  void RefreshKernel(std::vector<std::string>& gaps);
   void RefreshStages();
   void RefreshSinks();
 

@@ -33,27 +33,42 @@ absl::StatusOr<Rings> OpenRings(const ProbeSet& probes) {
   return rings;
 }
 
-namespace {
-
-absl::Status JudgeWhatTheRingsHold(const AdoptionParts& parts, const Rings& rings) {
-  std::vector<Event> events;
-  std::vector<uint64_t> positions;
-  const std::vector<uint64_t> committed = parts.bindings->ring_positions();
+RingLeftovers ReadLeftovers(const Rings& rings, const std::vector<uint64_t>& committed,
+                            const DecodeRecord& decode) {
+  RingLeftovers left;
+  absl::Status first;
   for (size_t i = 0; i < rings.size(); ++i) {
     const auto& ring = rings[i];
     if (i < committed.size()) {
       ring->SkipTo(committed[i]);
     }
     ring->Read(kDrainAtOnce, [&](std::string_view record) {
-      if (absl::Status decoded = parts.decoder->Decode(record, events); !decoded.ok()) {
-        spdlog::warn("a record of the agent before was dropped: {}", Message(decoded));
+      ++left.counts.received;
+      if (absl::Status decoded = decode(record, left.events); !decoded.ok()) {
+        ++left.counts.undecodable;
+        first.Update(decoded);
       }
     });
-    positions.push_back(ring->position());
+    left.positions.push_back(ring->position());
   }
-  parts.pipeline->Process(std::move(events), Entrance::kLeftovers);
+  if (left.counts.undecodable > 0) {
+    spdlog::warn("{} of {} records of the agent before were dropped; the first: {}",
+                 left.counts.undecodable, left.counts.received, Message(first));
+  }
+  return left;
+}
+
+namespace {
+
+absl::Status JudgeWhatTheRingsHold(const AdoptionParts& parts, const Rings& rings) {
+  RingLeftovers left = ReadLeftovers(rings, parts.bindings->ring_positions(),
+                                     [&](std::string_view record, std::vector<Event>& events) {
+                                       return parts.decoder->Decode(record, events);
+                                     });
+  parts.pipeline->CountLeftovers(left.counts);
+  parts.pipeline->Process(std::move(left.events), Entrance::kLeftovers);
   parts.pipeline->Settle(kSettlePatience);  // Or the sweep finds what was not judged.
-  parts.bindings->SetRingPositions(std::move(positions));
+  parts.bindings->SetRingPositions(std::move(left.positions));
   VEDETTE_RETURN_IF_ERROR(parts.pipeline->Commit());
   for (const auto& ring : rings) {
     ring->Acknowledge(ring->position());
@@ -67,7 +82,9 @@ void DropWhatIsOnItsWay(const Decoder& decoder, const Rings& rings, std::vector<
   absl::flat_hash_set<CacheSlot> coming;
   for (const auto& ring : rings) {
     ring->Read(kDrainAtOnce, [&](std::string_view record) {
-      if (absl::StatusOr<EventHeader> header = decoder.Header(record); header.ok()) {
+      // Slot 0 is none: what has it is about no behaviour.
+      if (absl::StatusOr<EventHeader> header = decoder.Header(record);
+          header.ok() && header->slot.slot != 0) {
         coming.insert(header->slot);
       }
     });
@@ -88,6 +105,9 @@ absl::Status AdoptLeftovers(const AdoptionParts& parts) {
     parts.bindings->Unjudge(slot);
   }
   parts.cache->ResumeClassSlots(class_slots);
+  for (const VerdictCache::ToldLoss& told : parts.bindings->told_losses()) {
+    parts.cache->ResumeLosses(told);
+  }
   VEDETTE_ASSIGN_OR_RETURN(const Rings rings, OpenRings(*parts.probes));
   VEDETTE_RETURN_IF_ERROR(JudgeWhatTheRingsHold(parts, rings));
   parts.keeper->ForgetVanished();

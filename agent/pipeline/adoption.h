@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -34,6 +36,16 @@ struct AdoptionParts {
 // Judges what an agent that was killed left in its rings and maps, before anything new. Control
 // thread, before the pipeline's own thread runs.
 absl::Status AdoptLeftovers(const AdoptionParts& parts);
+
+// What the rings hold beyond the positions that are committed already. Acknowledges nothing.
+struct RingLeftovers {
+  std::vector<Event> events;
+  std::vector<uint64_t> positions;  // Up to where it was read, by ring.
+  LeftoverCounts counts;
+};
+using DecodeRecord = std::function<absl::Status(std::string_view, std::vector<Event>&)>;
+RingLeftovers ReadLeftovers(const Rings& rings, const std::vector<uint64_t>& committed,
+                            const DecodeRecord& decode);
 
 // Takes out of `swept`, which was read from the cache before, what also has its record in the rings
 // by now: programs go on reporting, and the record says more than the cache does. Reads, and

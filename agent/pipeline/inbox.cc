@@ -29,6 +29,15 @@ bool Inbox::Offer(Batch& batch) {
   return true;
 }
 
+uint64_t Inbox::queued_events() const {
+  MutexLock lock(&mutex_);
+  uint64_t events = 0;
+  for (const Batch& batch : batches_) {
+    events += batch.events.size();
+  }
+  return events;
+}
+
 absl::Status Inbox::Ask(const std::function<absl::Status()>& run, absl::Duration timeout) {
   auto task = std::make_shared<Task>();
   task->run = run;

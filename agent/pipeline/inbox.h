@@ -37,9 +37,11 @@ class Inbox {
   // and tasks come in turns: whoever asks without end must not keep what happens from being judged.
   Work Next(bool take_batches, absl::Duration patience);
   void Run(Task& task);
+  // Events in the batches that wait.
+  uint64_t queued_events() const;
 
  private:
-  Mutex mutex_;
+  mutable Mutex mutex_;
   std::deque<Batch> batches_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<Task>> tasks_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

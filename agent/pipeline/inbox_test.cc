@@ -88,5 +88,17 @@ TEST(InboxTest, BatchesWaitWhileTheyAreNotTaken) {
   EXPECT_TRUE(inbox.Next(true, kSoon).batch.has_value());
 }
 
+TEST(InboxTest, EventsThatWaitAreCounted) {
+  Inbox inbox;
+  for (const size_t events : {2, 3}) {
+    Batch batch;
+    batch.events.resize(events);
+    ASSERT_TRUE(inbox.Offer(batch));
+  }
+  EXPECT_EQ(inbox.queued_events(), 5u);
+  ASSERT_TRUE(inbox.Next(true, kSoon).batch);
+  EXPECT_EQ(inbox.queued_events(), 3u);
+}
+
 }  // namespace
 }  // namespace vedette

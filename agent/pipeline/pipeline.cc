@@ -114,9 +114,9 @@ void Pipeline::Process(std::vector<Event> events, Entrance entrance) {
   if (std::any_of(events.begin(), events.end(), Enricher::NeedsListeners)) {
     CountError(SeeListeners());
   }
+  counts_.events[static_cast<size_t>(entrance)] += events.size();
   for (Event& event : events) {
-    ++counts_.events[static_cast<size_t>(entrance)];
-    ProcessOne(std::move(event));
+    ProcessOne(std::move(event), entrance);
   }
   JudgeReady(may_wait ? kBatchPatience : absl::ZeroDuration());
   const Updates updates = parts_.correlator->DueUpdates();
@@ -157,9 +157,9 @@ void Pipeline::SeeLostCgroups() {
     spdlog::info("{} cgroups were found, or found to be gone, that no record has told of",
                  cgroups->size());
   }
+  counts_.events[static_cast<size_t>(Entrance::kScan)] += cgroups->size();
   for (Event& cgroup : *cgroups) {
-    ++counts_.events[static_cast<size_t>(Entrance::kScan)];
-    ProcessOne(std::move(cgroup));
+    ProcessOne(std::move(cgroup), Entrance::kScan);
   }
 }
 
@@ -180,7 +180,7 @@ void Pipeline::JudgeUnattributed() {
   }
 }
 
-void Pipeline::ProcessOne(Event event) {
+void Pipeline::ProcessOne(Event event, Entrance entrance) {
   if (!parts_.enricher->IsAttributed(event)) {
     SeeLostCgroups();
   }
@@ -188,12 +188,12 @@ void Pipeline::ProcessOne(Event event) {
     overflow->limit = parts_.cache->limit(overflow->cache);
   }
   parts_.keeper->Recognise(event);
+  const uint64_t received = parts_.enricher->ledger().received;
   EnrichedEvent enriched = parts_.enricher->Enrich(std::move(event));
+  counts_.enriched[static_cast<size_t>(entrance)] += parts_.enricher->ledger().received - received;
   parts_.keeper->BindCgroups(enriched.event);
   parts_.keeper->TakeBackNetworks(enriched);
-  if (records_.size() < kMaxWorkloads || records_.contains(enriched.workload.name)) {
-    ++records_[enriched.workload.name];
-  }
+  records_.Count(enriched.workload.name);
   if (!waiting_.Keep(enriched)) {
     JudgeOne(std::move(enriched));
   }
@@ -241,11 +241,6 @@ void Pipeline::Settle(absl::Duration patience) {
 // A kill while events wait must not lose them: their records stay in the rings.
 bool Pipeline::HoldsRings() const {
   return !waiting_.empty() && parts_.steady->Now() < waiting_.since() + kHoldRings;
-}
-
-uint64_t Pipeline::RecordsOf(const std::string& workload) const {
-  const auto it = records_.find(workload);
-  return it == records_.end() ? 0 : it->second;
 }
 
 absl::Status Pipeline::Commit() {
@@ -346,6 +341,9 @@ void Pipeline::Periodic() {
   JudgeUnattributed();
   parts_.keeper->PrepareWorkloads();
   parts_.profiles->Tick();
+  records_.Keep([this](const std::string& workload) {
+    return parts_.profiles->Has(workload) || parts_.enricher->workloads().IsRunning(workload);
+  });
   parts_.enricher->HashPending(kHashBytesWhenIdle);
   if (on_periodic_) {
     on_periodic_();

@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "agent/api/event_hub.h"
@@ -27,6 +26,7 @@
 #include "agent/pipeline/cache_keeper.h"
 #include "agent/pipeline/cgroup_walk.h"
 #include "agent/pipeline/inbox.h"
+#include "agent/pipeline/record_counts.h"
 #include "agent/pipeline/store_bound.h"
 #include "agent/pipeline/waiting_events.h"
 #include "agent/probes/decode.h"
@@ -66,9 +66,17 @@ struct PipelineParts {
 enum class Entrance { kRings, kLeftovers, kSweep, kScan };
 inline constexpr size_t kEntrances = 4;
 
+// Records that a killed agent left in the rings.
+struct LeftoverCounts {
+  uint64_t received = 0;
+  uint64_t undecodable = 0;
+};
+
 struct PipelineCounts {
   uint64_t batches = 0;
-  std::array<uint64_t, kEntrances> events = {};  // By entrance.
+  std::array<uint64_t, kEntrances> events = {};    // By entrance.
+  std::array<uint64_t, kEntrances> enriched = {};  // Of those, what the next stage received.
+  LeftoverCounts leftovers;
   uint64_t commits = 0;
   uint64_t failed_commits = 0;
   uint64_t errors = 0;         // Of what is done now and then; the log says which.
@@ -120,9 +128,12 @@ class Pipeline {
   // Judges what waits for the hash of a program, after waiting for the hashes at most `patience`.
   void Settle(absl::Duration patience);
   void AppendToSpool(pb::Event event) { unspooled_.push_back(std::move(event)); }
+  void CountLeftovers(const LeftoverCounts& counts) { counts_.leftovers = counts; }
   const PipelineCounts& counts() const { return counts_; }
-  // Events that the kernel told of a workload, for the first so many workloads.
-  uint64_t RecordsOf(const std::string& workload) const;
+  // Events in the batches that were offered and not taken yet.
+  uint64_t queued_events() const { return inbox_.queued_events(); }
+  // Events that were told of workloads.
+  const RecordCounts& records() const { return records_; }
   const WaitingEvents& waiting() const { return waiting_; }
   const PipelineParts& parts() const { return parts_; }
 
@@ -131,7 +142,7 @@ class Pipeline {
   // The wall clock may have been set.
   void FollowClock();
   EventSource Source() const;
-  void ProcessOne(Event event);
+  void ProcessOne(Event event, Entrance entrance);
   void JudgeOne(EnrichedEvent event);
   // Those that waited for a hash and need no longer; waits for hashes at most `patience`.
   void JudgeReady(absl::Duration patience);
@@ -166,7 +177,7 @@ class Pipeline {
   bool cgroups_missing_ = false;  // Perhaps: a record was lost, or an event has no workload.
   bool cgroups_found_ = false;    // Since JudgeUnattributed.
   uint64_t dropped_code_ = 0;
-  absl::flat_hash_map<std::string, uint64_t> records_;  // By workload.
+  RecordCounts records_{kMaxWorkloads};
   PipelineCounts counts_;
 };
 

@@ -118,7 +118,7 @@ Json TopJson(const Pipeline& pipeline, absl::Time started) {
                          {"execs", execs},
                          {"flows", connections},
                          {"new", fresh},
-                         {"records", pipeline.RecordsOf(summary.workload)},
+                         {"records", pipeline.records().Of(summary.workload)},
                          {"findings", detail->deviations.size()}});
   }
   return {{"uptime_seconds", absl::ToDoubleSeconds(now - started)},

@@ -124,6 +124,7 @@ class Profiles {
   void Committed();
 
   size_t size() const { return profiles_.size(); }
+  bool Has(const std::string& workload) const { return by_name_.contains(workload); }
   std::vector<ProfileSummary> List() const;  // By name.
   void ForEachRecord(
       const std::function<void(const std::string& workload, const BehaviourRecord&)>& visit) const;

@@ -39,7 +39,7 @@ inline void ExpectBalanced(const nlohmann::json& doctor) {
         << row.dump();
   }
   // From end to end: whatever enters is enriched, judged, and correlated.
-  const uint64_t entered = LedgerSum(doctor, "pipeline", "", "received");
+  const uint64_t entered = LedgerSum(doctor, "pipeline", "", "delivered");
   EXPECT_EQ(entered, LedgerSum(doctor, "enrich", "", "received"));
   EXPECT_EQ(LedgerSum(doctor, "enrich", "", "delivered"),
             LedgerSum(doctor, "profile", "events", "received"));
