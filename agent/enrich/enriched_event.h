@@ -68,8 +68,8 @@ struct EnrichedEvent {
   std::optional<PeerInfo> peer;        // For flows other than listeners.
   // For a signal: the workload it was sent to, "unattributed" where that is not known.
   std::string target_workload;
-  bool moved_within = false;           // For a move: to a cgroup of the same workload.
-  std::vector<IpAddress> named;        // For DNS answers: new names that this workload asked for.
+  bool moved_within = false;     // For a move: to a cgroup of the same workload.
+  std::vector<IpAddress> named;  // For DNS answers: new names that this workload asked for.
 };
 
 }  // namespace vedette

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 
-/* The other half of the probes as one object, see together_code; what is about no flow is here since
- * this half takes less time. */
+/* The other half of the probes as one object, see together_code; what is about no flow is here
+ * since this half takes less time. */
 
 #define _license license_connect
 #include "bpf/probes/connect.bpf.c"
