@@ -111,12 +111,12 @@ class Profile {
   };
   struct StableEqual {
     using is_transparent = void;
-    static const Behaviour& Of(const Behaviour& b) { return b; }
-    static const Behaviour& Of(const ProfileEntry* e) { return e->record.behaviour; }
+    static const Behaviour* Of(const Behaviour& b) { return &b; }
+    static const Behaviour* Of(const ProfileEntry* e) { return &e->record.behaviour; }
     template <typename A, typename B>
     bool operator()(const A& left, const B& right) const {
-      const Behaviour& a = Of(left);
-      const Behaviour& b = Of(right);
+      const Behaviour& a = *Of(left);
+      const Behaviour& b = *Of(right);
       return a.channel == b.channel && a.subject == b.subject && a.object == b.object &&
              a.qualifier == b.qualifier;
     }
