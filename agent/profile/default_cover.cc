@@ -48,6 +48,9 @@ const ProcessContext* ContextOf(const EventBody& body) {
   if (const auto* act = std::get_if<PrivilegeEvent>(&body)) {
     return &act->process;
   }
+  if (const auto* file = std::get_if<FileEvent>(&body)) {
+    return &file->process;
+  }
   return nullptr;
 }
 

@@ -102,6 +102,22 @@ TEST_F(CoverTest, WhatAKnownPackageManagerStartsIsCoveredAndSaysWhy) {
   EXPECT_EQ(Judge(events_.Exec("/tmp/evil")).default_profile, "") << "the service's own act";
 }
 
+TEST_F(CoverTest, SoAreTheFilesThatItMakes) {
+  KnowDpkg();
+  Freeze();
+  TestEvents dpkg = events_;
+  dpkg.program = "/usr/bin/dpkg";
+  EnrichedEvent unpacked = dpkg.File(FileVerb::kCreate, "/usr/bin/tool.dpkg-new");
+  std::get<FileEvent>(unpacked.event.body).process.code = kDpkg;
+  const ScoredEvent scored = Judge(unpacked);
+  EXPECT_EQ(scored.judgement, Judgement::kDeviation);
+  EXPECT_EQ(scored.covered_by, "by /usr/bin/dpkg");
+  std::get<FileEvent>(unpacked.event.body).process.code = kImpostor;
+  std::get<FileEvent>(unpacked.event.body).path = "/usr/bin/other.dpkg-new";
+  EXPECT_EQ(Judge(unpacked).default_profile, "");
+  EXPECT_EQ(Judge(events_.File(FileVerb::kCreate, "/usr/bin/evil")).default_profile, "");
+}
+
 TEST_F(CoverTest, AServiceThatNeverRanThePackageManagerDoesNotHideBehindIt) {
   Judge(events_.Exec("/bin/a"));
   Freeze();
