@@ -2,7 +2,6 @@
 #include "agent/profile/profile.h"
 
 #include <algorithm>
-
 #include <string_view>
 #include <utility>
 

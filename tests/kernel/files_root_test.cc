@@ -358,6 +358,20 @@ TEST_F(FileClassTest, AFileThatIsMountedThereIsNews) {
   EXPECT_EQ(umount2(Path("request-2.tmp").c_str(), MNT_DETACH), 0);
 }
 
+TEST_F(FileClassTest, AnotherFilesystemOverTheDirectoryIsNews) {
+  ASSERT_EQ(mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, nullptr), 0);
+  const Strings news = NewsOf("echo x > request-2.tmp");
+  EXPECT_EQ(umount2(dir_.path().c_str(), MNT_DETACH), 0);
+  EXPECT_EQ(news, Strings{"create request-2.tmp"});
+  EXPECT_EQ(NewsOf("echo x > request-2.tmp"), Strings());
+}
+
+TEST_F(FileClassTest, ASymbolicLinkIsWhatItLeadsTo) {
+  EXPECT_EQ(NewsOf("mkdir sub; ln -s sub/target request-2.tmp; echo x > request-2.tmp"),
+            Strings{"create sub/target"});
+  EXPECT_EQ(NewsOf("echo x >> request-2.tmp"), Strings{"write sub/target"});
+}
+
 TEST_F(FileClassTest, AFileThatMayBeExecutedIsNewsAndSoIsItsExecution) {
   EXPECT_EQ(NewsOf("echo x > request-2.tmp; chmod +x request-2.tmp; echo x >> request-2.tmp"),
             Strings{"write request-2.tmp"});
