@@ -12,7 +12,7 @@ namespace vedette {
 // not have, as its own types in `btf_path` tell. Empty where they cannot be read: then the kernel
 // says so at loading.
 absl::flat_hash_set<std::string_view> ProgramsWithoutHook(
-    std::string_view btf_path = "/sys/kernel/btf/vmlinux");
+    const std::string& btf_path = "/sys/kernel/btf/vmlinux");
 
 // What is to be told of a probe with some of these programs; empty: nothing, since what such a
 // kernel cannot show cannot happen on it.
