@@ -23,17 +23,16 @@ static __noinline void owner_without_context(struct socket_owner* o, struct task
 }
 
 /* Makes the current process the owner of a socket that it connects or listens on. On the way its
- * credentials are compared with those of the last look. */
-static __always_inline void own_socket(struct socket_owner* o) {
-  struct task_struct* task = bpf_get_current_task_btf();
+ * credentials, which are `cred`, are compared with those of the last look. */
+static __always_inline void own_socket(struct socket_owner* o, const struct cred* cred) {
   struct process_context* p = process_current();
   struct wire_credentials now;
 
   if (!p) {
-    owner_without_context(o, task);
+    owner_without_context(o, bpf_get_current_task_btf());
     return;
   }
-  read_credentials(task, &now);
+  read_credentials(cred, &now);
   if (!has_same_credentials(&now, &p->wire.credentials)) look_at_credentials();
   owner_from_process(o, p);
 }

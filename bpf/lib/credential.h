@@ -65,7 +65,7 @@ static __always_inline void credential_act(struct task_struct* task, struct proc
       r->header.lane = lane;
       r->header.reason = class == ACT_TAPPED ? WIRE_REASON_TAP : WIRE_REASON_NEWS;
       fill_slot(&r->header, &g, &l);
-      __builtin_memcpy(&r->process, &p->wire, sizeof(r->process));
+      copy_process(&r->process, p);
       r->before = *before;
       r->key = s->key;
       lane_submit(lane, &r->header, false);
@@ -95,6 +95,7 @@ static __always_inline struct credential_space* take_space(__u32 number) {
 __noinline int look_at_credentials(void) {
   __u32 number = bpf_get_smp_processor_id();
   struct task_struct* task = bpf_get_current_task_btf();
+  const struct cred* cred = credentials_of(task);
   struct process_context* p = process_find(task->tgid);
   struct credential_space* s;
 
@@ -106,7 +107,7 @@ __noinline int look_at_credentials(void) {
     return 0;
   }
   s->before = p->wire.credentials;
-  read_credentials(task, &p->wire.credentials);
+  read_credentials(cred, &p->wire.credentials);
   if (is_gain(&s->before, &p->wire.credentials)) credential_act(task, p, s);
   s->is_taken = 0;
   return 1;

@@ -126,8 +126,8 @@ static __always_inline bool is_answer_new(struct __sk_buff* skb, struct datagram
   return true;
 }
 
-/* True: it answers a query of this socket with an error. */
-static __noinline bool tell_answer(struct __sk_buff* skb, struct datagram* d,
+/* The error with which it answers a query of this socket; else 0. */
+static __noinline __u8 tell_answer(struct __sk_buff* skb, struct datagram* d,
                                    struct socket_owner* o) {
   struct wire_dns_query_key key = {.cookie = bpf_get_socket_cookie(skb)};
   struct dns_pending* pending;
@@ -135,28 +135,28 @@ static __noinline bool tell_answer(struct __sk_buff* skb, struct datagram* d,
   struct wire_dns* r;
   __u32 bytes = d->payload_bytes;
   __u8 flags = 0;
-  bool failed;
   __u16 id;
 
-  if (bytes < DNS_HEADER_BYTES || bpf_skb_load_bytes(skb, d->payload_at, &id, sizeof(id)))
-    return false;
+  if (bytes < DNS_HEADER_BYTES || bpf_skb_load_bytes(skb, d->payload_at, &id, sizeof(id))) return 0;
   key.id = id;
   pending = bpf_map_lookup_elem(&vd_dns_pending, &key);
   if (!pending || pending->resolver.port != d->source_port ||
       __builtin_memcmp(pending->resolver.address, d->source, 16))
-    return false;
-  failed = !bpf_skb_load_bytes(skb, d->payload_at + 3, &flags, 1) && (flags & DNS_RCODE);
+    return 0;
+  /* Zero if it cannot be read. */
+  bpf_skb_load_bytes(skb, d->payload_at + 3, &flags, 1);
+  flags &= DNS_RCODE;
   governed_by(o->home_cgroup_id, &g);
   /* Reserved first: an answer that found no room is not one that was told. */
   r = lane_reserve(WIRE_LANE_FLOW, sizeof(*r));
   if (!r) {
     lane_dropped(WIRE_LANE_FLOW);
-    return failed;
+    return flags;
   }
   if (!is_answer_new(skb, d, g.key.workload)) {
     bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
     bpf_map_delete_elem(&vd_dns_pending, &key);
-    return failed;
+    return flags;
   }
   FILL_HEADER(r, DNS);
   r->header.lane = WIRE_LANE_FLOW;
@@ -179,5 +179,5 @@ static __noinline bool tell_answer(struct __sk_buff* skb, struct datagram* d,
   if (bpf_skb_load_bytes(skb, d->payload_at, r->answer, bytes)) r->answer_bytes = 0;
   lane_submit(WIRE_LANE_FLOW, &r->header, false);
   bpf_map_delete_elem(&vd_dns_pending, &key);
-  return failed;
+  return flags;
 }

@@ -253,6 +253,7 @@ static __always_inline void look_up_file(struct file* file, struct file_act* act
 
 /* Who opens a file. Where the table of processes has no room, what the kernel still knows of it. */
 static __always_inline struct process_context* opener(struct task_struct* task) {
+  const struct cred* cred = credentials_of(task);
   struct process_context* p = process_current();
   struct process_context* blank;
   struct file* exe;
@@ -272,14 +273,14 @@ static __always_inline struct process_context* opener(struct task_struct* task) 
   exe = BPF_CORE_READ(task, mm, exe_file);
   if (exe) read_code(exe, &p->wire.code, false);
   p->wire.code.flags |= WIRE_CODE_ELSEWHERE;
-  read_credentials(task, &p->wire.credentials);
+  read_credentials(cred, &p->wire.credentials);
   return p;
 }
 
 static __always_inline void fill_file(struct wire_file* r, struct process_context* p,
                                       struct file_act* act, struct path_buffer* path) {
   FILL_HEADER(r, FILE);
-  __builtin_memcpy(&r->process, &p->wire, sizeof(r->process));
+  copy_process(&r->process, p);
   r->key = act->key;
   r->shape = (act->flags & WIRE_FILE_CLASS) ? act->class_key.name : 0;
   r->open_flags = act->open_flags;

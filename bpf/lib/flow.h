@@ -40,15 +40,17 @@ static __always_inline void owner_from_process(struct socket_owner* o, struct pr
   __builtin_memcpy(o->comm, p->wire.comm, sizeof(o->comm));
 }
 
+static const struct wire_process blank_process;
+
 /* The owner's full context while it still runs the same program, else what the socket remembers. */
 static __always_inline void fill_owner(struct wire_process* to, struct socket_owner* o) {
   struct process_context* p = process_find(o->owner.tgid);
 
   if (p && p->wire.id.start_ns == o->owner.start_ns) {
-    __builtin_memcpy(to, &p->wire, sizeof(*to));
+    copy_process(to, p);
     return;
   }
-  __builtin_memset(to, 0, sizeof(*to));
+  bpf_probe_read_kernel(to, sizeof(*to), &blank_process);
   to->id = o->owner;
   to->tgid = o->owner.tgid;
   to->code = o->key.subject;

@@ -52,9 +52,9 @@ static __always_inline void adopt(struct task_struct* task, struct process_conte
 }
 
 /* What the new program is beside its file, told from the root of its container's start. */
-static __always_inline void note_place(struct linux_binprm* bprm, struct process_context* p,
+static __always_inline void note_place(struct file* file, struct process_context* p,
                                        struct exec_act* act) {
-  if (act->origin == WIRE_ORIGIN_MEMFD || !is_elsewhere(bprm->file, &p->root, true)) return;
+  if (act->origin == WIRE_ORIGIN_MEMFD || !is_elsewhere(file, &p->root, true)) return;
   p->wire.code.flags |= WIRE_CODE_ELSEWHERE;
-  if (is_detached(bprm->file)) p->flags |= PROCESS_DETACHED;
+  if (is_detached(file)) p->flags |= PROCESS_DETACHED;
 }

@@ -15,9 +15,21 @@ static __always_inline struct process_context* process_find(__u32 tgid) {
   return bpf_map_lookup_elem(&vd_processes, &tgid);
 }
 
-static __always_inline void read_credentials(struct task_struct* task, struct wire_credentials* c) {
+/* By a helper: one step for the verifier, where a copy in place is two hundred on every path. */
+static __always_inline void copy_process(struct wire_process* to, struct process_context* p) {
+  bpf_probe_read_kernel(to, sizeof(*to), &p->wire);
+}
+
+/* Loads of pointers through a task come first in a function: for each of them, and once for every
+ * path that leads to it, the verifier searches all names of the kernel's BTF. */
+static __always_inline const struct cred* credentials_of(struct task_struct* task) {
   const struct cred* cred = task->real_cred;
 
+  barrier_var(cred);
+  return cred;
+}
+
+static __always_inline void read_credentials(const struct cred* cred, struct wire_credentials* c) {
   c->uid = cred->uid.val;
   c->gid = cred->gid.val;
   c->euid = cred->euid.val;
@@ -131,6 +143,7 @@ static __always_inline bool process_is_over(struct task_struct* task) {
 /* Stores a blank context for a task whose start was not seen; its lineage is what iterators or the
  * parent's context still tell. NULL, counted, when there is no room, and for a zombie. */
 static __noinline struct process_context* process_rebuild(struct task_struct* task) {
+  const struct cred* cred = credentials_of(task);
   __u32 zero = 0;
   __u32 tgid = task->tgid;
   __u32 parent_tgid = BPF_CORE_READ(task, real_parent, tgid);
@@ -164,7 +177,7 @@ static __noinline struct process_context* process_rebuild(struct task_struct* ta
   p->wire.home_cgroup_id = cgroup_id;
   p->wire.workload = workload;
   bpf_probe_read_kernel(p->wire.comm, sizeof(p->wire.comm), task->comm);
-  read_credentials(task, &p->wire.credentials);
+  read_credentials(cred, &p->wire.credentials);
   process_refresh(p, task);
   exe = BPF_CORE_READ(task, mm, exe_file);
   if (exe && read_code(exe, &p->wire.code, false) != WIRE_ORIGIN_MEMFD &&

@@ -6,16 +6,23 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* Hierarchy 0 is the one of cgroup v2, also where v1 hierarchies stand beside it. */
-static __always_inline bool is_v2(struct cgroup* cgroup) { return cgroup->root->hierarchy_id == 0; }
+/* These events are rare, so all is read by probe reads: they cost the verifier less.
+ *
+ * Hierarchy 0 is the one of cgroup v2, also where v1 hierarchies stand beside it. */
+static __always_inline bool is_v2(struct cgroup* cgroup) {
+  return BPF_CORE_READ(cgroup, root, hierarchy_id) == 0;
+}
+
+static __always_inline __u64 id_of(struct cgroup* cgroup) { return BPF_CORE_READ(cgroup, kn, id); }
 
 static __always_inline __u64 parent_id(struct cgroup* cgroup) {
+  struct kernfs_node* node = BPF_CORE_READ(cgroup, kn);
   struct kernfs_node* parent;
 
   if (bpf_core_field_exists(struct kernfs_node___rcu, __parent))
-    parent = BPF_CORE_READ((struct kernfs_node___rcu*)cgroup->kn, __parent);
+    parent = BPF_CORE_READ((struct kernfs_node___rcu*)node, __parent);
   else
-    parent = BPF_CORE_READ((struct kernfs_node___plain*)cgroup->kn, parent);
+    parent = BPF_CORE_READ((struct kernfs_node___plain*)node, parent);
   return parent ? BPF_CORE_READ(parent, id) : 0;
 }
 
@@ -54,7 +61,7 @@ static __always_inline void emit_cgroup(struct cgroup* cgroup, const char* path,
   r->header.lane = WIRE_LANE_CODE;
   r->header.reason = WIRE_REASON_CONTEXT;
   r->header.slot.workload = workload;
-  r->cgroup_id = cgroup->kn->id;
+  r->cgroup_id = id_of(cgroup);
   r->parent_id = parent_id(cgroup);
   r->workload = workload;
   r->change = change;
@@ -78,7 +85,7 @@ int BPF_PROG(cgroup_made, struct cgroup* cgroup, const char* path) {
   long err;
 
   if (!is_v2(cgroup)) return 0;
-  id = cgroup->kn->id;
+  id = id_of(cgroup);
   above = parent_id(cgroup);
   parent = bpf_map_lookup_elem(&vd_instances, &above);
   if (parent && (parent->flags & WIRE_INSTANCE_INHERIT)) {
@@ -108,7 +115,7 @@ int BPF_PROG(cgroup_removed, struct cgroup* cgroup, const char* path) {
   __u64 id;
 
   if (!is_v2(cgroup)) return 0;
-  id = cgroup->kn->id;
+  id = id_of(cgroup);
   instance = bpf_map_lookup_elem(&vd_instances, &id);
   emit_cgroup(cgroup, path, instance ? instance->workload : 0, WIRE_CGROUP_REMOVED);
   return 0;
@@ -126,7 +133,7 @@ static __always_inline void emit_move(struct process_context* moved, struct proc
   r->header.lane = WIRE_LANE_CODE;
   r->header.reason = WIRE_REASON_CONTEXT;
   r->header.slot.workload = moved->wire.workload;
-  __builtin_memcpy(&r->process, &moved->wire, sizeof(r->process));
+  copy_process(&r->process, moved);
   r->to_cgroup_id = to;
   r->mover = mover->wire.id;
   r->mover_code = mover->wire.code;
@@ -143,7 +150,7 @@ int BPF_PROG(cgroup_moved, struct cgroup* to, const char* path, struct task_stru
   __u64 id;
 
   if (!is_v2(to)) return 0;
-  id = to->kn->id;
+  id = id_of(to);
   moved = process_find(task->tgid);
   if (!moved) moved = process_rebuild(task);
   mover = process_current();

@@ -5,6 +5,7 @@
 char _license[] SEC("license") = "Dual BSD/GPL";
 
 static __always_inline void connect_act(struct bpf_sock_addr* ctx, const __u8* address) {
+  const struct cred* cred = credentials_of(bpf_get_current_task_btf());
   struct flow_report f = {.stage = WIRE_FLOW_OPEN};
   struct socket_owner* o;
 
@@ -22,7 +23,7 @@ static __always_inline void connect_act(struct bpf_sock_addr* ctx, const __u8* a
   o->sent_packets = 0;
   o->received_packets = 0;
   __builtin_memset(&o->key, 0, sizeof(o->key));
-  own_socket(o);
+  own_socket(o, cred);
   o->user = o->owner;
   __builtin_memcpy(o->key.address, address, sizeof(o->key.address));
   o->key.port = bpf_ntohs(ctx->user_port);

@@ -24,7 +24,7 @@ static __always_inline void emit_fork(struct process_context* p, struct governed
   r->header.lane = WIRE_LANE_TAP;
   r->header.reason = WIRE_REASON_TAP;
   r->header.slot.workload = g->key.workload;
-  __builtin_memcpy(&r->process, &p->wire, sizeof(r->process));
+  copy_process(&r->process, p);
   lane_submit(WIRE_LANE_TAP, &r->header, false);
 }
 
@@ -46,10 +46,10 @@ int BPF_PROG(process_newtask, struct task_struct* task, __u64 clone_flags) {
   bool placed;
 
   if (clone_flags & CLONE_THREAD) return 0;
-  parent = process_current();
-  if (!parent) return 0;
   /* clone3 may start the child in another cgroup; then the parent is who moved it. */
   cgroup_id = task_cgroup_id(task);
+  parent = process_current();
+  if (!parent) return 0;
   placed =
       cgroup_id != bpf_get_current_cgroup_id() && may_place(parent->wire.home_cgroup_id, parent);
   governed_by(placed ? cgroup_id : parent->wire.home_cgroup_id, &g);
@@ -88,7 +88,7 @@ int BPF_PROG(process_newtask, struct task_struct* task, __u64 clone_flags) {
 static __always_inline void fill_exec(struct wire_exec* r, struct process_context* p,
                                       struct exec_act* act) {
   FILL_HEADER(r, EXEC);
-  __builtin_memcpy(&r->process, &p->wire, sizeof(r->process));
+  copy_process(&r->process, p);
   r->parent_code = act->parent_code;
   r->previous = act->previous;
   r->key = act->key;
@@ -159,54 +159,109 @@ static __always_inline void keep_for_sweep(struct process_context* p, struct exe
   claim(g, l, &act->key, &p->wire.id, false);
 }
 
-static __always_inline bool report_exec(struct task_struct* task, struct linux_binprm* bprm,
-                                        struct process_context* p, struct exec_act* act,
-                                        struct governed* g, struct lookup* l,
-                                        enum act_class class) {
-  __u32 lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
-  struct mm_struct* mm = task->mm; /* before the walk, after which there are many paths */
+/* A record of the size that the strings take, filled. NULL: there is no room, or no path. */
+static __always_inline struct wire_exec* exec_record(struct mm_struct* mm,
+                                                     struct process_context* p,
+                                                     struct exec_act* act, __u32 lane) {
+  struct file* file = BPF_CORE_READ(mm, exe_file);
   struct path_buffer* path;
 
-  process_refresh(p, task);
-  act->filesystem = BPF_CORE_READ(bprm, file, f_inode, i_sb, s_magic);
-  path = path_of_file(bprm->file, &p->root);
-  if (!path) {
-    lane_dropped(lane);
-    if (class == ACT_NEWS) keep_for_sweep(p, act, g, l);
-    return false;
-  }
+  process_refresh(p, bpf_get_current_task_btf());
+  act->filesystem = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
+  path = path_of_file(file, &p->root);
+  if (!path) return NULL;
   if (WIRE_PATH_BYTES - path->begin <= WIRE_PATH_SMALL_BYTES &&
       mm->arg_end - mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&
       act->script.bytes <= WIRE_SCRIPT_SMALL_BYTES) {
     struct wire_exec_small* r = lane_reserve(lane, sizeof(*r));
 
-    if (r) {
-      fill_exec(&r->exec, p, act);
-      r->exec.header.size = sizeof(*r);
-      FILL_EXEC_STRINGS(r, path, act, WIRE_PATH_SMALL_BYTES, WIRE_ARGV_SMALL_BYTES,
-                        WIRE_SCRIPT_SMALL_BYTES);
-      return finish_exec(&r->exec, act, g, l, class);
-    }
+    if (!r) return NULL;
+    fill_exec(&r->exec, p, act);
+    r->exec.header.size = sizeof(*r);
+    FILL_EXEC_STRINGS(r, path, act, WIRE_PATH_SMALL_BYTES, WIRE_ARGV_SMALL_BYTES,
+                      WIRE_SCRIPT_SMALL_BYTES);
+    return &r->exec;
   } else {
     struct wire_exec_large* r = lane_reserve(lane, sizeof(*r));
 
-    if (r) {
-      fill_exec(&r->exec, p, act);
-      r->exec.header.size = sizeof(*r);
-      r->exec.flags |= WIRE_EXEC_LARGE;
-      FILL_EXEC_STRINGS(r, path, act, WIRE_PATH_BYTES, WIRE_ARGV_BYTES, WIRE_SCRIPT_BYTES);
-      return finish_exec(&r->exec, act, g, l, class);
-    }
+    if (!r) return NULL;
+    fill_exec(&r->exec, p, act);
+    r->exec.header.size = sizeof(*r);
+    r->exec.flags |= WIRE_EXEC_LARGE;
+    FILL_EXEC_STRINGS(r, path, act, WIRE_PATH_BYTES, WIRE_ARGV_BYTES, WIRE_SCRIPT_BYTES);
+    return &r->exec;
   }
-  lane_dropped(lane);
-  if (class == ACT_NEWS) keep_for_sweep(p, act, g, l);
-  return false;
+}
+
+static __always_inline struct process_context* exec_context(void) {
+  struct process_context* p = process_find(bpf_get_current_pid_tgid() >> 32);
+  __u32 zero = 0;
+
+  return p ? p : bpf_map_lookup_elem(&scratch_process, &zero);
+}
+
+static __always_inline void look_exec_up(struct exec_act* act, struct governed* g,
+                                         struct lookup* l) {
+  l->inner = bpf_map_lookup_elem(&vd_code_cache, &g->key);
+  if (l->inner) l->verdict = bpf_map_lookup_elem(l->inner, &act->key);
+}
+
+/* Tells of the current execution, which is news or tapped, and counts it. Not static: verified
+ * once, and not once for each way that leads here; that is also why the cache is asked last. */
+__noinline int report_exec(__u32 class) {
+  struct lookup l = {.cache = WIRE_CACHE_CODE};
+  struct mm_struct* mm = bpf_get_current_task_btf()->mm;
+  __u32 lane = class == ACT_TAPPED ? WIRE_LANE_TAP : WIRE_LANE_CODE;
+  struct process_context* p;
+  struct governed g;
+  struct exec_act* act;
+  struct wire_exec* r;
+  __u32 zero = 0;
+
+  barrier_var(mm);
+  p = exec_context();
+  act = bpf_map_lookup_elem(&scratch_exec, &zero);
+  if (!p || !act) {
+    count_error(WIRE_ERROR_SCRATCH);
+    return 0;
+  }
+  r = exec_record(mm, p, act, lane);
+  governed_by(p->wire.home_cgroup_id, &g);
+  look_exec_up(act, &g, &l);
+  if (l.verdict) l.slot = l.verdict->slot;
+  if (r) {
+    if (finish_exec(r, act, &g, &l, class)) p->flags |= PROCESS_NEWS;
+  } else {
+    lane_dropped(lane);
+    if (class == ACT_NEWS) keep_for_sweep(p, act, &g, &l);
+  }
+  count_act(&g, &l);
+  return 0;
+}
+
+/* What an execution leads to, read once, before there are paths: see credentials_of. */
+struct exec_objects {
+  struct task_struct* task;
+  struct linux_binprm* bprm;
+  struct file* file;
+  const struct cred* cred;
+};
+
+static __always_inline struct exec_objects exec_objects_of(struct task_struct* task,
+                                                           struct linux_binprm* bprm) {
+  struct exec_objects o = {.task = task, .bprm = bprm};
+
+  o.file = bprm->file;
+  o.cred = credentials_of(task);
+  barrier_var(o.file);
+  return o;
 }
 
 /* The process that executes. Where the table has no room for it, a context that lasts as long as
  * this act: its lineage and the code that it ran before are not known. */
-static __always_inline struct process_context* exec_process(struct task_struct* task,
+static __always_inline struct process_context* exec_process(struct exec_objects* o,
                                                             struct exec_act* act) {
+  struct task_struct* task = o->task;
   struct process_context* p = process_find(task->tgid);
   struct process_context* blank;
   __u32 zero = 0;
@@ -233,7 +288,7 @@ static __always_inline struct process_context* exec_process(struct task_struct* 
     p->wire.tgid = task->tgid;
     p->wire.id.tgid = task->tgid;
     p->wire.home_cgroup_id = bpf_get_current_cgroup_id();
-    read_credentials(task, &p->wire.credentials);
+    read_credentials(o->cred, &p->wire.credentials);
   }
   act->before = p->wire.credentials;
   return p;
@@ -269,13 +324,13 @@ static __noinline void look_for_the_last_time(struct process_context* p,
 
 /* What the process gained since the last look. True: by executing this file, which is told once the
  * context is that of the new program. What the program before did is told here, as its own. */
-static __always_inline bool look_at_exec(struct task_struct* task, struct linux_binprm* bprm,
-                                         struct process_context* p, struct exec_act* act) {
+static __always_inline bool look_at_exec(struct exec_objects* o, struct process_context* p,
+                                         struct exec_act* act) {
   struct wire_credentials now;
 
-  read_credentials(task, &now);
+  read_credentials(o->cred, &now);
   if (is_gain(&act->before, &now)) {
-    if (!is_gain_of_file(bprm, &act->before, &now)) {
+    if (!is_gain_of_file(o->bprm, &act->before, &now)) {
       look_for_the_last_time(p, &now);
       return false;
     }
@@ -290,6 +345,7 @@ static __always_inline bool look_at_exec(struct task_struct* task, struct linux_
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_binprm* bprm) {
   struct lookup l = {.cache = WIRE_CACHE_CODE};
+  struct exec_objects o = exec_objects_of(task, bprm);
   struct process_context* p;
   struct governed g;
   struct exec_act* act;
@@ -302,19 +358,20 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
     count_error(WIRE_ERROR_SCRATCH);
     return 0;
   }
-  p = exec_process(task, act);
+  act->origin = code_of_file(o.file, &act->key.object);
+  p = exec_process(&o, act);
   if (!p) {
     count_error(WIRE_ERROR_SCRATCH);
     return 0;
   }
-  gained = look_at_exec(task, bprm, p, act);
+  gained = look_at_exec(&o, p, act);
   read_script(bprm, act);
-  act->origin = code_of_file(bprm->file, &p->wire.code);
+  p->wire.code = act->key.object;
   p->wire.id.start_ns = bpf_ktime_get_boot_ns();
   p->wire.cgroup_id = bpf_get_current_cgroup_id();
   adopt(task, p, act, is_copying_itself(bprm, p, act));
   note_root(p, task);
-  note_place(bprm, p, act);
+  note_place(o.file, p, act);
   bpf_probe_read_kernel(p->wire.comm, sizeof(p->wire.comm), task->comm);
   governed_by(p->wire.home_cgroup_id, &g);
   p->wire.workload = g.key.workload;
@@ -327,13 +384,13 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   act->key.subject = act->parent_code;
   act->key.object = p->wire.code;
   act->key.name = hash_script(act);
-  l.inner = bpf_map_lookup_elem(&vd_code_cache, &g.key);
-  if (l.inner) l.verdict = bpf_map_lookup_elem(l.inner, &act->key);
+  look_exec_up(act, &g, &l);
   class = classify(&g, &l);
   p->flags &= ~PROCESS_NEWS;
-  if ((class == ACT_NEWS || class == ACT_TAPPED) && report_exec(task, bprm, p, act, &g, &l, class))
-    p->flags |= PROCESS_NEWS;
-  count_act(&g, &l);
+  if (class == ACT_NEWS || class == ACT_TAPPED)
+    report_exec(class);
+  else
+    count_act(&g, &l);
   if (gained) {
     p->wire.credentials = act->before;
     look_at_credentials();
@@ -354,7 +411,7 @@ static __always_inline void emit_exit(struct task_struct* task, struct process_c
   r->header.lane = lane;
   r->header.reason = news ? WIRE_REASON_FOLLOW_UP : WIRE_REASON_TAP;
   r->header.slot.workload = g->key.workload;
-  __builtin_memcpy(&r->process, &p->wire, sizeof(r->process));
+  copy_process(&r->process, p);
   r->lifetime_ns = r->header.boot_ns - p->wire.id.start_ns;
   r->status = task->exit_code;
   r->pad = 0;
@@ -367,6 +424,7 @@ static __always_inline void emit_exit(struct task_struct* task, struct process_c
 /* A thread ends; the last one of its process ends the context. In the context of the thread. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct* task) {
+  const struct cred* cred = credentials_of(task);
   struct wire_credentials now;
   struct process_context* p;
   struct governed g;
@@ -376,7 +434,7 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   p = process_find(tgid);
   if (!p) return 0;
   governed_by(p->wire.home_cgroup_id, &g);
-  read_credentials(task, &now);
+  read_credentials(cred, &now);
   if (!has_same_credentials(&now, &p->wire.credentials)) look_for_the_last_time(p, &now);
   if ((p->flags & PROCESS_NEWS) || is_tapped(&g))
     emit_exit(task, p, &g, p->flags & PROCESS_NEWS);

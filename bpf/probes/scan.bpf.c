@@ -50,6 +50,7 @@ static __always_inline struct process_context* seen_process(struct task_struct* 
 /* Every process; in the agent's context, when it reads the iterator. */
 SEC("iter/task")
 int scan_processes(struct bpf_iter__task* ctx) {
+  struct seq_file* seq = ctx->meta->seq;
   struct task_struct* task = ctx->task;
   struct process_context* p;
   struct scan_strings* s;
@@ -64,16 +65,16 @@ int scan_processes(struct bpf_iter__task* ctx) {
   if (!p || !s) return 0;
   FILL_HEADER(&s->seen, PROCESS_SEEN);
   s->seen.header.reason = WIRE_REASON_CONTEXT;
-  __builtin_memcpy(&s->seen.process, &p->wire, sizeof(s->seen.process));
+  copy_process(&s->seen.process, p);
   s->seen.path_bytes = 0;
   s->seen.argv_bytes = 0;
   s->seen.flags = 0;
   s->seen.origin = WIRE_ORIGIN_UNKNOWN;
-  exe = task->mm ? task->mm->exe_file : NULL;
+  exe = BPF_CORE_READ(task, mm, exe_file);
   if (exe) {
     struct wire_code code;
 
-    s->seen.origin = code_of_file(exe, &code);
+    s->seen.origin = read_code(exe, &code, false);
     path = path_of_file(exe, &p->root);
     if (path) {
       bytes = WIRE_PATH_BYTES - path->begin;
@@ -86,7 +87,7 @@ int scan_processes(struct bpf_iter__task* ctx) {
   s->seen.header.size = sizeof(s->seen) + s->seen.path_bytes;
   bytes = s->seen.path_bytes;
   if (bytes > WIRE_PATH_BYTES) return 0;
-  bpf_seq_write(ctx->meta->seq, s, sizeof(s->seen) + bytes);
+  bpf_seq_write(seq, s, sizeof(s->seen) + bytes);
   return 0;
 }
 

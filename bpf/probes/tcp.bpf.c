@@ -74,6 +74,7 @@ static __always_inline struct socket_owner* owner_of_accepted(struct sock* sk) {
 /* listen(2), also without bind: then the kernel picks the port after this, and it is 0 here. A port
  * that the kernel picked is not part of the behaviour. */
 static __always_inline void tcp_listening(struct sock* sk) {
+  const struct cred* cred = credentials_of(bpf_get_current_task_btf());
   struct flow_report f = {.stage = WIRE_FLOW_LISTENING};
   struct socket_owner* o;
 
@@ -84,7 +85,7 @@ static __always_inline void tcp_listening(struct sock* sk) {
   connection_begin(o, SOCKET_LISTENER | SOCKET_INBOUND);
   o->cookie = f.cookie;
   __builtin_memset(&o->key, 0, sizeof(o->key));
-  own_socket(o);
+  own_socket(o, cred);
   if (BPF_CORE_READ_BITFIELD(sk, sk_userlocks) & SOCK_BINDPORT_LOCK) o->key.port = f.local.port;
   o->key.protocol = IPPROTO_TCP;
   o->key.verb = WIRE_VERB_LISTEN;
