@@ -19,9 +19,13 @@ struct path_buffer {
   __u64 root_inode;
 };
 
+/* An iterator runs preemptibly: an act on its CPU must not write into its path. Acts themselves run
+ * with preemption off. */
+enum path_user { PATH_OF_ACT, PATH_OF_SCAN, PATH_USERS };
+
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
+  __uint(max_entries, PATH_USERS);
   __type(key, __u32);
   __type(value, struct path_buffer);
 } scratch_path SEC(".maps");
@@ -47,11 +51,11 @@ static __always_inline bool path_prepend(struct path_buffer* b, struct dentry* d
   return true;
 }
 
-/* Fills the per-CPU buffer from a dentry and its struct mount up to a root, all given as numbers.
+/* Fills a per-CPU buffer from a dentry and its struct mount up to a root, all given as numbers.
  * Not static: so the verifier goes through it once, and not once for each way that leads here. */
-__noinline int path_walk(__u64 dentry_at, __u64 mount_at, __u64 root_dentry, __u64 root_mount) {
-  __u32 zero = 0;
-  struct path_buffer* b = bpf_map_lookup_elem(&scratch_path, &zero);
+__noinline int path_walk(__u64 dentry_at, __u64 mount_at, __u64 root_dentry, __u64 root_mount,
+                         __u32 user) {
+  struct path_buffer* b = bpf_map_lookup_elem(&scratch_path, &user);
   struct dentry* dentry = (void*)dentry_at;
   struct mount* mnt = (void*)mount_at;
   struct dentry* root;
@@ -146,17 +150,16 @@ static __always_inline bool is_detached(struct file* file) {
 }
 
 /* Walks from a file to the given root, or if it does not lead there, to the root of its mount tree:
- * never to the caller's own root, which it could have moved. Returns the per-CPU buffer; a walk
- * that is cut off says so. Not preemptible contexts only. */
+ * never to the caller's own root, which it could have moved. Returns the user's buffer of this CPU;
+ * a walk that is cut off says so. */
 static __always_inline struct path_buffer* path_of_file(struct file* file,
-                                                        struct process_root* root) {
-  __u32 zero = 0;
+                                                        struct process_root* root, __u32 user) {
   struct vfsmount* mnt = BPF_CORE_READ(file, f_path.mnt);
   struct path_buffer* b;
 
   if (path_walk((__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)mount_of(mnt), root->dentry,
-                (__u64)mount_of((void*)root->mount))) {
-    b = bpf_map_lookup_elem(&scratch_path, &zero);
+                (__u64)mount_of((void*)root->mount), user)) {
+    b = bpf_map_lookup_elem(&scratch_path, &user);
     if (b) return b;
   }
   count_error(WIRE_ERROR_SCRATCH);

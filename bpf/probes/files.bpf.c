@@ -65,7 +65,7 @@ __noinline int file_opened(__u64 file_at, __u32 verb) {
     return 0;
   }
   if (verb == WIRE_VERB_FILE_READ) {
-    path = path_of_file(file, &p->root);
+    path = path_of_file(file, &p->root, PATH_OF_ACT);
     if (!path || !is_listed(act, path)) return 0;
   }
   if (!read_access(file_at, verb)) return 0;
@@ -78,7 +78,7 @@ __noinline int file_opened(__u64 file_at, __u32 verb) {
   class = classify(&g, &l);
   if (class == ACT_NEWS || class == ACT_TAPPED) {
     process_refresh(p, task);
-    if (!path) path = path_of_file(file, &p->root);
+    if (!path) path = path_of_file(file, &p->root, PATH_OF_ACT);
     if (path) {
       report_file(p, act, path, &g, &l, class);
     } else {

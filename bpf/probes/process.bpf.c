@@ -168,7 +168,7 @@ static __always_inline struct wire_exec* exec_record(struct mm_struct* mm,
 
   process_refresh(p, bpf_get_current_task_btf());
   act->filesystem = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
-  path = path_of_file(file, &p->root);
+  path = path_of_file(file, &p->root, PATH_OF_ACT);
   if (!path) return NULL;
   if (WIRE_PATH_BYTES - path->begin <= WIRE_PATH_SMALL_BYTES &&
       mm->arg_end - mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&

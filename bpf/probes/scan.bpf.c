@@ -75,7 +75,7 @@ int scan_processes(struct bpf_iter__task* ctx) {
     struct wire_code code;
 
     s->seen.origin = read_code(exe, &code, false);
-    path = path_of_file(exe, &p->root);
+    path = path_of_file(exe, &p->root, PATH_OF_SCAN);
     if (path) {
       bytes = WIRE_PATH_BYTES - path->begin;
       if (bytes > WIRE_PATH_BYTES) bytes = WIRE_PATH_BYTES;
