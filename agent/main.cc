@@ -11,6 +11,7 @@
 #include <cstring>
 #include <iostream>
 
+#include "agent/base/deadline.h"
 #include "agent/base/service_manager.h"
 #include "agent/base/status.h"
 #include "agent/cli/cli.h"
@@ -81,13 +82,12 @@ constexpr int kMaxDamages = 5;  // In one run; more is a disk that fails.
 enum class End { kStop, kStoreDamaged };
 
 // Waits until `end`, for a signal that ends the agent, or until its store has to be begun anew.
-End WaitForEnd(Agent& agent, const sigset_t& signals, absl::Time end) {
+End WaitForEnd(Agent& agent, const sigset_t& signals, Deadline end) {
   for (;;) {
-    const absl::Duration left = std::min(end - absl::Now(), absl::Hours(1));
-    if (left <= absl::ZeroDuration()) {
+    if (end.IsPassed()) {
       return End::kStop;
     }
-    const timespec wait = absl::ToTimespec(left);
+    const timespec wait = absl::ToTimespec(std::min(end.Left(), absl::Hours(1)));
     switch (sigtimedwait(&signals, nullptr, &wait)) {
       case SIGINT:
       case SIGTERM:
@@ -132,7 +132,7 @@ int Run(const RunOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
   KeepMemorySmall();
   AllowManyFiles();
-  const absl::Time end = absl::Now() + options.duration;
+  const Deadline end = Deadline::In(options.duration);
   StoreState store = StoreState::kUnknown;
   for (int damages = 0;; store = StoreState::kDamaged) {
     absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(*config, store);

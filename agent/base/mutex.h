@@ -7,8 +7,8 @@
 #include <mutex>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "agent/base/deadline.h"
 
 namespace vedette {
 
@@ -33,22 +33,19 @@ class ABSL_LOCKABLE Mutex {
   // but what the mutex guards, or on what ends with the bound.
   template <typename Condition>
   void Await(const Condition& condition) ABSL_EXCLUSIVE_LOCKS_REQUIRED(this) {
-    AwaitWithDeadline(condition, absl::InfiniteFuture());
+    AwaitWithDeadline(condition, Deadline::Never());
   }
 
   // The same with a bound; whether the condition holds at the end.
   template <typename Condition>
   bool AwaitWithTimeout(const Condition& condition, absl::Duration timeout)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(this) {
-    const auto start = std::chrono::steady_clock::now();
-    return Wait(condition, [start, timeout] {
-      return timeout - absl::FromChrono(std::chrono::steady_clock::now() - start);
-    });
+    return AwaitWithDeadline(condition, Deadline::In(timeout));
   }
   template <typename Condition>
-  bool AwaitWithDeadline(const Condition& condition, absl::Time deadline)
+  bool AwaitWithDeadline(const Condition& condition, Deadline deadline)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(this) {
-    return Wait(condition, [deadline] { return deadline - absl::Now(); });
+    return Wait(condition, deadline);
   }
 
  private:
@@ -59,8 +56,8 @@ class ABSL_LOCKABLE Mutex {
     }
   }
 
-  template <typename Condition, typename Left>
-  bool Wait(const Condition& condition, const Left& left) {
+  template <typename Condition>
+  bool Wait(const Condition& condition, Deadline deadline) {
     // The longest that the standard library's clocks take without an overflow, and more.
     constexpr absl::Duration kSlice = absl::Hours(1);
     if (condition()) {
@@ -70,8 +67,8 @@ class ABSL_LOCKABLE Mutex {
     std::unique_lock<std::mutex> lock(mutex_, std::adopt_lock);
     ++waiters_;
     bool holds = false;
-    for (absl::Duration rest = left(); !holds && rest > absl::ZeroDuration(); rest = left()) {
-      changed_.wait_for(lock, absl::ToChronoNanoseconds(std::min(rest, kSlice)));
+    while (!holds && !deadline.IsPassed()) {
+      changed_.wait_for(lock, absl::ToChronoNanoseconds(std::min(deadline.Left(), kSlice)));
       holds = condition();
     }
     --waiters_;

@@ -72,9 +72,10 @@ TEST(MutexTest, ABoundThatIsOverIsTold) {
   const auto never = [] { return false; };
   EXPECT_FALSE(mutex.AwaitWithTimeout(never, absl::Milliseconds(1)));
   EXPECT_FALSE(mutex.AwaitWithTimeout(never, -absl::InfiniteDuration()));
-  EXPECT_FALSE(mutex.AwaitWithDeadline(never, absl::InfinitePast()));
-  EXPECT_FALSE(mutex.AwaitWithDeadline(never, absl::Now()));
-  EXPECT_TRUE(mutex.AwaitWithDeadline([] { return true; }, absl::InfinitePast()));
+  EXPECT_FALSE(mutex.AwaitWithDeadline(never, Deadline::In(-absl::InfiniteDuration())));
+  EXPECT_FALSE(mutex.AwaitWithDeadline(never, Deadline::Now()));
+  EXPECT_TRUE(
+      mutex.AwaitWithDeadline([] { return true; }, Deadline::In(-absl::InfiniteDuration())));
 }
 
 TEST(MutexTest, EndlessBoundsWait) {

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 
 #include "absl/time/clock.h"
+#include "agent/base/deadline.h"
 
 namespace vedette {
 namespace {
@@ -77,8 +78,8 @@ void Collector::Run() {
 
 // What is in the rings when the agent is told to stop is news like any other.
 void Collector::DrainToTheEnd() {
-  const absl::Time deadline = absl::Now() + kStopPatience;
-  while (Drain() && absl::Now() < deadline) {
+  const Deadline deadline = Deadline::In(kStopPatience);
+  while (Drain() && !deadline.IsPassed()) {
     absl::SleepFor(kStopPause);
   }
 }

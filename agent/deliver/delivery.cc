@@ -45,7 +45,7 @@ std::vector<SinkStats> Delivery::Stats() const {
   return stats;
 }
 
-void Delivery::Stop(absl::Time deadline) {
+void Delivery::Stop(Deadline deadline) {
   for (const auto& thread : threads_) {
     thread->BeginStop(deadline);
   }

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/base/deadline.h"
 #include "agent/deliver/exporter_thread.h"
 #include "agent/deliver/spool.h"
 #include "exporters/api/exporter.h"
@@ -49,7 +50,7 @@ class Delivery {
   std::vector<SinkStats> Stats() const;
 
   // Delivers what it can until `deadline`; the rest stays in the spool.
-  void Stop(absl::Time deadline);
+  void Stop(Deadline deadline);
 
  private:
   explicit Delivery(SqliteDatabase& db) : db_(db) {}

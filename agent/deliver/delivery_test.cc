@@ -79,7 +79,7 @@ class FakeExporter final : public Exporter {
   explicit FakeExporter(FarSide* far) : far_(far) {}
   std::string_view name() const override { return "fake"; }
   void Export(std::vector<pb::Event> batch, Done done) override { done(far_->Take(batch)); }
-  absl::Status Shutdown(absl::Time) override { return absl::OkStatus(); }
+  absl::Status Shutdown(Deadline) override { return absl::OkStatus(); }
 
  private:
   FarSide* const far_;
@@ -90,7 +90,7 @@ class HangingExporter final : public Exporter {
  public:
   std::string_view name() const override { return "hanging"; }
   void Export(std::vector<pb::Event>, Done done) override { waiting_.push_back(std::move(done)); }
-  absl::Status Shutdown(absl::Time) override {
+  absl::Status Shutdown(Deadline) override {
     for (Done& done : std::exchange(waiting_, {})) {
       done(absl::UnavailableError("hangs"));
     }
@@ -147,7 +147,7 @@ class DeliveryTest : public testing::Test {
     ADD_FAILURE() << "no sink " << sink;
     return {};
   }
-  void Stop() { delivery_->Stop(absl::Now() + kBound); }
+  void Stop() { delivery_->Stop(Deadline::In(kBound)); }
 
   std::string dir_;
   std::unique_ptr<SqliteDatabase> db_;
@@ -224,7 +224,7 @@ TEST_F(DeliveryTest, AStopIsBoundedAndTheNextRunGoesOn) {
   Start(std::move(sinks));
   Append(0, 5);
   const absl::Time start = absl::Now();
-  delivery_->Stop(start + absl::Milliseconds(50));
+  delivery_->Stop(Deadline::In(absl::Milliseconds(50)));
   EXPECT_LT(absl::Now() - start, absl::Seconds(5));
   delivery_.reset();
   StartFake();

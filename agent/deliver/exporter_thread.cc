@@ -41,7 +41,7 @@ absl::StatusOr<std::unique_ptr<ExporterThread>> ExporterThread::Start(
 }
 
 ExporterThread::~ExporterThread() {
-  BeginStop(absl::Now());
+  BeginStop(Deadline::Now());
   Join();
 }
 
@@ -50,7 +50,7 @@ void ExporterThread::Wake() {
   woken_ = true;
 }
 
-void ExporterThread::BeginStop(absl::Time deadline) {
+void ExporterThread::BeginStop(Deadline deadline) {
   MutexLock lock(&mutex_);
   stopping_ = true;
   deadline_ = std::min(deadline_, deadline);
@@ -81,7 +81,7 @@ void ExporterThread::Run() {
     }
     mutex_.Await([this] { return HasWork(); });
   }
-  absl::Time deadline;
+  Deadline deadline = Deadline::Never();
   {
     MutexLock lock(&mutex_);
     deadline = deadline_;
@@ -94,7 +94,7 @@ void ExporterThread::Run() {
 
 bool ExporterThread::PastDeadline() {
   MutexLock lock(&mutex_);
-  return stopping_ && absl::Now() >= deadline_;
+  return stopping_ && deadline_.IsPassed();
 }
 
 bool ExporterThread::Step() {
@@ -154,7 +154,7 @@ absl::Status ExporterThread::ExportAndWait(const std::vector<SpoolRow>& rows) {
     answered_ = true;
   });
   bool answered = false;
-  absl::Time deadline;
+  Deadline deadline = Deadline::Never();
   {
     MutexLock lock(&mutex_);
     const auto over = [this] { return answered_ || stopping_; };

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/base/deadline.h"
 #include "agent/base/mutex.h"
 #include "agent/deliver/spool.h"
 #include "exporters/api/exporter.h"
@@ -52,7 +53,7 @@ class ExporterThread {
   void Wake();
 
   // Asks to deliver what is there and end by `deadline`. What is not delivered stays in the spool.
-  void BeginStop(absl::Time deadline);
+  void BeginStop(Deadline deadline);
   void Join();
 
   SinkStats stats() const;
@@ -88,7 +89,7 @@ class ExporterThread {
   // Guarded by mutex_.
   bool woken_ = false;
   bool stopping_ = false;
-  absl::Time deadline_ = absl::InfiniteFuture();
+  Deadline deadline_ = Deadline::Never();
   bool answered_ = false;
   absl::Status answer_;
   SinkStats stats_;

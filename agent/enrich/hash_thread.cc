@@ -97,16 +97,15 @@ void HashThread::Run() {
 HashResult HashThread::Hash(const HashRequest& request) {
   HashResult result;
   result.key = request.key;
-  const absl::Time now = absl::Now();
-  deadline_ = now + limits_.deadline;
-  absl::erase_if(distrusted_until_, [now](const auto& entry) { return entry.second <= now; });
+  deadline_ = Deadline::In(limits_.deadline);
+  absl::erase_if(distrusted_until_, [](const auto& entry) { return entry.second.IsPassed(); });
   if (distrusted_until_.contains(request.key.device)) {
     result.outcome = HashOutcome::kStalled;
     return result;
   }
   for (const CodePlace place : kPlaces) {
     const bool by_path = place != CodePlace::kProcessImage;
-    if ((by_path && (request.path.empty() || now < no_paths_until_)) ||
+    if ((by_path && (request.path.empty() || !no_paths_until_.IsPassed())) ||
         (place == CodePlace::kNeighbourRoot && request.neighbour_tgid == 0)) {
       continue;
     }
@@ -193,7 +192,7 @@ HashThread::Step HashThread::Ask(const HashRequest& request, HashOrder::Kind kin
   SocketMessage message;
   const bool sent = SendMessage(worker_->socket.get(), bytes);
   if (sent && !AwaitReadable(worker_->socket.get(), stop_.get(), deadline_)) {
-    if (absl::Now() >= deadline_) {
+    if (deadline_.IsPassed()) {
       LeaveBehind(request, kind);
       step.outcome = HashOutcome::kStalled;
     }
@@ -213,32 +212,32 @@ HashThread::Step HashThread::Ask(const HashRequest& request, HashOrder::Kind kin
 }
 
 void HashThread::LeaveBehind(const HashRequest& request, HashOrder::Kind kind) {
-  const absl::Time now = absl::Now();
+  const Deadline trusted_again = Deadline::In(limits_.distrust);
   std::string what = "opening a program by its path";
   if (kind == HashOrder::Kind::kHash) {
     what = fmt::format("reading a program on device {}", DeviceName(request.key.device));
-    distrusted_until_[request.key.device] = now + limits_.distrust;
+    distrusted_until_.insert_or_assign(request.key.device, trusted_again);
   } else {
-    no_paths_until_ = now + limits_.distrust;
+    no_paths_until_ = trusted_again;
   }
   if (worker_->pidfd.valid()) {  // In vain where the server holds the request already.
     syscall(SYS_pidfd_send_signal, worker_->pidfd.get(), SIGKILL, nullptr, 0);
   }
-  hanging_.push_back({*std::exchange(worker_, std::nullopt), now});
+  hanging_.push_back(*std::exchange(worker_, std::nullopt));
   MutexLock lock(&mutex_);
   ++health_.stalls;
   health_.hanging = hanging_.size();
   health_.trouble = fmt::format(
       "{} gets no answer, process {} hangs in it: a program there has no hash for {} min; find who "
       "serves that filesystem in /proc/self/mountinfo",
-      what, hanging_.back().worker.pid, absl::ToInt64Minutes(limits_.distrust));
+      what, hanging_.back().pid, absl::ToInt64Minutes(limits_.distrust));
   spdlog::warn("{}", health_.trouble);
 }
 
 void HashThread::LookAfterHanging() {
   const size_t before = hanging_.size();
-  std::erase_if(hanging_, [](const Hanging& hanging) {
-    return AwaitReadable(hanging.worker.socket.get(), -1, absl::InfinitePast());
+  std::erase_if(hanging_, [](const HashWorker& worker) {
+    return AwaitReadable(worker.socket.get(), -1, Deadline::Now());
   });
   if (hanging_.size() == before) {
     return;

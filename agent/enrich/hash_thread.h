@@ -49,10 +49,6 @@ class HashThread final : public CodeHasher {
   Health health() const;
 
  private:
-  struct Hanging {
-    HashWorker worker;
-    absl::Time since;
-  };
   struct Step {
     HashOutcome outcome = HashOutcome::kGone;
     std::string sha256;
@@ -80,10 +76,10 @@ class HashThread final : public CodeHasher {
 
   // The thread's own.
   std::optional<HashWorker> worker_;
-  std::vector<Hanging> hanging_;
-  absl::flat_hash_map<uint64_t, absl::Time> distrusted_until_;  // By device; expired ones go.
-  absl::Time no_paths_until_ = absl::InfinitePast();
-  absl::Time deadline_;
+  std::vector<HashWorker> hanging_;
+  absl::flat_hash_map<uint64_t, Deadline> distrusted_until_;  // By device; expired ones go.
+  Deadline no_paths_until_ = Deadline::Now();
+  Deadline deadline_ = Deadline::Now();
   std::thread thread_;
 };
 

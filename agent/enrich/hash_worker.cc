@@ -150,18 +150,18 @@ HashAnswer Hash(const HashOrder& order, int handle) {
 
 }  // namespace
 
-bool AwaitReadable(int socket, int stop, absl::Time deadline) {
+bool AwaitReadable(int socket, int stop, Deadline deadline) {
   for (;;) {
-    const absl::Duration left = deadline - absl::Now();
     pollfd watched[] = {{socket, POLLIN, 0}, {stop, POLLIN, 0}};
     const int ready =
         poll(watched, stop >= 0 ? 2 : 1,
              static_cast<int>(std::clamp<int64_t>(
-                 absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1))), 0, 60'000)));
+                 absl::ToInt64Milliseconds(absl::Ceil(deadline.Left(), absl::Milliseconds(1))), 0,
+                 60'000)));
     if (watched[0].revents != 0) {
       return true;
     }
-    if ((ready > 0 && watched[1].revents != 0) || (ready == 0 && absl::Now() >= deadline)) {
+    if ((ready > 0 && watched[1].revents != 0) || (ready == 0 && deadline.IsPassed())) {
       return false;
     }
   }
@@ -198,7 +198,7 @@ absl::StatusOr<HashWorker> HashSpawner::Spawn() {
     return absl::UnavailableError("no process can be asked to hash programs");
   }
   theirs.Reset();
-  if (!AwaitReadable(socket_.get(), -1, absl::Now() + kSpawnPatience) ||
+  if (!AwaitReadable(socket_.get(), -1, Deadline::In(kSpawnPatience)) ||
       !ReceiveMessage(socket_.get(), message) || message.bytes.size() != sizeof(pid)) {
     return absl::UnavailableError("the process that starts hash workers does not answer");
   }

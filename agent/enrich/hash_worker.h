@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/base/deadline.h"
 #include "agent/base/unique_fd.h"
 #include "agent/enrich/code_finder.h"
 #include "agent/enrich/hash_request.h"
@@ -54,8 +55,8 @@ class HashSpawner {
   const pid_t pid_;
 };
 
-// Waits until `socket` has something to read, at most until `deadline` passes on the real clock, or
+// Waits until `socket` has something to read, at most until `deadline`, or
 // until `stop` can be read. False: it has not.
-bool AwaitReadable(int socket, int stop, absl::Time deadline);
+bool AwaitReadable(int socket, int stop, Deadline deadline);
 
 }  // namespace vedette

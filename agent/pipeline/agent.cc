@@ -14,6 +14,7 @@
 
 #include "agent/api/api_server.h"
 #include "agent/api/metrics_server.h"
+#include "agent/base/deadline.h"
 #include "agent/base/status.h"
 #include "agent/base/trust_domain.h"
 #include "agent/enrich/hash_thread.h"
@@ -412,7 +413,7 @@ Agent::~Agent() {
         parts.pin_dir);
   }
   if (parts.delivery) {
-    parts.delivery->Stop(parts.clock.Now() + kStopPatience);
+    parts.delivery->Stop(Deadline::In(kStopPatience));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "agent/base/deadline.h"
 #include "agent/base/status.h"
 #include "agent/pipeline/event_line.h"
 #include "agent/pipeline/store.h"
@@ -217,9 +218,9 @@ void Pipeline::JudgeOne(EnrichedEvent event) {
 
 void Pipeline::JudgeReady(absl::Duration patience) {
   // Not the clock of the parts: what is awaited happens outside.
-  const absl::Time until = absl::Now() + patience;
+  const Deadline until = Deadline::In(patience);
   while (!waiting_.empty()) {
-    const absl::Duration left = std::max(until - absl::Now(), absl::ZeroDuration());
+    const absl::Duration left = until.Left();
     for (EnrichedEvent& event : waiting_.TakeReady(left)) {
       parts_.keeper->Recognise(event.event);  // The same may have waited twice.
       JudgeOne(std::move(event));

@@ -11,6 +11,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "agent/base/deadline.h"
 #include "agent/base/unique_fd.h"
 #include "agent/probes/process_look.h"
 
@@ -21,9 +22,9 @@ constexpr absl::Duration kPatience = absl::Seconds(2);
 constexpr absl::Duration kLookInterval = absl::Milliseconds(1);
 
 bool Wait(const std::function<bool()>& condition) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const Deadline deadline = Deadline::In(kPatience);
   while (!condition()) {
-    if (absl::Now() > deadline) {
+    if (deadline.IsPassed()) {
       return false;
     }
     absl::SleepFor(kLookInterval);

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "agent/base/deadline.h"
 #include "exporters/schema/event.pb.h"
 
 namespace vedette {
@@ -26,7 +27,7 @@ class Exporter {
   virtual void Export(std::vector<pb::Event> batch, Done done) = 0;
 
   // Waits at most until `deadline` for what is under way; what is left gets Unavailable.
-  virtual absl::Status Shutdown(absl::Time deadline) = 0;
+  virtual absl::Status Shutdown(Deadline deadline) = 0;
 };
 
 }  // namespace vedette

@@ -117,7 +117,7 @@ TEST_P(ExporterContractTest, EveryBatchIsAnsweredOnceAndArrivesInOrder) {
     exporter->Export(Batch(i * kSize, kSize), answers.Slot(i));
   }
   ASSERT_TRUE(answers.WaitForAll(kBound));
-  EXPECT_TRUE(exporter->Shutdown(absl::Now() + kBound).ok());
+  EXPECT_TRUE(exporter->Shutdown(Deadline::In(kBound)).ok());
   exporter.reset();
   for (int i = 0; i < kBatches; ++i) {
     ASSERT_EQ(answers.Of(i).size(), 1u) << "batch " << i;
@@ -136,7 +136,7 @@ TEST_P(ExporterContractTest, AnEmptyBatchIsDeliveredAtOnce) {
   exporter->Export({}, answers.Slot(0));
   ASSERT_TRUE(answers.WaitForAll(kBound));
   EXPECT_TRUE(answers.Of(0)[0].ok()) << answers.Of(0)[0];
-  EXPECT_TRUE(exporter->Shutdown(absl::Now() + kBound).ok());
+  EXPECT_TRUE(exporter->Shutdown(Deadline::In(kBound)).ok());
 }
 
 TEST_P(ExporterContractTest, AFarSideThatIsAwayIsUnavailableAndThenServedAgain) {
@@ -156,7 +156,7 @@ TEST_P(ExporterContractTest, AFarSideThatIsAwayIsUnavailableAndThenServedAgain) 
   exporter->Export(Batch(10, 10), after.Slot(0));
   ASSERT_TRUE(after.WaitForAll(kBound));
   EXPECT_TRUE(after.Of(0)[0].ok()) << after.Of(0)[0];
-  EXPECT_TRUE(exporter->Shutdown(absl::Now() + kBound).ok());
+  EXPECT_TRUE(exporter->Shutdown(Deadline::In(kBound)).ok());
   exporter.reset();
   EXPECT_EQ(away.Of(0).size(), 1u);
   const std::vector<int> places = FirstPlaces(20);
@@ -173,7 +173,7 @@ TEST_P(ExporterContractTest, ShutdownIsBoundedAndAnswersWhatIsUnderWay) {
     exporter->Export(Batch(i * 10, 10), answers.Slot(i));
   }
   const absl::Time start = absl::Now();
-  exporter->Shutdown(start + absl::Milliseconds(200)).IgnoreError();
+  exporter->Shutdown(Deadline::In(absl::Milliseconds(200))).IgnoreError();
   EXPECT_LT(absl::Now() - start, absl::Seconds(5));
   exporter->Export(Batch(30, 10), answers.Slot(3));
   ASSERT_TRUE(answers.WaitForAll(absl::Seconds(5)));

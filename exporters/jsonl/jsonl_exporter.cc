@@ -41,7 +41,7 @@ void JsonlExporter::Export(std::vector<pb::Event> batch, Done done) {
   done(std::move(status));
 }
 
-absl::Status JsonlExporter::Shutdown(absl::Time) {
+absl::Status JsonlExporter::Shutdown(Deadline) {
   shut_down_ = true;
   file_.Reset();
   return absl::OkStatus();

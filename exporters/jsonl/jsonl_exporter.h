@@ -26,7 +26,7 @@ class JsonlExporter final : public Exporter {
 
   std::string_view name() const override { return "jsonl"; }
   void Export(std::vector<pb::Event> batch, Done done) override;
-  absl::Status Shutdown(absl::Time deadline) override;
+  absl::Status Shutdown(Deadline deadline) override;
 
   // Opens the path anew before the next batch, after somebody renamed the file. From any thread.
   void Reopen() { reopen_ = true; }

@@ -32,7 +32,7 @@ void KafkaExporter::Export(std::vector<pb::Event> batch, Done done) {
   producer_->Send(batch, std::move(done));
 }
 
-absl::Status KafkaExporter::Shutdown(absl::Time deadline) {
+absl::Status KafkaExporter::Shutdown(Deadline deadline) {
   shut_down_ = true;
   if (producer_ == nullptr) {
     return absl::OkStatus();

@@ -25,7 +25,7 @@ class KafkaExporter final : public Exporter {
 
   std::string_view name() const override { return "kafka"; }
   void Export(std::vector<pb::Event> batch, Done done) override;
-  absl::Status Shutdown(absl::Time deadline) override;
+  absl::Status Shutdown(Deadline deadline) override;
 
  private:
   KafkaExporter(KafkaOptions options, std::unique_ptr<KafkaProducer> producer)

@@ -126,7 +126,7 @@ TEST(KafkaExporterTest, ABrokerThatIsNotThereIsUnavailableInOneSentence) {
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr("Kafka at 127.0.0.1:1 cannot be reached: "),
                     HasSubstr("sinks.kafka.brokers")));
-  EXPECT_TRUE((*exporter)->Shutdown(absl::Now() + absl::Seconds(5)).ok());
+  EXPECT_TRUE((*exporter)->Shutdown(Deadline::In(absl::Seconds(5))).ok());
   EXPECT_EQ(answers.Of(0).size(), 1u);
 }
 
@@ -147,7 +147,7 @@ TEST(KafkaExporterTest, ABatchDoesNotLingerForEventsThatCannotCome) {
   for (size_t batch = 0; batch < 3; ++batch) {
     EXPECT_EQ(answers.Of(batch), std::vector<absl::Status>{absl::OkStatus()});
   }
-  EXPECT_TRUE((*exporter)->Shutdown(absl::Now() + absl::Seconds(5)).ok());
+  EXPECT_TRUE((*exporter)->Shutdown(Deadline::In(absl::Seconds(5))).ok());
 }
 
 TEST(KafkaExporterTest, ShutdownAnswersWhatIsUnderWayAtItsDeadline) {
@@ -160,7 +160,7 @@ TEST(KafkaExporterTest, ShutdownAnswersWhatIsUnderWayAtItsDeadline) {
   event.mutable_finding();
   (*exporter)->Export({event}, answers.Slot(0));
   const absl::Time start = absl::Now();
-  EXPECT_EQ((*exporter)->Shutdown(start + absl::Milliseconds(100)).code(),
+  EXPECT_EQ((*exporter)->Shutdown(Deadline::In(absl::Milliseconds(100))).code(),
             absl::StatusCode::kDeadlineExceeded);
   EXPECT_LT(absl::Now() - start, absl::Seconds(5));
   (*exporter)->Export({event}, answers.Slot(1));

@@ -145,7 +145,7 @@ absl::Status KafkaProducer::EnsureTopics() {
 
 KafkaProducer::~KafkaProducer() {
   if (server_.joinable()) {
-    Drain(absl::Now());
+    Drain(Deadline::Now());
     {
       MutexLock lock(&mutex_);
       closing_ = true;
@@ -211,10 +211,10 @@ void KafkaProducer::Send(const std::vector<pb::Event>& batch, Exporter::Done don
 
 int KafkaProducer::Produce(const pb::Event& event, Batch* batch) {
   const std::string value = EncodeJson(event);
-  const absl::Time give_up = absl::Now() + kQueueFullWait;
+  const Deadline give_up = Deadline::In(kQueueFullWait);
   for (;;) {
     const int error = ProduceOnce(event, value, batch);
-    if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL || absl::Now() > give_up) {
+    if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL || give_up.IsPassed()) {
       return error;
     }
     // Smaller than a batch, by the user's choice: wait for reports of what is in it.
@@ -366,7 +366,7 @@ bool KafkaProducer::SendShortened(Batch* batch) {
   return true;
 }
 
-bool KafkaProducer::Drain(absl::Time deadline) {
+bool KafkaProducer::Drain(Deadline deadline) {
   {
     MutexLock lock(&mutex_);
     const auto nothing = [this] { return NothingUnderWay(); };

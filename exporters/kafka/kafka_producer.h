@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/base/deadline.h"
 #include "agent/base/mutex.h"
 #include "exporters/api/exporter.h"
 #include "exporters/kafka/kafka_failure.h"
@@ -39,7 +40,7 @@ class KafkaProducer {
 
   // Waits until every batch is answered; at `deadline` what is left is purged, which answers it.
   // True: nothing had to be purged.
-  bool Drain(absl::Time deadline);
+  bool Drain(Deadline deadline);
 
   // True once anything failed that is not the record's own fault: make a new one. It reads secrets
   // and certificates anew, looks for topics at once, and numbers its records anew, so that the

@@ -192,7 +192,7 @@ TEST_F(KafkaE2eTest, ABrokerKilledInMidBatchLosesNothing) {
   ASSERT_TRUE(log_.WaitForBatches(5, kBound));
   ASSERT_TRUE(broker->Start().ok());
   ASSERT_TRUE(log_.WaitForDelivered(kCount, kBound)) << log_.last_failure();
-  delivery_->Stop(absl::Now() + kBound);
+  delivery_->Stop(Deadline::In(kBound));
 
   const auto messages = ReadTopic(broker->address(), options.topic);
   ASSERT_TRUE(messages.ok()) << messages.status();
@@ -242,7 +242,7 @@ TEST_F(KafkaE2eTest, ABrokerThatIsAwayIsServedByALaterRun) {
   EXPECT_THAT(std::string(log_.last_failure().message()),
               AllOf(HasSubstr("Kafka at " + (*broker)->address() + " cannot be reached: "),
                     HasSubstr("Connection refused"), HasSubstr("sinks.kafka.brokers")));
-  delivery_->Stop(absl::Now());
+  delivery_->Stop(Deadline::Now());
   EXPECT_EQ(delivery_->Accounts().value()[0].lag(), 100u);
   delivery_.reset();
 
@@ -270,7 +270,7 @@ TEST_F(KafkaE2eTest, ARecordThatIsTooLargeIsSentInShort) {
       std::string(2'000'000, 'x'));  // librdkafka does.
   Append(events);
   ASSERT_TRUE(log_.WaitForDelivered(20, kBound)) << log_.last_failure();
-  delivery_->Stop(absl::Now() + kBound);
+  delivery_->Stop(Deadline::In(kBound));
   EXPECT_EQ(Account().delivered, 20u);
   EXPECT_EQ(Account().dropped.size(), 0u);
   // What was in one request with a large one came twice; a copy is told by its id.
@@ -301,7 +301,7 @@ TEST_F(KafkaE2eTest, ARecordThatIsTooLargeEvenInShortIsDroppedAlone) {
   events[2].mutable_finding()->set_sentence(std::string(4'000, 'x'));
   Append(events);
   ASSERT_TRUE(log_.WaitForDelivered(4, kBound)) << log_.last_failure();
-  delivery_->Stop(absl::Now() + kBound);
+  delivery_->Stop(Deadline::In(kBound));
   EXPECT_EQ(Account().dropped.at(kDropRejected), 1u);
   EXPECT_EQ(Account().delivered, 4u);
   EXPECT_EQ(Account().lag(), 0u);

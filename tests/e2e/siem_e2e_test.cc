@@ -73,7 +73,7 @@ class SiemTest : public KafkaDeliveryTest {
     return event;
   }
   void CloseStore() {
-    delivery_->Stop(absl::Now() + kBound);
+    delivery_->Stop(Deadline::In(kBound));
     delivery_.reset();
     db_.reset();
   }

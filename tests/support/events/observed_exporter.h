@@ -74,7 +74,7 @@ class ObservedExporter final : public Exporter {
     }
     log_->Exported();
   }
-  absl::Status Shutdown(absl::Time deadline) override { return inner_->Shutdown(deadline); }
+  absl::Status Shutdown(Deadline deadline) override { return inner_->Shutdown(deadline); }
 
  private:
   const std::unique_ptr<Exporter> inner_;
