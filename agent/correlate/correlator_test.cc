@@ -265,6 +265,19 @@ TEST(HourlyBoundTest, AFloodOfSmallFindingsLeavesRoomForAGraveOne) {
   EXPECT_TRUE(bound.Take("a", Severity::kLow, now + absl::Hours(1)));
 }
 
+TEST_F(CorrelatorTest, AnUpdateHasTheWholeStory) {
+  EnrichedEvent exec = events_.Exec("/bin/a");
+  exec.process.credentials = {33, 34, 0, 34, 0, 1};
+  exec.process.argv_truncated = true;
+  ASSERT_TRUE(Send(exec));
+  Wait(kUpdateInterval);
+  Send(exec);
+  const Updates updates = correlator_->DueUpdates();
+  ASSERT_EQ(updates.findings.size(), 1u);
+  EXPECT_EQ(updates.findings[0].process.credentials, exec.process.credentials);
+  EXPECT_TRUE(updates.findings[0].process.argv_truncated);
+}
+
 TEST_F(CorrelatorTest, AFindingThatCannotBeReadKeepsNoOtherFromGoingOut) {
   for (const char* path : {"/bin/a", "/bin/b", "/bin/c"}) {
     ASSERT_TRUE(Send(events_.Exec(path)));

@@ -140,6 +140,10 @@ void Fields(A& ar, T& v) {
     ar.Late(v.filesystem);
   } else if constexpr (Of<ProcessInfo, T>) {
     ar(v.id.start_ns, v.id.tgid, v.exec_id, v.pid, v.comm, v.code, v.argv, v.unknown);
+    ar.Late(v.credentials);
+    ar.Late(v.argv_truncated);
+  } else if constexpr (Of<Credentials, T>) {
+    ar(v.uid, v.gid, v.euid, v.egid, v.cap_permitted, v.cap_effective);
   } else if constexpr (Of<WorkloadInfo, T>) {
     ar(v.name, v.identity, v.number);
   } else if constexpr (Of<InstanceInfo, T>) {

@@ -42,6 +42,16 @@ json ProcessJson(const ProcessInfo& process) {
   for (const std::string& argument : process.argv) {
     argv.push_back(PrintableUtf8(argument));
   }
+  if (process.argv_truncated) {
+    out["argv_truncated"] = true;
+  }
+  if (process.credentials) {
+    out["uid"] = process.credentials->uid;
+    out["gid"] = process.credentials->gid;
+    out["euid"] = process.credentials->euid;
+    out["egid"] = process.credentials->egid;
+    out["cap_effective"] = process.credentials->cap_effective;
+  }
   return out;
 }
 

@@ -229,12 +229,18 @@ TEST(FindingCodecTest, WhatIsReadBackEncodesTheSameWhateverTheBytes) {
                                    : events.File(FileVerb::kRead, RandomBytes(random));
     e.process.argv = {RandomBytes(random), RandomBytes(random)};
     e.process.comm = RandomBytes(random);
+    if (i % 2 == 0) {
+      e.process.credentials = {1, 2, 3, 4, random(), random()};
+      e.process.argv_truncated = true;
+    }
     const Finding f = *FindingOf(Deviation(e));
     const std::string bytes = EncodeFinding(f);
     const auto back = DecodeFinding(bytes);
     ASSERT_TRUE(back.ok()) << back.status();
     EXPECT_EQ(EncodeFinding(*back), bytes);
     EXPECT_EQ(back->process.argv, f.process.argv);
+    EXPECT_EQ(back->process.credentials, f.process.credentials);
+    EXPECT_EQ(back->process.argv_truncated, f.process.argv_truncated);
     EXPECT_EQ(back->behaviour, f.behaviour);
     EXPECT_EQ(back->first_seen, f.first_seen);
     const std::string json = ToJson(*back).dump();  // Throws where a string is not UTF-8.

@@ -56,6 +56,7 @@ void FillProcess(const ProcessInfo& from, absl::Time boot_time, pb::Process* to)
   for (const std::string& argument : from.argv) {
     to->add_argv(argument);
   }
+  to->set_argv_truncated(from.argv_truncated);
   to->set_unknown(from.unknown);
   if (from.credentials.has_value()) {
     to->set_uid(from.credentials->uid);

@@ -25,6 +25,7 @@ struct ProcessInfo {
   std::string comm;
   Code code;
   std::vector<std::string> argv;           // Empty where not recorded.
+  bool argv_truncated = false;             // It had more than `argv` says.
   bool unknown = false;                    // Died before the agent first started.
   std::optional<Credentials> credentials;  // Not kept for ancestors.
 };

@@ -165,7 +165,7 @@ void Enricher::Fill(const ExecEvent& body, EnrichedEvent& out) {
       code.filesystem = known->filesystem;
     }
   }
-  out.process = processes_.Add(context, code, body.argv);
+  out.process = processes_.Add(context, code, body.argv, body.argv_truncated);
   out.ancestors = processes_.DescribeAncestors(context);
   // It may run since before the agent, and not have had its turn.
   codes_.Hash(body.parent_code, context.parent_tgid, NeighbourOf(context));
@@ -187,7 +187,7 @@ void Enricher::Fill(const ProcessSeenEvent& body, EnrichedEvent& out) {
   if (const Code* known = codes_.Find(context.code); known != nullptr) {
     code.sha256 = known->sha256;
   }
-  out.process = processes_.Add(context, code, body.argv);
+  out.process = processes_.Add(context, code, body.argv, false);
   out.ancestors = processes_.DescribeAncestors(context);
 }
 

@@ -51,17 +51,24 @@ ProcessInfo ProcessTable::Info(const ExecId& id, const Entry& entry) const {
           .comm = entry.comm,
           .code = entry.code,
           .argv = entry.argv,
+          .argv_truncated = entry.argv_truncated,
           .unknown = id.unknown(),
           .credentials = std::nullopt};
 }
 
 ProcessInfo ProcessTable::Add(const ProcessContext& context, const Code& code,
-                              const std::vector<std::string>& argv) {
-  Entry entry{.key = context.code, .code = code, .argv = Bounded(argv), .comm = context.comm};
+                              const std::vector<std::string>& argv, bool argv_truncated) {
+  Entry entry{.key = context.code,
+              .code = code,
+              .argv = Bounded(argv),
+              .argv_truncated = argv_truncated,
+              .comm = context.comm};
+  entry.argv_truncated |= entry.argv != argv;
   ProcessInfo info = Info(context.id, entry);
   info.pid = context.tgid;
   info.credentials = context.credentials;
   info.argv = argv;
+  info.argv_truncated = argv_truncated;
   if (!context.id.unknown()) {
     processes_.Put(context.id, std::move(entry));
   }
@@ -73,7 +80,8 @@ ProcessInfo ProcessTable::AddFork(const ProcessContext& context) {
   if (parent == nullptr || parent->key != context.code) {
     return Describe(context);
   }
-  return Add(context, CodeOf(context.parent, context.code), std::vector<std::string>(parent->argv));
+  return Add(context, CodeOf(context.parent, context.code), std::vector<std::string>(parent->argv),
+             parent->argv_truncated);
 }
 
 ProcessInfo ProcessTable::Describe(const ProcessContext& context) {
@@ -103,11 +111,13 @@ std::vector<ProcessInfo> ProcessTable::DescribeAncestors(const ProcessContext& c
     const Entry entry{.key = ancestor.code,
                       .code = CodeOf(ancestor.id, ancestor.code),
                       .argv = {},
+                      .argv_truncated = false,
                       .comm = ancestor.comm};
     ProcessInfo info = Info(ancestor.id, entry);
     const Entry* known = processes_.Find(ancestor.id);
     if (known != nullptr && !ancestor.id.unknown()) {
       info.argv = known->argv;
+      info.argv_truncated = known->argv_truncated;
     }
     ancestors.push_back(std::move(info));
   }

@@ -23,7 +23,7 @@ class ProcessTable {
 
   // Notes an exec or a process that was there before, and returns it.
   ProcessInfo Add(const ProcessContext& context, const Code& code,
-                  const std::vector<std::string>& argv);
+                  const std::vector<std::string>& argv, bool argv_truncated);
 
   // Notes a new process that runs its parent's program with its parent's arguments.
   ProcessInfo AddFork(const ProcessContext& context);
@@ -49,6 +49,7 @@ class ProcessTable {
     CodeKey key;
     Code code;
     std::vector<std::string> argv;
+    bool argv_truncated = false;
     std::string comm;
   };
 

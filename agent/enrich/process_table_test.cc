@@ -43,7 +43,7 @@ TEST_F(ProcessTableTest, ExecIdsAreUniqueAcrossBoots) {
 
 TEST_F(ProcessTableTest, AnExecIsRememberedWithItsScript) {
   const Code code = MakeCode("/usr/bin/python3", CodeOrigin::kHost, "./job\n");
-  table_.Add(Context(10, 4, 1), code, {"python3", "./job\n"});
+  table_.Add(Context(10, 4, 1), code, {"python3", "./job\n"}, false);
   const ProcessInfo info = table_.Describe(Context(10, 4, 1));
   EXPECT_EQ(info.code.path, "/usr/bin/python3");
   EXPECT_EQ(info.code.script, "./job\n");
@@ -54,15 +54,25 @@ TEST_F(ProcessTableTest, AnExecIsRememberedWithItsScript) {
 
 TEST_F(ProcessTableTest, KeptArgumentsAreBounded) {
   const std::vector<std::string> argv = {"a", std::string(4000, 'x'), "b"};
-  EXPECT_EQ(table_.Add(Context(10, 4, 1), {}, argv).argv, argv);
+  EXPECT_EQ(table_.Add(Context(10, 4, 1), {}, argv, false).argv, argv);
   const ProcessInfo later = table_.Describe(Context(10, 4, 1));
+  EXPECT_TRUE(later.argv_truncated);
   ASSERT_EQ(later.argv.size(), 2u);
   EXPECT_EQ(later.argv[1].size(), ProcessTable::kMaxKeptArgvBytes - 2);
 }
 
+TEST_F(ProcessTableTest, ThatThereWereMoreArgumentsIsKeptAndHandedDown) {
+  EXPECT_TRUE(table_.Add(Context(10, 4, 1), {}, {"a"}, true).argv_truncated);
+  EXPECT_TRUE(table_.Describe(Context(10, 4, 1)).argv_truncated);
+  ProcessContext fork = Context(20, 5, 1);
+  fork.parent = {10, 4};
+  EXPECT_TRUE(table_.AddFork(fork).argv_truncated);
+  EXPECT_FALSE(table_.Add(Context(30, 6, 1), {}, {"a"}, false).argv_truncated);
+}
+
 TEST_F(ProcessTableTest, AForkRunsItsParentsProgram) {
   table_.Add(Context(10, 4, 1), MakeCode("/usr/bin/python3", CodeOrigin::kHost, "job"),
-             {"python3", "job"});
+             {"python3", "job"}, false);
   ProcessContext fork = Context(20, 5, 1);
   fork.parent = {10, 4};
   const ProcessInfo info = table_.AddFork(fork);
@@ -76,8 +86,8 @@ TEST_F(ProcessTableTest, AForkRunsItsParentsProgram) {
 
 TEST_F(ProcessTableTest, NothingIsTakenFromAParentWhenTheExecWasNotReported) {
   codes_.Learn(Context(10, 4, 1).code, MakeCode("/usr/bin/python3"), "w");
-  table_.Add(Context(10, 4, 1), MakeCode("/usr/bin/python3", CodeOrigin::kHost, "job"),
-             {"python3"});
+  table_.Add(Context(10, 4, 1), MakeCode("/usr/bin/python3", CodeOrigin::kHost, "job"), {"python3"},
+             false);
   ProcessContext child = Context(20, 5, 1);
   child.parent = {10, 4};
   EXPECT_EQ(table_.Describe(child).code.path, "/usr/bin/python3");
@@ -98,8 +108,8 @@ TEST_F(ProcessTableTest, AncestorsComeFromProcessesElseCodeElseComm) {
   CodeKey known_code;
   known_code.inode = 2;
   codes_.Learn(known_code, MakeCode("/bin/sh"), "w");
-  table_.Add(Context(10, 4, 1), MakeCode("/usr/bin/python3", CodeOrigin::kHost, "job"),
-             {"python3"});
+  table_.Add(Context(10, 4, 1), MakeCode("/usr/bin/python3", CodeOrigin::kHost, "job"), {"python3"},
+             false);
   ProcessContext context = Context(30, 9, 3);
   context.ancestors = {{.id = {10, 4}, .code = Context(10, 4, 1).code, .comm = "python3"},
                        {.id = {8, 3}, .code = known_code, .comm = "sh"},
@@ -119,7 +129,7 @@ TEST_F(ProcessTableTest, AncestorsComeFromProcessesElseCodeElseComm) {
 TEST_F(ProcessTableTest, AFullTableForgetsTheOldestAndGoesOn) {
   ProcessTable small(kBoot, &codes_, 4);
   for (uint32_t i = 1; i <= 100; ++i) {
-    small.Add(Context(i, i, 1), MakeCode("/x"), {});
+    small.Add(Context(i, i, 1), MakeCode("/x"), {}, false);
   }
   EXPECT_EQ(small.size(), 4u);
   EXPECT_EQ(small.evictions(), 96u);
@@ -128,7 +138,7 @@ TEST_F(ProcessTableTest, AFullTableForgetsTheOldestAndGoesOn) {
 
 TEST_F(ProcessTableTest, AnUnknownExecutionIsNotStored) {
   EXPECT_TRUE(table_.Describe(Context(0, 4, 1)).unknown);
-  table_.Add(Context(0, 4, 1), MakeCode("/x"), {});
+  table_.Add(Context(0, 4, 1), MakeCode("/x"), {}, false);
   EXPECT_EQ(table_.size(), 0u);
 }
 

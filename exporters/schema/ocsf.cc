@@ -153,6 +153,9 @@ void WriteProcessExtras(const pb::Process& process, JsonWriter* json) {
   if (!process.code().script().empty()) {
     json->Bytes("script", process.code().script());
   }
+  if (process.argv_truncated()) {
+    json->Bool("argv_truncated", true);
+  }
   if (process.has_cap_effective()) {
     json->Unsigned("cap_effective", process.cap_effective());
   }
