@@ -5,6 +5,8 @@
 #include <deque>
 #include <utility>
 
+#include "agent/base/workload_name.h"
+
 namespace vedette {
 
 // What hub and streams have in common; a stream may be destroyed after the hub.
@@ -94,11 +96,6 @@ class EventHub::Stream final : public EventStream {
   std::deque<std::string> lines_;  // Under the shared mutex.
   std::atomic<uint64_t> dropped_{0};
 };
-
-bool NamesWorkload(std::string_view asked, std::string_view workload) {
-  return asked == workload || (workload.size() > asked.size() && workload.ends_with(asked) &&
-                               workload[workload.size() - asked.size() - 1] == '/');
-}
 
 EventHub::EventHub(std::function<void()> on_change)
     : shared_(std::make_shared<Shared>()), watchers_(shared_->watchers) {

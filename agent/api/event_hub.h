@@ -14,9 +14,6 @@
 
 namespace vedette {
 
-// True when `asked` names `workload`: the whole name or its last parts ("nginx.service").
-bool NamesWorkload(std::string_view asked, std::string_view workload);
-
 // Hands event lines to whoever watches. Owned by main; the pipeline thread publishes and never
 // waits: a watcher that reads too slowly loses lines, and the loss is counted in its own stream.
 // Outlives its streams' use but not necessarily the streams. Thread-safe.

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "agent/base/workload_name.h"
+
 #include <thread>
 
 namespace vedette {

@@ -18,6 +18,8 @@ namespace {
 constexpr int64_t kSchemaVersion = 1;
 constexpr size_t kEvictedShare = 100;  // One in so many goes at once when the bound is reached.
 
+constexpr size_t kMinUidPrefix = 4;
+
 constexpr char kSchema[] = R"(
 CREATE TABLE IF NOT EXISTS finding_meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS finding(
@@ -336,6 +338,24 @@ absl::StatusOr<Finding> Correlator::Stored(std::string_view uid) const {
         fmt::format("no finding has the id {}: see `vedette finding list`", PrintableUtf8(uid)));
   }
   return FindingOfRow(*db_, row);
+}
+
+absl::StatusOr<std::string> Correlator::FullUid(std::string_view asked) const {
+  if (asked.size() < kMinUidPrefix || open_.contains(std::string(asked))) {
+    return std::string(asked);
+  }
+  std::string full;
+  for (const auto& [uid, open] : open_) {
+    if (uid.starts_with(asked)) {
+      if (!full.empty()) {
+        return absl::InvalidArgumentError(
+            fmt::format("several findings have an id that begins with {}: write more of it",
+                        PrintableUtf8(asked)));
+      }
+      full = uid;
+    }
+  }
+  return full.empty() ? std::string(asked) : full;
 }
 
 absl::StatusOr<Finding> Correlator::Show(std::string_view uid) const {

@@ -95,6 +95,9 @@ class Correlator {
   // As of the last Write.
   absl::StatusOr<std::vector<Finding>> List(const FindingFilter& filter) const;
   absl::StatusOr<Finding> Show(std::string_view uid) const;  // NotFound.
+  // The id that begins with `asked`, at least four characters of it; `asked` itself where there is
+  // none. InvalidArgument: there are several.
+  absl::StatusOr<std::string> FullUid(std::string_view asked) const;
 
   size_t size() const { return open_.size(); }
   const StageLedger& ledger() const { return ledger_; }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/correlate/correlator.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "agent/correlate/correlator_fixture.h"
 #include "agent/correlate/finding_of.h"
@@ -145,6 +148,34 @@ TEST_F(CorrelatorTest, ListsByWorkloadSeverityAndTimeNewestFirst) {
   EXPECT_THAT(titles({.limit = 1}), testing::SizeIs(1));
   EXPECT_THAT(std::string(correlator_->Show("no\nsuch").status().message()),
               HasSubstr("no finding has the id no\\x0asuch"));
+}
+
+TEST_F(CorrelatorTest, TheBeginningOfAnIdIsEnoughWhereItIsOfOneFinding) {
+  constexpr size_t kShared = 4;
+  options_.per_hour = 1000;
+  Reopen();
+  std::set<std::string> uids;
+  for (int i = 0; i < 200; ++i) {
+    uids.insert(Send(events_.Exec(fmt::format("/bin/p{}", i))).value().uid);
+    uids.insert(Send(events_.Connect(fmt::format("p{}.example", i), 1)).value().uid);
+    uids.insert(Send(events_.Module(fmt::format("p{}", i))).value().uid);
+  }
+  Commit();
+  const auto same = [&](const std::string& left, const std::string& right) {
+    return left.substr(0, kShared) == right.substr(0, kShared);
+  };
+  const auto pair = std::adjacent_find(uids.begin(), uids.end(), same);
+  ASSERT_NE(pair, uids.end()) << "ids follow from what was found: these are so every time";
+  const std::string& uid = *pair;
+  EXPECT_EQ(correlator_->FullUid(uid).value(), uid);
+  EXPECT_EQ(correlator_->FullUid(uid.substr(0, 13)).value(), uid);
+  const absl::Status several = correlator_->FullUid(uid.substr(0, kShared)).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(several)) << several;
+  EXPECT_EQ(several.message(), "several findings have an id that begins with " +
+                                   uid.substr(0, kShared) + ": write more of it");
+  for (const std::string& none : {std::string(), uid.substr(0, 3), std::string("no\nsuch")}) {
+    EXPECT_EQ(correlator_->FullUid(none).value(), none);
+  }
 }
 
 TEST_F(CorrelatorTest, AtTheBoundTheOldestGoAndAreCounted) {

@@ -8,6 +8,7 @@
 
 #include "agent/base/status.h"
 #include "agent/base/text.h"
+#include "agent/base/workload_name.h"
 #include "agent/correlate/finding_json.h"
 #include "agent/health/report.h"
 #include "agent/pipeline/dismissals.h"
@@ -272,7 +273,8 @@ absl::StatusOr<Json> ControlBackend::FindingShow(const std::string& uid) {
   return AskJson([&]() -> absl::StatusOr<Json> {
     pipeline_->SyncCounts();
     pipeline_->Commit().IgnoreError();  // On a full disk: as of the last commit.
-    VEDETTE_ASSIGN_OR_RETURN(Finding finding, pipeline_->parts().correlator->Show(uid));
+    VEDETTE_ASSIGN_OR_RETURN(const std::string full, pipeline_->parts().correlator->FullUid(uid));
+    VEDETTE_ASSIGN_OR_RETURN(Finding finding, pipeline_->parts().correlator->Show(full));
     return ToJson(finding);
   });
 }

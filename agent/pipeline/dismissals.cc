@@ -55,7 +55,8 @@ std::string TimeText(absl::Time time) {
 absl::StatusOr<Finding> DismissFinding(Pipeline& pipeline, const Backend::Dismiss& dismiss) {
   VEDETTE_RETURN_IF_ERROR(Prepare(pipeline));
   const PipelineParts& parts = pipeline.parts();
-  VEDETTE_ASSIGN_OR_RETURN(const Finding finding, parts.correlator->Show(dismiss.finding));
+  VEDETTE_ASSIGN_OR_RETURN(const std::string uid, parts.correlator->FullUid(dismiss.finding));
+  VEDETTE_ASSIGN_OR_RETURN(const Finding finding, parts.correlator->Show(uid));
   if (finding.dismissal) {
     return absl::FailedPreconditionError(fmt::format(
         "finding {} was dismissed already, by {} at {}; see `vedette finding show {}`", finding.uid,
@@ -81,12 +82,13 @@ absl::StatusOr<Finding> DismissFinding(Pipeline& pipeline, const Backend::Dismis
 absl::StatusOr<Finding> RestoreFinding(Pipeline& pipeline, const Backend::Dismiss& dismiss) {
   VEDETTE_RETURN_IF_ERROR(Prepare(pipeline));
   const PipelineParts& parts = pipeline.parts();
-  absl::StatusOr<Finding> finding = parts.correlator->Show(dismiss.finding);
+  VEDETTE_ASSIGN_OR_RETURN(const std::string uid, parts.correlator->FullUid(dismiss.finding));
+  absl::StatusOr<Finding> finding = parts.correlator->Show(uid);
   if (finding.ok() && !finding->dismissal) {
     return absl::FailedPreconditionError(
         fmt::format("finding {} is not dismissed; there is nothing to undo", finding->uid));
   }
-  const absl::StatusOr<Profiles::Restored> restored = parts.profiles->Restore(dismiss.finding);
+  const absl::StatusOr<Profiles::Restored> restored = parts.profiles->Restore(uid);
   if (!finding.ok() && !restored.ok()) {
     return finding.status();
   }
@@ -94,18 +96,18 @@ absl::StatusOr<Finding> RestoreFinding(Pipeline& pipeline, const Backend::Dismis
     VEDETTE_RETURN_IF_ERROR(
         TellSinks(pipeline, finding->uid, std::nullopt, {dismiss.user, parts.clock->Now()}));
   }
-  VEDETTE_RETURN_IF_ERROR(Keep(pipeline, dismiss.finding));
+  VEDETTE_RETURN_IF_ERROR(Keep(pipeline, uid));
   if (restored.ok()) {
     parts.keeper->TellAgain(restored->workload, restored->behaviour);
   }
-  spdlog::info("finding {} was restored by {} (uid {})", PrintableUtf8(dismiss.finding),
+  spdlog::info("finding {} was restored by {} (uid {})", PrintableUtf8(uid),
                PrintableUtf8(dismiss.user), dismiss.uid);
   if (finding.ok()) {
     return parts.correlator->Show(finding->uid);
   }
   // It left the store; its next act makes it anew.
   Finding gone;
-  gone.uid = dismiss.finding;
+  gone.uid = uid;
   gone.workload.name = restored->workload;
   gone.behaviour = restored->behaviour;
   gone.title = "A finding that left the store; what it was about is a deviation again";

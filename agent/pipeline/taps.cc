@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "agent/base/status.h"
+#include "agent/base/workload_name.h"
 
 namespace vedette {
 

@@ -340,12 +340,8 @@ absl::StatusOr<std::vector<std::string>> Profiles::Freeze(const std::vector<std:
                                                           std::string_view user) {
   std::vector<Profile*> chosen;
   for (const std::string& name : workloads) {
-    const auto it = by_name_.find(name);
-    if (it == by_name_.end()) {
-      return absl::NotFoundError(
-          fmt::format("no workload is called {}: see `vedette profile list`", PrintableUtf8(name)));
-    }
-    chosen.push_back(it->second);
+    VEDETTE_ASSIGN_OR_RETURN(Profile * profile, Named(name));
+    chosen.push_back(profile);
   }
   if (workloads.empty()) {
     for (const auto& profile : profiles_) {

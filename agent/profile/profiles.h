@@ -96,7 +96,8 @@ class Profiles {
   void ForgetSlots(uint64_t workload_number, uint64_t generation);
 
   // Ends learning at once; those frozen already stay as they are. Empty `workloads`: all that are
-  // known. NotFound: one is not known, and then none is frozen. Returns the names newly frozen.
+  // known. NotFound, InvalidArgument as in Show: then none is frozen. Returns the names newly
+  // frozen.
   absl::StatusOr<std::vector<std::string>> Freeze(const std::vector<std::string>& workloads,
                                                   std::string_view user);
   // Takes a deviation into the profile on a person's word. FailedPrecondition, a whole sentence: it
@@ -128,6 +129,7 @@ class Profiles {
   std::vector<ProfileSummary> List() const;  // By name.
   void ForEachRecord(
       const std::function<void(const std::string& workload, const BehaviourRecord&)>& visit) const;
+  // By its name or the name's last parts; NotFound, or InvalidArgument where several end so.
   absl::StatusOr<ProfileDetail> Show(std::string_view workload) const;
 
   const StageLedger& ledger() const { return ledger_; }
@@ -142,6 +144,7 @@ class Profiles {
         started_(steady_->Now()) {}
 
   Profile* ProfileFor(const WorkloadInfo& workload);
+  absl::StatusOr<Profile*> Named(std::string_view asked) const;
   bool MakeRoom();
   const Profile* FirstGone() const;
   bool MayEvict(const Profile& profile) const;

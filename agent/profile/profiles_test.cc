@@ -104,6 +104,33 @@ TEST_F(ProfilesTest, ARepeatedDeviationIsTheSameOneAndIsCounted) {
   EXPECT_EQ(detail.behaviours.size(), 1u);
 }
 
+TEST_F(ProfilesTest, TheLastPartsOfANameAreEnoughWhereTheyAreOfOneWorkload) {
+  for (const char* name : {"host/system.slice/a.service", "host/user.slice/a.service", "a.service",
+                           "host/system.slice/b.service"}) {
+    EnrichedEvent event = events_.Exec("/bin/a");
+    event.workload.name = name;
+    Judge(std::move(event));
+  }
+  EXPECT_EQ(profiles_->Show("b.service")->summary.workload, "host/system.slice/b.service");
+  EXPECT_EQ(profiles_->Show("system.slice/a.service")->summary.workload,
+            "host/system.slice/a.service");
+  EXPECT_EQ(profiles_->Show("a.service")->summary.workload, "a.service") << "a whole name";
+  EXPECT_TRUE(absl::IsNotFound(profiles_->Show("service").status())) << "not a whole part";
+  EXPECT_TRUE(absl::IsNotFound(profiles_->Show("").status()));
+  EXPECT_THAT(profiles_->Freeze({"b.service"}, "root").value(),
+              ElementsAre("host/system.slice/b.service"));
+
+  EnrichedEvent other = events_.Exec("/bin/a");
+  other.workload.name = "host/user.slice/b.service";
+  Judge(std::move(other));
+  const absl::Status several = profiles_->Show("b.service").status();
+  EXPECT_TRUE(absl::IsInvalidArgument(several)) << several;
+  EXPECT_THAT(std::string(several.message()),
+              testing::AllOf(testing::StartsWith("2 workloads have names that end in b.service, "),
+                             testing::EndsWith("b.service: write the whole name")));
+  EXPECT_TRUE(absl::IsInvalidArgument(profiles_->Freeze({"b.service"}, "root").status()));
+}
+
 TEST_F(ProfilesTest, FreezeEndsLearningAtOnceAndSurvivesARestart) {
   Judge(events_.Exec("/bin/a"));
   EXPECT_EQ(profiles_->List()[0].state_text, "learning (0 s of 24 h, quiet 0 s of 6 h)");

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "agent/base/status.h"
 #include "agent/base/text.h"
+#include "agent/base/workload_name.h"
 #include "agent/profile/default_cover.h"
 #include "agent/profile/profiles.h"
 #include "agent/profile/sentence.h"
@@ -79,15 +81,33 @@ void Profiles::ForEachRecord(
   }
 }
 
-absl::StatusOr<ProfileDetail> Profiles::Show(std::string_view workload) const {
-  const auto it = by_name_.find(std::string(workload));
-  if (it == by_name_.end()) {
-    return absl::NotFoundError(fmt::format("no workload is called {}: see `vedette profile list`",
-                                           PrintableUtf8(workload)));
+absl::StatusOr<Profile*> Profiles::Named(std::string_view asked) const {
+  if (const auto it = by_name_.find(std::string(asked)); it != by_name_.end()) {
+    return it->second;
   }
+  std::vector<Profile*> found;
+  for (const auto& profile : profiles_) {
+    if (NamesWorkload(asked, profile->name)) {
+      found.push_back(profile.get());
+    }
+  }
+  if (found.empty() || asked.empty()) {
+    return absl::NotFoundError(
+        fmt::format("no workload is called {}: see `vedette profile list`", PrintableUtf8(asked)));
+  }
+  if (found.size() > 1) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} workloads have names that end in {}, such as {}: write the whole name",
+                    found.size(), PrintableUtf8(asked), PrintableUtf8(found.front()->name)));
+  }
+  return found.front();
+}
+
+absl::StatusOr<ProfileDetail> Profiles::Show(std::string_view workload) const {
+  VEDETTE_ASSIGN_OR_RETURN(const Profile* profile, Named(workload));
   ProfileDetail detail;
-  detail.summary = SummaryOf(*it->second);
-  for (const auto& entry : it->second->entries()) {
+  detail.summary = SummaryOf(*profile);
+  for (const auto& entry : profile->entries()) {
     (entry->deviation ? detail.deviations : detail.behaviours).push_back(entry->record);
   }
   const auto by_behaviour = [](const BehaviourRecord& a, const BehaviourRecord& b) {
