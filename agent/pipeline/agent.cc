@@ -51,6 +51,7 @@ struct Agent::Parts {
   SystemClock clock;
   SteadyClock steady;
   RecordWitness witness;
+  UniqueFd store_lock;
   std::unique_ptr<SqliteDatabase> db;
   std::unique_ptr<ProbeSet> probes;
   std::unique_ptr<VerdictCache> cache;
@@ -157,6 +158,7 @@ absl::Status Agent::Parts::BuildStages(const Config& config, StoreState state) {
       BootTime(), [this](Event& event) { redactor->Redact(event); }, witness);
   VEDETTE_ASSIGN_OR_RETURN(boot_id, ReadBootId());
   VEDETTE_ASSIGN_OR_RETURN(OpenedStore store, OpenStore(config.store.dir, clock.Now(), state));
+  store_lock = std::move(store.lock);
   db = std::move(store.db);
   VEDETTE_ASSIGN_OR_RETURN(bindings, CacheBindings::Load(db.get(), boot_id, probes->adopted()));
   Enricher::Options enrich;
@@ -333,7 +335,8 @@ absl::Status Agent::Parts::OpenControl(const Config& config, absl::Time started)
   backend = std::make_unique<ControlBackend>(pipeline.get(), account.get(), std::move(facts));
   if (!config.metrics.listen.empty()) {
     VEDETTE_ASSIGN_OR_RETURN(metrics, MetricsServer::Start(config.metrics.listen, backend.get()));
-    spdlog::info("metrics: port {} is listened on", metrics->port());
+    const std::string host = config.metrics.listen.substr(0, config.metrics.listen.rfind(':'));
+    spdlog::info("metrics: on http://{}:{}/metrics", host, metrics->port());
   }
   VEDETTE_ASSIGN_OR_RETURN(api, ApiServer::Start({config.api.socket}, backend.get()));
   return absl::OkStatus();
@@ -369,11 +372,12 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::StartOnce(const Config& config, St
   VEDETTE_RETURN_IF_ERROR(parts.LookAround(config));
   VEDETTE_RETURN_IF_ERROR(parts.StartThreads(config));
   VEDETTE_RETURN_IF_ERROR(parts.OpenControl(config, started));
+  const size_t workloads = parts.enricher->workloads().name_count();
   spdlog::info(
-      "ready after {} ms: watching {} workloads on {}, kernel {}, tier tracepoint; it "
+      "ready after {} ms: watching {} workload{} on {}, kernel {}, tier tracepoint; it "
       "observes and denies nothing",
-      absl::ToInt64Milliseconds(parts.clock.Now() - started),
-      parts.enricher->workloads().name_count(), NodeName(), KernelRelease());
+      absl::ToInt64Milliseconds(parts.clock.Now() - started), workloads, workloads == 1 ? "" : "s",
+      NodeName(), KernelRelease());
   return agent;
 }
 

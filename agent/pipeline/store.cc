@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/pipeline/store.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/file.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include "agent/base/status.h"
@@ -58,6 +62,21 @@ std::string AsideOf(const std::string& path, absl::Time now) {
   return name;
 }
 
+// SQLite lets two agents write to one database, each in transactions of its own: they would judge
+// by profiles that the other one changes, and send each other's findings.
+absl::StatusOr<UniqueFd> TakeDir(const std::string& dir) {
+  UniqueFd lock(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (lock.valid() && flock(lock.get(), LOCK_EX | LOCK_NB) == 0) {
+    return lock;
+  }
+  if (lock.valid() && errno == EWOULDBLOCK) {
+    return absl::AlreadyExistsError(fmt::format(
+        "{}: another agent uses this store; stop it, or give this one its own store.dir", dir));
+  }
+  return absl::PermissionDeniedError(fmt::format(
+      "{}: the directory of the store cannot be locked: {}; set store.dir", dir, strerror(errno)));
+}
+
 absl::StatusOr<OpenedStore> BeginAnew(const std::string& path, absl::Time now, StoreState state,
                                       const absl::Status& why) {
   const std::string aside = AsideOf(path, now);
@@ -81,6 +100,21 @@ absl::StatusOr<OpenedStore> BeginAnew(const std::string& path, absl::Time now, S
   return store;
 }
 
+absl::StatusOr<OpenedStore> OpenWhatIsThere(const std::string& path, absl::Time now,
+                                            StoreState state) {
+  if (state != StoreState::kUnknown) {
+    return BeginAnew(path, now, state, absl::DataLossError("found while it was used"));
+  }
+  absl::StatusOr<std::unique_ptr<SqliteDatabase>> db = OpenChecked(path);
+  if (db.ok()) {
+    return OpenedStore{UniqueFd(), *std::move(db), ""};
+  }
+  if (!absl::IsDataLoss(db.status())) {
+    return absl::Status(db.status().code(), StoreTrouble(db.status(), path));
+  }
+  return BeginAnew(path, now, state, db.status());
+}
+
 }  // namespace
 
 absl::StatusOr<OpenedStore> OpenStore(const std::string& dir, absl::Time now, StoreState state) {
@@ -92,18 +126,12 @@ absl::StatusOr<OpenedStore> OpenStore(const std::string& dir, absl::Time now, St
     return absl::PermissionDeniedError(fmt::format(
         "{}: cannot make the directory of the store: {}; set store.dir", dir, error.message()));
   }
-  const std::string path = dir + "/vedette.db";
-  if (state != StoreState::kUnknown) {
-    return BeginAnew(path, now, state, absl::DataLossError("found while it was used"));
+  VEDETTE_ASSIGN_OR_RETURN(UniqueFd lock, TakeDir(dir));
+  absl::StatusOr<OpenedStore> store = OpenWhatIsThere(dir + "/vedette.db", now, state);
+  if (store.ok()) {
+    store->lock = std::move(lock);
   }
-  absl::StatusOr<std::unique_ptr<SqliteDatabase>> db = OpenChecked(path);
-  if (db.ok()) {
-    return OpenedStore{*std::move(db), ""};
-  }
-  if (!absl::IsDataLoss(db.status())) {
-    return absl::Status(db.status().code(), StoreTrouble(db.status(), path));
-  }
-  return BeginAnew(path, now, state, db.status());
+  return store;
 }
 
 std::vector<std::string> DamagedCopies(const std::string& path) {

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/base/sqlite.h"
+#include "agent/base/unique_fd.h"
 
 namespace vedette {
 
@@ -19,13 +20,15 @@ enum class StoreState {
 };
 
 struct OpenedStore {
+  UniqueFd lock;  // Keeps other agents out of the directory for as long as it is open.
   std::unique_ptr<SqliteDatabase> db;
   std::string damage;  // What was lost and where the damaged file is; empty: nothing.
 };
 
 // Opens the store below `dir`, which is made when it is not there. A damaged database is set aside
 // under a name with the time, and a new one begun with all of the old one that can be read (but for
-// kUnusable). Errors name the path and what to do.
+// kUnusable). Where another agent has the directory: AlreadyExists. Errors name the path and what
+// to do.
 absl::StatusOr<OpenedStore> OpenStore(const std::string& dir, absl::Time now, StoreState state);
 
 // Files that were set aside, oldest first.

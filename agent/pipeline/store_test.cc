@@ -38,6 +38,7 @@ class StoreTest : public testing::Test {
     CloseAll();
     absl::StatusOr<OpenedStore> store = OpenStore(dir_, clock_.Now(), state);
     ASSERT_TRUE(store.ok()) << store.status();
+    lock_ = std::move(store->lock);
     db_ = std::move(store->db);
     damage_ = store->damage;
     profiles_ = Profiles::Load(db_.get(), &clock_, profile_options_).value();
@@ -49,6 +50,7 @@ class StoreTest : public testing::Test {
     correlator_.reset();
     profiles_.reset();
     db_.reset();
+    lock_.Reset();
   }
   void Commit(StoreBound* bound = nullptr) {
     ASSERT_TRUE(db_->Begin().ok());
@@ -106,6 +108,7 @@ class StoreTest : public testing::Test {
   TestEvents events_;
   ManualClock clock_{absl::FromUnixSeconds(1'700'000'000)};
   ProfilesOptions profile_options_;
+  UniqueFd lock_;
   std::unique_ptr<SqliteDatabase> db_;
   std::unique_ptr<Profiles> profiles_;
   std::unique_ptr<Correlator> correlator_;
@@ -120,6 +123,20 @@ TEST_F(StoreTest, AWholeStoreIsOpenedAsItIs) {
   EXPECT_EQ(damage_, "");
   EXPECT_EQ(correlator_->size(), 5u);
   EXPECT_THAT(DamagedCopies(path()), IsEmpty());
+}
+
+TEST_F(StoreTest, AStoreIsForOneAgentAtATime) {
+  Open();
+  const absl::StatusOr<OpenedStore> second = OpenStore(dir_, clock_.Now(), StoreState::kUnknown);
+  ASSERT_TRUE(absl::IsAlreadyExists(second.status())) << second.status();
+  EXPECT_EQ(Message(second.status()),
+            dir_ + ": another agent uses this store; stop it, or give this one its own store.dir");
+  // Least of all may it set aside what the other one writes to.
+  const absl::StatusOr<OpenedStore> anew = OpenStore(dir_, clock_.Now(), StoreState::kDamaged);
+  EXPECT_TRUE(absl::IsAlreadyExists(anew.status())) << anew.status();
+  EXPECT_THAT(DamagedCopies(path()), IsEmpty());
+  CloseAll();
+  EXPECT_TRUE(OpenStore(dir_, clock_.Now(), StoreState::kUnknown).ok());
 }
 
 TEST_F(StoreTest, AFileThatIsNoDatabaseIsSetAside) {

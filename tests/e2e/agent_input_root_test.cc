@@ -110,9 +110,9 @@ TEST_F(AgentInputTest, AnOptionThatLibrdkafkaRefuses) {
   ExpectNothingLeft(agent_);
 }
 
-TEST_F(AgentInputTest, ASecondAgentOnTheSameSocketOrPins) {
+TEST_F(AgentInputTest, ASecondAgentOnTheSameSocketPinsOrStore) {
   ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
-  AgentProcess same_socket, same_pins;
+  AgentProcess same_socket, same_pins, same_store;
   const auto run = [](const AgentProcess& own, const std::string& sets, const std::string& value) {
     if (!WriteFile(own.config_path(), own.ConfigText())) {
       return ChildResult();
@@ -133,6 +133,12 @@ TEST_F(AgentInputTest, ASecondAgentOnTheSameSocketOrPins) {
   ExpectOneSentence(pins.err);
   EXPECT_THAT(pins.err, AllOf(HasSubstr(agent_.pin_dir()), HasSubstr("another agent")));
   EXPECT_FALSE(std::filesystem::exists(same_pins.socket()));
+
+  const ChildResult store = run(same_store, "store.dir", agent_.store_dir());
+  EXPECT_EQ(store.exit_code, 3);
+  ExpectOneSentence(store.err);
+  EXPECT_THAT(store.err, AllOf(HasSubstr(agent_.store_dir()), HasSubstr("another agent")));
+  ExpectNothingLeft(same_store);
 
   // The first one is none the worse for it.
   EXPECT_THAT(agent_.Pins(), Not(IsEmpty()));
