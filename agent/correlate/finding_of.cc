@@ -11,6 +11,7 @@
 #include "agent/base/sha256.h"
 #include "agent/base/text.h"
 #include "agent/profile/behaviour_of.h"
+#include "agent/profile/sentence.h"
 
 namespace vedette {
 namespace {
@@ -28,7 +29,7 @@ std::string WorkloadText(const WorkloadInfo& workload) {
 }
 
 std::string DeviationTitle(const std::string& workload, const Behaviour& b) {
-  const std::string object = PrintableUtf8(b.object);
+  const std::string object = ObjectForPeople(b);
   switch (b.channel) {
     case Channel::kExec:
       return fmt::format("New program in {}: {}", workload, PathText(b.object));

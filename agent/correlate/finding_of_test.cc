@@ -60,6 +60,17 @@ TEST(FindingOfTest, ADeviationKeepsItsWholeStory) {
   EXPECT_EQ(flow->peer->dns_name, "evil.example");
 }
 
+TEST(FindingOfTest, APortThatTheKernelChoseIsAny) {
+  const auto title = [](FlowStage stage, const std::string& peer, uint16_t port) {
+    return FindingOf(Deviation(TestEvents().Flow(stage, peer, port)))->title;
+  };
+  EXPECT_EQ(title(FlowStage::kListening, "", 0), "New listening port in host/web: any/tcp");
+  EXPECT_EQ(title(FlowStage::kListening, "", 80), "New listening port in host/web: 80/tcp");
+  EXPECT_EQ(title(FlowStage::kAccepted, "a.example", 0),
+            "New source of connections to host/web: dns:a.example -> any/tcp");
+  EXPECT_EQ(title(FlowStage::kOpen, "a.example", 0), "New peer of host/web: dns:a.example:0/tcp");
+}
+
 TEST(FindingOfTest, TheUidIsOfTheDeviationAlone) {
   TestEvents events;
   const std::string uid = FindingOf(Deviation(events.Exec("/usr/bin/curl")))->uid;

@@ -6,6 +6,24 @@
 #include <algorithm>
 
 namespace vedette {
+namespace {
+
+// A bound as a person would write it: 3600 s is "1 h", and nothing of it is rounded away.
+std::string LimitText(absl::Duration limit) {
+  if (limit >= absl::Hours(72) && limit % absl::Hours(24) == absl::ZeroDuration()) {
+    return fmt::format("{} d", limit / absl::Hours(24));
+  }
+  for (const auto& [unit, name] : {std::pair(absl::Hours(1), "h"), {absl::Minutes(1), "min"}}) {
+    if (limit >= unit && limit % unit == absl::ZeroDuration()) {
+      return fmt::format("{} {}", limit / unit, name);
+    }
+  }
+  return limit % absl::Seconds(1) == absl::ZeroDuration()
+             ? fmt::format("{} s", absl::ToInt64Seconds(limit))
+             : fmt::format("{} ms", absl::ToInt64Milliseconds(limit));
+}
+
+}  // namespace
 
 void Learning::NoteNew(absl::Duration now) {
   state_.last_new = std::max(state_.last_new, now);
@@ -61,16 +79,16 @@ bool Learning::IsDone(const LearningRules& rules, absl::Duration now) const {
 std::string Learning::Text(const LearningRules& rules, absl::Duration now) const {
   if (!IsJob(now)) {
     std::string text =
-        fmt::format("{} of {}", DurationText(Watched(now)), DurationText(rules.min_time));
+        fmt::format("{} of {}", DurationText(Watched(now)), LimitText(rules.min_time));
     if (rules.quiet > absl::ZeroDuration()) {
-      text += fmt::format(", quiet {} of {}", DurationText(Quiet(now)), DurationText(rules.quiet));
+      text += fmt::format(", quiet {} of {}", DurationText(Quiet(now)), LimitText(rules.quiet));
     }
     return text;
   }
   std::string text = fmt::format("{} of {} runs, {} of {} without news", state_.runs,
                                  rules.min_runs, QuietRuns(), rules.quiet_runs());
   if (Watched(now) < JobTime(rules)) {
-    text += fmt::format(", {} of {}", DurationText(Watched(now)), DurationText(JobTime(rules)));
+    text += fmt::format(", {} of {}", DurationText(Watched(now)), LimitText(JobTime(rules)));
   }
   return text;
 }

@@ -74,11 +74,25 @@ TEST(LearningTest, AServiceThatIsRestartedOrCrashesAtFirstIsNoLearnedJob) {
     now = RunOnce(crashing, i * absl::Minutes(3));
   }
   EXPECT_TRUE(crashing.IsJob(now));
-  EXPECT_EQ(crashing.Text(rules, now), "9 of 5 runs, 8 of 3 without news, 25 min of 60 min");
+  EXPECT_EQ(crashing.Text(rules, now), "9 of 5 runs, 8 of 3 without news, 25 min of 1 h");
   EXPECT_FALSE(crashing.IsDone(rules, now));
   crashing.SetPresent(true, now);
   EXPECT_FALSE(crashing.IsDone(rules, kHour)) << "it runs on: a service after all";
   EXPECT_FALSE(crashing.IsJob(kHour));
+}
+
+TEST(LearningTest, BoundsReadAsTheyWereWritten) {
+  Learning learning(absl::ZeroDuration());
+  LearningRules rules;
+  for (const auto& [min_time, quiet, text] :
+       {std::tuple(absl::Hours(24), absl::Hours(1), "90 s of 24 h, quiet 90 s of 1 h"),
+        std::tuple(absl::Hours(168), absl::Minutes(90), "90 s of 7 d, quiet 90 s of 90 min"),
+        std::tuple(absl::Hours(73), absl::Seconds(100), "90 s of 73 h, quiet 90 s of 100 s"),
+        std::tuple(absl::Hours(1), absl::Milliseconds(500), "90 s of 1 h, quiet 90 s of 500 ms")}) {
+    rules.min_time = min_time;
+    rules.quiet = quiet;
+    EXPECT_EQ(learning.Text(rules, absl::Seconds(90)), text);
+  }
 }
 
 TEST(LearningTest, NewsThatAreJudgedAfterTheirRunEndedBelongToIt) {

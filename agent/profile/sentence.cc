@@ -52,7 +52,7 @@ Verb VerbOf(Channel channel) {
 }
 
 std::string ObjectText(const Behaviour& b) {
-  std::string text = b.channel == Channel::kExec ? Name(b.object) : PrintableUtf8(b.object);
+  std::string text = b.channel == Channel::kExec ? Name(b.object) : ObjectForPeople(b);
   if (!b.qualifier.empty() && !IsOfManyFiles(b)) {
     text += fmt::format(" with script {}", PrintableUtf8(b.qualifier));
   }
@@ -152,6 +152,16 @@ std::string RevisionSentence(const Behaviour& b, const Evidence& evidence) {
 }
 
 }  // namespace
+
+std::string ObjectForPeople(const Behaviour& behaviour) {
+  std::string object = PrintableUtf8(behaviour.object);
+  const bool listens = behaviour.channel == Channel::kListen && object.starts_with("0/");
+  const size_t port = behaviour.channel == Channel::kAccept ? object.find(" -> 0/") : object.npos;
+  if (listens || port != object.npos) {
+    object.replace(object.find("0/", listens ? 0 : port), 1, "any");
+  }
+  return object;
+}
 
 std::string DeviationSentence(const Behaviour& b, const Evidence& evidence) {
   const Profile& profile = *evidence.profile;

@@ -24,6 +24,10 @@ struct Evidence {
 // What is new, compared with what, how rare, on what evidence. Printable UTF-8.
 std::string DeviationSentence(const Behaviour& behaviour, const Evidence& evidence);
 
+// What a behaviour is about as people read it: a port that the kernel chose is "any". Printable
+// UTF-8.
+std::string ObjectForPeople(const Behaviour& behaviour);
+
 // For the entry that stands for all deviations above the bound.
 std::string RestSentence(const Profile& profile, Channel channel, size_t limit);
 
