@@ -14,6 +14,7 @@
 #include "agent/base/deadline.h"
 #include "agent/base/service_manager.h"
 #include "agent/base/status.h"
+#include "agent/base/text.h"
 #include "agent/cli/cli.h"
 #include "agent/config/config.h"
 #include "agent/config/default_profiles.h"
@@ -118,7 +119,10 @@ int Run(const RunOptions& options) {
     return kExitNo;
   }
   if (options.check_config) {
-    std::cout << "the configuration is valid\n";
+    std::cout << (options.config_file.empty()
+                      ? std::string("there is no ") + kDefaultConfigFile + "; the defaults"
+                      : PrintableUtf8(options.config_file) + ": the configuration")
+              << (options.config_file.empty() ? " are valid\n" : " is valid\n");
     return kExitYes;
   }
   SetUpLog(*config);

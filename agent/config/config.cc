@@ -144,9 +144,13 @@ class Reader {
       sink.sink = KafkaSinkConfig{};
     }
     config_.sinks.push_back(sink);
+    const size_t errors = errors_.size();
     VisitSection(kSinkItemPath, item);
     const auto* kafka = std::get_if<KafkaSinkConfig>(&config_.sinks.back().sink);
-    if (kafka != nullptr && kafka->brokers.empty()) {
+    // Brokers that were written wrongly have been told already.
+    const YAML::Node options = item.begin()->second;
+    const bool told = errors_.size() > errors && options.IsMap() && options["brokers"];
+    if (kafka != nullptr && kafka->brokers.empty() && !told) {
       Error(item.Mark(), "sinks[].kafka.brokers: has no broker; write [HOST:PORT, …]");
     }
   }
@@ -156,6 +160,16 @@ class Reader {
   std::string origin_;
   bool has_marks_ = false;
 };
+
+// What YAML does not allow, and yaml-cpp calls by other names.
+bool IndentedByTab(const std::string& text, int line) {
+  size_t at = 0;
+  for (; line > 0 && at < text.size(); --line) {
+    at = std::min(text.find('\n', at), text.size() - 1) + 1;
+  }
+  const size_t end = text.find_first_not_of(" \t", at);
+  return line == 0 && text.substr(at, end - at).find('\t') != std::string::npos;
+}
 
 void ReadConfigFile(const std::string& file, Reader& reader, std::vector<std::string>& errors) {
   absl::StatusOr<std::string> text =
@@ -173,7 +187,9 @@ void ReadConfigFile(const std::string& file, Reader& reader, std::vector<std::st
       reader.Visit("", documents[0]);
     }
   } catch (const YAML::Exception& e) {
-    reader.Error(e.mark, fmt::format("not YAML: {}; correct the line", e.msg));
+    reader.Error(e.mark, IndentedByTab(*text, e.mark.line)
+                             ? "not YAML: a tab indents this line; write blanks"
+                             : fmt::format("not YAML: {}; correct the line", e.msg));
   }
 }
 

@@ -204,6 +204,12 @@ TEST_F(ConfigTest, WrongSinks) {
                   ":3:5: sinks: a sink has one key; write one of jsonl, kafka",
                   ":5:5: sinks[].kafka.brokers: has no broker; write [HOST:PORT, …]",
                   ":6:5: sinks: a sink has one key; write one of jsonl, kafka"));
+  EXPECT_THAT(Errors("sinks:\n  - kafka: { brokers: localhost:9092 }\n"),
+              ElementsAre(":2:23: sinks[].kafka.brokers: is not a list; write [HOST:PORT, …]"));
+  EXPECT_THAT(Errors("sinks:\n  - kafka: { brokers: [] }\n"),
+              ElementsAre(HasSubstr("has no broker")));
+  EXPECT_THAT(Errors("sinks:\n  - kafka: { topik: x }\n"),
+              ElementsAre(HasSubstr("topik"), HasSubstr("has no broker")));
   EXPECT_THAT(Errors("sinks: { jsonl: { path: /x } }\n"),
               ElementsAre(":1:8: sinks: expected a list; write - jsonl: { path: FILE }"));
   EXPECT_THAT(
@@ -261,6 +267,9 @@ TEST_F(ConfigTest, MistakesAroundSecretsDoNotRepeatThem) {
 
 TEST_F(ConfigTest, NotYamlAndUnreadable) {
   EXPECT_THAT(Errors("store: { dir: /x\nlearning: }\n"), ElementsAre(HasSubstr("not YAML: ")));
+  EXPECT_THAT(Errors("log:\n  level: info\nstore:\n\tdir: /x\n"),
+              ElementsAre(":4:5: not YAML: a tab indents this line; write blanks"));
+  EXPECT_THAT(Errors("store: {\t dir: /x\nlearning: }\n"), ElementsAre(HasSubstr("correct the")));
   EXPECT_THAT(Errors("just text\n"), ElementsAre(StartsWith(":1:1: expected a section")));
   EXPECT_THAT(Errors("a: 1\n---\nb: 2\n"), ElementsAre(HasSubstr("a second YAML document")));
   EXPECT_EQ(Errors(std::string(100000, '[')).size(), 1u);

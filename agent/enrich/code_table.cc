@@ -111,7 +111,7 @@ void CodeTable::Hash(const CodeKey& key, uint32_t tgid, uint32_t neighbour_tgid)
   }
   if (entry->code.origin == CodeOrigin::kUntrustedFs) {
     entry->settled = true;
-    CountOutcome(HashOutcome::kUntrusted);
+    CountOutcome(HashOutcome::kUntrusted, entry->code.path);
     return;
   }
   HashRequest request;
@@ -166,8 +166,8 @@ void CodeTable::TakeHashes(absl::Duration patience) {
 }
 
 void CodeTable::TakeHash(const HashResult& result) {
-  CountOutcome(result.outcome);
   Entry* entry = entries_.Find(result.key);
+  CountOutcome(result.outcome, entry == nullptr ? std::string() : entry->code.path);
   if (entry == nullptr) {
     return;  // Evicted meanwhile.
   }
@@ -193,28 +193,29 @@ bool CodeTable::IsBeingHashed(const CodeKey& key) const {
   return entry != nullptr && entry->waiting;
 }
 
-void CodeTable::CountOutcome(HashOutcome outcome) {
+void CodeTable::CountOutcome(HashOutcome outcome, const std::string& path) {
   switch (outcome) {
     case HashOutcome::kHashed:
       ++hashed_;
       break;
     case HashOutcome::kGone:
-      reasons_.Count("gone", "a program could not be opened any more, it has no hash");
+      reasons_.Count("gone", "a program could not be opened any more, it has no hash", path);
       break;
     case HashOutcome::kChanged:
-      reasons_.Count("changed", "a program's file was another one or changed, it has no hash");
+      reasons_.Count("changed", "a program's file was another one or changed, it has no hash",
+                     path);
       break;
     case HashOutcome::kTooLarge:
-      reasons_.Count("too_large", "a program is too large to be hashed");
+      reasons_.Count("too_large", "a program is too large to be hashed, it has no hash", path);
       break;
     case HashOutcome::kUnreadable:
-      reasons_.Count("unreadable", "a program could not be read, it has no hash");
+      reasons_.Count("unreadable", "a program could not be read, it has no hash", path);
       break;
     case HashOutcome::kUntrusted:
-      reasons_.Count("untrusted_fs", "a program on an untrusted filesystem is not hashed");
+      reasons_.Count("untrusted_fs", "a program on an untrusted filesystem is not hashed", path);
       break;
     case HashOutcome::kStalled:
-      reasons_.Count("stalled", "a program's filesystem does not answer, it has no hash");
+      reasons_.Count("stalled", "a program's filesystem does not answer, it has no hash", path);
       break;
     case HashOutcome::kUnavailable:
       reasons_.Count("unavailable", "no worker is left that could hash a program");

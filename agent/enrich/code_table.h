@@ -93,7 +93,7 @@ class CodeTable {
   Entry& Insert(const CodeKey& key, const std::string& workload);
   bool MayBeHashed(const Entry* entry) const;
   void TakeHash(const HashResult& result);
-  void CountOutcome(HashOutcome outcome);
+  void CountOutcome(HashOutcome outcome, const std::string& path);
 
   CodeHasher* const hasher_;
   const Limits limits_;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/enrich/code_table.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 #include <string>
 #include <utility>
@@ -51,6 +54,27 @@ TEST_F(CodeTableTest, AsksOnceForWhatItDoesNotKnow) {
   table.Hash(Key(1), 7, 8);
   EXPECT_EQ(hasher_.asked.size(), 1u);
   EXPECT_EQ(table.hashed(), 1u);
+}
+
+TEST_F(CodeTableTest, TheFirstProgramWithoutAHashIsNamedInTheLog) {
+  testing::internal::CaptureStdout();
+  auto log = spdlog::stdout_logger_st("code_table_test");
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(log);
+  CodeTable table(&hasher_);
+  for (const uint64_t inode : {1, 2}) {
+    table.Learn(Key(inode), MakeCode(fmt::format("/opt/huge{}", inode), CodeOrigin::kHost), "w");
+    table.Hash(Key(inode), 7, 8);
+    Answer(table, HashOutcome::kTooLarge);
+  }
+  spdlog::set_default_logger(before);
+  spdlog::drop("code_table_test");
+  const std::string said = testing::internal::GetCapturedStdout();
+  EXPECT_NE(said.find("code: a program is too large to be hashed, it has no hash: /opt/huge1 (the "
+                      "first; counted as too_large in `vedette doctor`)"),
+            std::string::npos)
+      << said;
+  EXPECT_EQ(said.find("/opt/huge2"), std::string::npos) << said;
 }
 
 TEST_F(CodeTableTest, EachFailureHasItsReasonAndAttemptsAreBounded) {

@@ -5,14 +5,15 @@
 
 namespace vedette {
 
-void Reasons::Count(std::string_view reason, std::string_view sentence) {
+void Reasons::Count(std::string_view reason, std::string_view sentence, std::string_view about) {
   auto found = counts_.find(reason);
   if (found != counts_.end()) {
     ++found->second;
     return;
   }
   counts_.emplace(std::string(reason), 1);
-  spdlog::warn("{}: {} (counted as {}; said once)", area_, sentence, reason);
+  spdlog::warn("{}: {}{}{} (the first; counted as {} in `vedette doctor`)", area_, sentence,
+               about.empty() ? "" : ": ", about, reason);
 }
 
 uint64_t Reasons::count(std::string_view reason) const {

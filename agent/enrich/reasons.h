@@ -14,8 +14,9 @@ class Reasons {
  public:
   explicit Reasons(std::string_view area) : area_(area) {}
 
-  // `reason` is a short stable name, used as a metric label; `sentence` says what it means here.
-  void Count(std::string_view reason, std::string_view sentence);
+  // `reason` is a short stable name, used as a metric label; `sentence` says what it means here,
+  // and `about` what the first one was about.
+  void Count(std::string_view reason, std::string_view sentence, std::string_view about = {});
   uint64_t count(std::string_view reason) const;
   const std::map<std::string, uint64_t, std::less<>>& counts() const { return counts_; }
 

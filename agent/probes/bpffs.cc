@@ -38,16 +38,21 @@ absl::StatusOr<bool> EnsureBpffsDir(const std::string& dir) {
                     kDefaultMount, strerror(errno), kDefaultMount));
   }
   std::error_code error;
+  // Looked at before anything is made: a wrong directory leaves nothing behind.
+  std::filesystem::path there = std::filesystem::absolute(dir, error);
+  while (there.has_relative_path() && !std::filesystem::exists(there, error)) {
+    there = there.parent_path();
+  }
+  if (!IsBpffs(there)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{}: not on a bpffs; set bpf.pin_dir to a directory below {}", dir, kDefaultMount));
+  }
   std::filesystem::create_directories(dir, error);
   if (error) {
     return absl::PermissionDeniedError(fmt::format(
         "{}: cannot make the directory for pins: {}; set bpf.pin_dir to a directory on a "
         "bpffs that this user may write; names there hold no dot",
         dir, error.message()));
-  }
-  if (!IsBpffs(dir)) {
-    return absl::FailedPreconditionError(fmt::format(
-        "{}: not on a bpffs; set bpf.pin_dir to a directory below {}", dir, kDefaultMount));
   }
   return mounts;
 }

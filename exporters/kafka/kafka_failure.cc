@@ -169,6 +169,15 @@ absl::Status KafkaStatus(const KafkaPlace& place, const KafkaFailure& failure,
   if (error == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) {
     return absl::UnavailableError(UnreachableSentence(place, trouble));
   }
+  // Given up at the end: that says nothing new of the broker.
+  if (error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
+    return absl::UnavailableError(
+        trouble.reason.empty()
+            ? fmt::format("Kafka at {} had not acknowledged all when the agent stopped; it is sent "
+                          "after the next start",
+                          place.brokers)
+            : UnreachableSentence(place, trouble));
+  }
   return absl::UnavailableError(fmt::format("Kafka topic {} at {}: {}; what waits is sent again",
                                             failure.topic, place.brokers, text));
 }
