@@ -2,6 +2,7 @@
 #include "agent/cli/cli.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -176,7 +177,9 @@ void AddProfile(Builder& builder) {
     CLI::App* command = profile->add_subcommand(name, help);
     auto options = AddClientOptions(command);
     auto workload = std::make_shared<std::string>();
-    command->add_option("WORKLOAD", *workload, "Name, as `vedette profile list` shows it")
+    command
+        ->add_option("WORKLOAD", *workload,
+                     "Name, as `vedette profile list` shows it, or the name's last parts")
         ->type_name("")
         ->required();
     command->callback([&builder, options, workload, run] {
@@ -192,7 +195,9 @@ void AddProfile(Builder& builder) {
   auto workloads = std::make_shared<std::vector<std::string>>();
   auto all = std::make_shared<bool>(false);
   CLI::Option* names =
-      freeze->add_option("WORKLOAD", *workloads, "Names, as `vedette profile list` shows them")
+      freeze
+          ->add_option("WORKLOAD", *workloads,
+                       "Names, as `vedette profile list` shows them, or their last parts")
           ->type_name("");
   freeze->add_flag("--all", *all, "Every workload")->excludes(names);
   freeze->callback([&builder, freeze_options, workloads, all] {
@@ -210,7 +215,9 @@ void AddFindingDismiss(Builder& builder, CLI::App* finding) {
   auto uid = std::make_shared<std::string>();
   auto reason = std::make_shared<std::string>();
   auto undo = std::make_shared<bool>(false);
-  dismiss->add_option("ID", *uid, "As `vedette finding list` shows it")->type_name("")->required();
+  dismiss->add_option("ID", *uid, "As `vedette finding list` shows it, or its first characters")
+      ->type_name("")
+      ->required();
   CLI::Option* why =
       dismiss->add_option("--reason", *reason, "Why it is none; kept with the profile")
           ->type_name("TEXT");
@@ -245,7 +252,9 @@ void AddFinding(Builder& builder) {
   CLI::App* show = finding->add_subcommand("show", "One finding with its whole story");
   auto show_options = AddClientOptions(show);
   auto uid = std::make_shared<std::string>();
-  show->add_option("ID", *uid, "As `vedette finding list` shows it")->type_name("")->required();
+  show->add_option("ID", *uid, "As `vedette finding list` shows it, or its first characters")
+      ->type_name("")
+      ->required();
   show->callback([&builder, show_options, uid] {
     builder.exit_code = FindingShowCommand(*show_options, *uid, builder.io);
   });
@@ -274,7 +283,17 @@ std::string UsageError(const CLI::App& app, const CLI::ParseError& error) {
                                         : fmt::format("no command {} is known", rest[0]),
                            fmt::join(known, ", "));
   }
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) &&
+      command->get_name() == "run") {
+    sentence += ". A configuration is named with --config FILE";
+  }
   return fmt::format("vedette: {}; see `{} --help`\n", PrintableUtf8(sentence), name);
+}
+
+ScreenSize SizeOfTerminal() {
+  winsize size = {};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? ScreenSize{size.ws_row, size.ws_col}
+                                                      : ScreenSize();
 }
 
 bool WaitOnTerminal(absl::Duration duration) {
@@ -286,7 +305,7 @@ bool WaitOnTerminal(absl::Duration duration) {
 
 int RunCli(int argc, const char* const* argv, const RunCommand& run) {
   bool terminal = isatty(STDOUT_FILENO) != 0;
-  return RunCli(argc, argv, run, {std::cout, std::cerr, terminal, WaitOnTerminal});
+  return RunCli(argc, argv, run, {std::cout, std::cerr, terminal, WaitOnTerminal, SizeOfTerminal});
 }
 
 int RunCli(int argc, const char* const* argv, const RunCommand& run, const CliIo& io) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <ostream>
 #include <string>
@@ -24,12 +25,20 @@ struct RunOptions {
   absl::Duration duration = absl::InfiniteDuration();
 };
 
-// Where a command writes. `wait` pauses between two looks and gives false to stop.
+// In characters; 0: not known.
+struct ScreenSize {
+  size_t rows = 0;
+  size_t columns = 0;
+};
+
+// Where a command writes. `wait` pauses between two looks and gives false to stop; `size` is asked
+// of a terminal only.
 struct CliIo {
   std::ostream& out;
   std::ostream& err;
   bool terminal = false;
   std::function<bool(absl::Duration)> wait;
+  std::function<ScreenSize()> size = {};
 };
 
 using RunCommand = std::function<int(const RunOptions&)>;

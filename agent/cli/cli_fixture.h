@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -46,7 +47,12 @@ class CliTest : public ::testing::Test {
     arguments.insert(arguments.begin(), "vedette");
     out_.str("");
     err_.str("");
-    CliIo io{out_, err_, terminal_, [this](absl::Duration) { return --looks_ > 0; }};
+    CliIo io{out_, err_, terminal_,
+             [this](absl::Duration) {
+               on_wait_();
+               return --looks_ > 0;
+             },
+             [this] { return size_; }};
     return RunCli(
         static_cast<int>(arguments.size()), arguments.data(),
         [this](const RunOptions& options) {
@@ -70,6 +76,8 @@ class CliTest : public ::testing::Test {
   std::ostringstream out_, err_;
   bool terminal_ = false;
   int looks_ = 1;
+  ScreenSize size_;
+  std::function<void()> on_wait_ = [] {};
   RunOptions ran_;
 };
 

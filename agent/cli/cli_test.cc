@@ -77,6 +77,9 @@ TEST_F(CliTest, WrongUsageSaysWhatThereIs) {
       {{"--loud"},
        "no option --loud is known here; write one of run, doctor, events, top, profile, finding"},
       {{"profile", "dance"}, "no command dance is known; write one of list, show, export, freeze"},
+      {{"run", "x.yaml"},
+       "The following argument was not expected: x.yaml. A configuration is named with --config "
+       "FILE"},
       {{"events", "-n", "x"}, "--limit: \"x\" is no number from 1 to 2147483647"},
       {{"finding", "list", "-n", "10001"}, "--limit: \"10001\" is no number from 1 to 10000"},
   };
@@ -209,8 +212,8 @@ TEST_F(CliTest, FindingsAreShownWithTheirStoryAndHarmless) {
   Start();
   EXPECT_EQ(Run({"finding", "list", "--workload", "x", "--limit", "5"}), kExitYes);
   EXPECT_EQ(Out(),
-            "ID  SEVERITY  BITS  COUNT  LAST SEEN            WHAT\n"
-            "f1  high      12.2      2  2026-01-02 03:04:06  New program in host/x: "
+            "ID  SEVERITY  SCORE  COUNT  LAST SEEN            WHAT\n"
+            "f1  high       12.2      2  2026-01-02 03:04:06  New program in host/x: "
             "/tmp/\\x1b[2Jevil\\x0a\n");
   EXPECT_EQ(backend_.finding_filter.workload, "x");
   EXPECT_EQ(backend_.finding_filter.limit, 5u);
@@ -381,8 +384,9 @@ TEST_F(CliTest, EventsAreFollowed) {
       }
       for (int i = 0; i < 3; ++i) {
         backend_.hub.Publish("host/a", "exec", [] {
-          return std::string(R"({"time":"2026-01-02T03:04:05Z","kind":"exec","workload":"host/a",)"
-                             R"("judgement":"learned","summary":"/bin/ls\u001b by /bin/sh"})");
+          return std::string(
+              R"({"time":"2026-01-02T03:04:05Z","kind":"exec","workload":"host/a",)"
+              R"("pid":7,"judgement":"learned","summary":"/bin/ls\u001b by /bin/sh"})");
         });
       }
     });
@@ -395,9 +399,15 @@ TEST_F(CliTest, EventsAreFollowed) {
     return code;
   };
   EXPECT_EQ(watch({"events", "-n", "2", "-w", "a", "-k", "exec"}), kExitYes);
-  std::string line = "03:04:05 host/a  exec       learned    /bin/ls\\x1b by /bin/sh\n";
+  std::string line = "03:04:05 host/a  exec       learned          7  /bin/ls\\x1b by /bin/sh\n";
   EXPECT_EQ(Out(), line + line);
   EXPECT_FALSE(backend_.hub.watched());
+  EXPECT_EQ(Err(),
+            "vedette: no workload is called a so far, see `vedette profile list`; its events "
+            "are shown once it is there\n");
+  backend_.profiles = Json::parse(R"({"profiles": [{"workload": "host/a"}]})");
+  EXPECT_EQ(watch({"events", "-n", "1", "-w", "a"}), kExitYes);
+  EXPECT_EQ(Err(), "");
   EXPECT_EQ(watch({"events", "-n", "1", "-o", "jsonl"}), kExitYes);
   EXPECT_EQ(Json::parse(Out())["kind"], "exec");
 }

@@ -19,7 +19,7 @@ void PrintSection(const Json& doctor, const char* key, const std::vector<Column>
   const Json rows = doctor.value(key, Json::array());
   if (!rows.empty()) {
     io.out << '\n';
-    PrintTable(columns, rows, io.terminal, io.out);
+    PrintTable(columns, rows, {io.terminal}, io.out);
   }
 }
 

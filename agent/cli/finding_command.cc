@@ -104,11 +104,11 @@ int FindingListCommand(const ClientOptions& options, const FindingListOptions& l
   PrintTable({{"ID", "uid"},
               {"STATUS", "status"},
               {"SEVERITY", "severity", Format::kState},
-              {"BITS", "score_bits", Format::kNumber},
+              {"SCORE", "score_bits", Format::kNumber},
               {"COUNT", "count", Format::kNumber},
               {"LAST SEEN", "last_seen", Format::kTime},
               {"WHAT", "title"}},
-             rows, io.terminal, io.out);
+             rows, {io.terminal}, io.out);
   if (rows.size() == list.limit) {
     io.out << fmt::format("… the newest {}; -n shows more\n", list.limit);
   }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "agent/cli/commands.h"
+#include "agent/cli/screen.h"
 #include "agent/cli/service_graph.h"
 #include "agent/cli/table.h"
 
@@ -13,7 +15,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr absl::Duration kRefresh = absl::Seconds(1);
-constexpr size_t kMaxRows = 40;  // On a terminal.
+// Title and blank, the header, the line that says what is left out, the cursor's line.
+constexpr size_t kOtherLines = 5;
 
 std::string LatencyText(const Json& seconds) {
   if (!seconds.is_number()) {
@@ -25,14 +28,14 @@ std::string LatencyText(const Json& seconds) {
                        : fmt::format("{:.1f} s", value);
 }
 
-void PrintPeers(const Json& peers, const CliIo& io, std::ostream& out) {
+void PrintPeers(const Json& peers, size_t limit, TableStyle style, std::ostream& out) {
   if (peers.empty()) {
     out << "no connections yet\n";
     return;
   }
   Json rows = Json::array();
   for (const Json& peer : peers) {
-    if (io.terminal && rows.size() == kMaxRows) {
+    if (rows.size() == limit) {
       break;
     }
     Json row = peer;
@@ -53,7 +56,7 @@ void PrintPeers(const Json& peers, const CliIo& io, std::ostream& out) {
               {"MEDIAN", "median", Format::kNumber},
               {"P99", "p99", Format::kNumber},
               {"LAST SEEN", "last_seen", Format::kTime}},
-             rows, io.terminal, out);
+             rows, style, out);
   if (rows.size() < peers.size()) {
     out << fmt::format("… and {} more; -o json shows all\n", peers.size() - rows.size());
   }
@@ -64,6 +67,7 @@ void PrintPeers(const Json& peers, const CliIo& io, std::ostream& out) {
 int PeersCommand(const ClientOptions& options, bool once, const CliIo& io) {
   const ApiClient client(options.socket);
   const bool refresh = io.terminal && !once && options.output == Output::kTable;
+  Screen screen(io);
   do {
     const absl::StatusOr<Json> answer = client.Get("/v1/top/peers");
     if (!answer.ok()) {
@@ -78,10 +82,16 @@ int PeersCommand(const ClientOptions& options, bool once, const CliIo& io) {
       PrintJson(*answer, "peers", options.output, io);
       return kExitYes;
     }
-    std::ostringstream screen;
-    PrintPeers(peers, io, screen);
-    io.out << (refresh ? "\x1b[H\x1b[2J" : "") << screen.str() << std::flush;
-  } while (refresh && io.out.good() && io.wait(kRefresh));
+    if (!refresh) {
+      PrintPeers(peers, peers.size(), {.terminal = io.terminal}, io.out);
+      return kExitYes;
+    }
+    const ScreenSize size = screen.size();
+    std::ostringstream text;
+    PrintPeers(peers, std::max(size.rows, kOtherLines + 1) - kOtherLines,
+               {.terminal = true, .width = size.columns}, text);
+    screen.Draw(fmt::format("{} peer{}", peers.size(), peers.size() == 1 ? "" : "s"), text.str());
+  } while (io.out.good() && io.wait(kRefresh));
   return kExitYes;
 }
 

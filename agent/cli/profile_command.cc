@@ -38,6 +38,31 @@ Json ChannelRows(const Json& profile) {
   return rows;
 }
 
+// Those in which anything happened.
+Json ActiveChannels(const Json& profile) {
+  Json rows = Json::array();
+  for (const Json& row : ChannelRows(profile)) {
+    if (row.value("behaviours", 0) + row.value("deviations", 0) + row.value("active_windows", 0) >
+        0) {
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+// A port that the kernel chose is 0 in what is learned of it: each start has another one.
+void SayPorts(Json& behaviours) {
+  for (Json& behaviour : behaviours) {
+    std::string object = Text(behaviour, "object");
+    const size_t at = object.starts_with("0/") ? 0 : object.find(" -> 0/");
+    const std::string channel = behaviour.value("channel", "");
+    if (at != std::string::npos && (channel == "listen" || channel == "accept")) {
+      object.replace(object.find("0/", at), 1, "any");
+      behaviour["object"] = object;
+    }
+  }
+}
+
 // How far learning was when it ended; while it goes on, the state says how far it is.
 std::string LearnedFrom(const Json& profile) {
   return profile.value("state", "") == "learning" ? "" : profile.value("progress", "");
@@ -90,16 +115,17 @@ void PrintProfile(const Json& profile, const CliIo& io) {
   PrintTable({{"CHANNEL", "channel"},
               {"BEHAVIOURS", "behaviours", Format::kNumber},
               {"DEVIATIONS", "deviations", Format::kNumber},
-              {"ACTIVE", "active_windows", Format::kNumber},
-              {"NEW IN", "novel_windows", Format::kNumber}},
-             ChannelRows(profile), io.terminal, io.out);
+              {"WINDOWS", "active_windows", Format::kNumber},
+              {"WITH NEWS", "novel_windows", Format::kNumber}},
+             ActiveChannels(profile), {io.terminal}, io.out);
   for (const auto& [key, title] :
        {std::pair("behaviours", "learned"), {"deviations", "deviating"}}) {
     Json rows = profile.value(key, Json::array());
     SayDismissals(rows);
+    SayPorts(rows);
     if (rows.is_array() && !rows.empty()) {
       io.out << '\n' << title << ":\n";
-      PrintTable(BehaviourColumns(), rows, io.terminal, io.out);
+      PrintTable(BehaviourColumns(), rows, {io.terminal}, io.out);
     }
   }
 }
@@ -127,7 +153,7 @@ int ProfileListCommand(const ClientOptions& options, const CliIo& io) {
               {"BEHAVIOURS", "behaviours", Format::kNumber},
               {"DEVIATIONS", "deviations", Format::kNumber},
               {"FIRST SEEN", "first_seen", Format::kTime}},
-             rows, io.terminal, io.out);
+             rows, {io.terminal}, io.out);
   return kExitYes;
 }
 
@@ -172,8 +198,8 @@ int ProfileFreezeCommand(const ClientOptions& options, const std::vector<std::st
     io.out << "nothing to freeze: all of it is frozen already\n";
     return kExitYes;
   }
-  PrintTable({{"WORKLOAD", "workload"}, {"STATE", "state_text", Format::kState}}, rows, io.terminal,
-             io.out);
+  PrintTable({{"WORKLOAD", "workload"}, {"STATE", "state_text", Format::kState}}, rows,
+             {io.terminal}, io.out);
   return kExitYes;
 }
 

@@ -16,6 +16,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMaxCellWidth = 60;
+constexpr size_t kGap = 2;  // Between columns.
 
 std::string Plain(const Json& value) {
   if (value.is_null()) {
@@ -99,12 +100,12 @@ size_t PrefixBytes(const std::string& text, size_t width) {
 }
 
 // A path says most at its two ends.
-std::string CutMiddle(const std::string& text) {
+std::string CutMiddle(const std::string& text, size_t most) {
   size_t width = DisplayWidth(text);
-  if (width <= kMaxCellWidth) {
+  if (width <= most) {
     return text;
   }
-  size_t half = (kMaxCellWidth - 1) / 2;
+  size_t half = (most - 1) / 2;
   return text.substr(0, PrefixBytes(text, half)) + "…" +
          text.substr(PrefixBytes(text, width - half));
 }
@@ -117,6 +118,31 @@ bool RightAligned(Format format) {
 std::string Pad(const std::string& text, size_t width, bool right) {
   std::string blanks(width - std::min(width, DisplayWidth(text)), ' ');
   return right ? blanks + text : text + blanks;
+}
+
+// What each column takes with its header; 0: nothing is in it.
+using Widths = std::vector<size_t>;
+
+void Shrink(const std::vector<Column>& columns, size_t most, Widths& widths) {
+  size_t total = 0;
+  for (const size_t width : widths) {
+    total += width == 0 ? 0 : width + (total == 0 ? 0 : kGap);
+  }
+  while (total > most) {
+    size_t widest = columns.size();
+    for (size_t i = 0; i < columns.size(); ++i) {
+      const size_t least = std::max(kMinCellWidth, columns[i].header.size());
+      if (!RightAligned(columns[i].format) && widths[i] > least &&
+          (widest == columns.size() || widths[i] > widths[widest])) {
+        widest = i;
+      }
+    }
+    if (widest == columns.size()) {
+      return;
+    }
+    --widths[widest];
+    --total;
+  }
 }
 
 }  // namespace
@@ -163,18 +189,23 @@ size_t DisplayWidth(const std::string& text) {
       text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
 }
 
-void PrintTable(const std::vector<Column>& columns, const nlohmann::json& rows, bool terminal,
+void PrintTable(const std::vector<Column>& columns, const nlohmann::json& rows, TableStyle style,
                 std::ostream& out) {
   std::vector<std::vector<std::string>> cells;
-  std::vector<size_t> widths(columns.size(), 0);
+  Widths widths(columns.size(), 0);
   for (const Json& row : rows) {
     std::vector<std::string>& line = cells.emplace_back();
     for (size_t i = 0; i < columns.size(); ++i) {
       const Json value = row.is_object() ? row.value(columns[i].key, Json()) : Json();
       std::string text = FormatValue(value, columns[i].format);
-      line.push_back(terminal ? CutMiddle(text) : text);
-      widths[i] = std::max(widths[i], DisplayWidth(line.back()));
+      line.push_back(style.terminal ? CutMiddle(text, kMaxCellWidth) : text);
+      if (const size_t width = DisplayWidth(line.back()); width > 0) {
+        widths[i] = std::max({widths[i], width, columns[i].header.size()});
+      }
     }
+  }
+  if (style.width > 0) {
+    Shrink(columns, style.width, widths);
   }
   auto print = [&](auto cell_of, bool header) {
     std::string line;
@@ -182,13 +213,12 @@ void PrintTable(const std::vector<Column>& columns, const nlohmann::json& rows, 
       if (widths[i] == 0) {
         continue;
       }
-      size_t width = std::max(widths[i], columns[i].header.size());
-      const std::string& text = cell_of(i);
+      const std::string text = CutMiddle(cell_of(i), widths[i]);
       Colour colour = header                                ? Colour::kFaint
-                      : columns[i].format == Format::kState ? ColourOf(text)
+                      : columns[i].format == Format::kState ? ColourOf(cell_of(i))
                                                             : Colour::kNone;
-      std::string padded = Pad(text, width, RightAligned(columns[i].format));
-      line += (line.empty() ? "" : "  ") + Paint(padded, colour, terminal);
+      std::string padded = Pad(text, widths[i], RightAligned(columns[i].format));
+      line += (line.empty() ? "" : std::string(kGap, ' ')) + Paint(padded, colour, style.terminal);
     }
     out << line.substr(0, line.find_last_not_of(' ') + 1) << '\n';
   };

@@ -37,10 +37,18 @@ struct Column {
   Format format = Format::kText;
 };
 
+inline constexpr size_t kMinCellWidth = 12;
+
+struct TableStyle {
+  bool terminal = false;
+  size_t width = 0;  // At most; 0: any.
+};
+
 // Rows of JSON objects as an aligned table for people. Columns that are empty in every row are left
 // out. Whatever could move a terminal's cursor or hide text is shown as \xNN; on a terminal long
-// cells are cut in the middle.
-void PrintTable(const std::vector<Column>& columns, const nlohmann::json& rows, bool terminal,
+// cells are cut in the middle, and where the table is wider than its style says, the longest
+// columns of text are cut until it is not, or until they are kMinCellWidth wide.
+void PrintTable(const std::vector<Column>& columns, const nlohmann::json& rows, TableStyle style,
                 std::ostream& out);
 
 }  // namespace vedette

@@ -135,6 +135,11 @@ class QuickstartTest(unittest.TestCase):
                 self.assertIsNotNone(seconds, shown.text)
                 self.assertRegex(shown.text, r"vedette \S+ on .*: \S*(ok|degraded)")
                 self.assertTrue(any(PINS.glob("vedette-quickstart-*")))
+                told = re.search(r"^  VEDETTE_SOCKET=(\S+) (\S+) finding list$", shown.text, re.MULTILINE)
+                self.assertIsNotNone(told, shown.text)
+                asked = subprocess.run([told[2], "finding", "list"], capture_output=True, text=True,
+                                       env={**os.environ, "VEDETTE_SOCKET": told[1]}, check=False)
+                self.assertEqual((asked.returncode, asked.stderr), (0, ""))
                 shown.interrupt()
                 self.assertEqual(shown.finish(), 0, shown.text)
                 self.assertNotIn("vedette: ", shown.text)  # No error was told.
