@@ -2,7 +2,6 @@
 #include "agent/pipeline/event_line.h"
 
 #include <fmt/format.h>
-#include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +10,7 @@
 #include "absl/time/time.h"
 #include "agent/base/text.h"
 #include "agent/enrich/code_names.h"
+#include "agent/pipeline/event_summary.h"
 #include "agent/profile/privilege_names.h"
 
 namespace vedette {
@@ -61,10 +61,10 @@ struct KindOf {
 };
 
 // All that KindOf gives.
-constexpr std::array<std::string_view, 17> kKinds = {
-    "exec",         "fork",   "exit",     "credential", "connect",   "accept",
-    "listen",       "flow",   "dns",      "cgroup",     "move",      "overflow",
-    "process_seen", "module", "io_uring", "signal",     "capability"};
+constexpr std::array<std::string_view, 18> kKinds = {
+    "exec",         "fork",   "exit",     "credential", "connect",    "accept",
+    "listen",       "flow",   "dns",      "cgroup",     "move",       "overflow",
+    "process_seen", "module", "io_uring", "signal",     "capability", "file"};
 
 std::string_view ReasonName(Reason reason) {
   switch (reason) {
@@ -96,35 +96,6 @@ std::string_view JudgementName(Judgement judgement, Reason reason) {
   return "";
 }
 
-std::string ProtocolName(uint8_t protocol) {
-  switch (protocol) {
-    case IPPROTO_TCP:
-      return "tcp";
-    case IPPROTO_UDP:
-      return "udp";
-    default:
-      return fmt::format("protocol {}", protocol);
-  }
-}
-
-std::string EndpointText(const Endpoint& endpoint) {
-  const std::string address = endpoint.address.ToString();
-  return endpoint.address.is_v4() ? fmt::format("{}:{}", address, endpoint.port)
-                                  : fmt::format("[{}]:{}", address, endpoint.port);
-}
-
-std::string Program(const ProcessInfo& process) {
-  return process.code.path.empty() ? process.comm : process.code.path;
-}
-
-std::string Joined(const std::vector<std::string>& argv) {
-  std::string text;
-  for (const std::string& argument : argv) {
-    text += (text.empty() ? "" : " ") + argument;
-  }
-  return text;
-}
-
 Json ProcessJson(const ProcessInfo& process) {
   Json json = {{"exec_id", process.exec_id},
                {"pid", process.pid},
@@ -143,28 +114,8 @@ Json ProcessJson(const ProcessInfo& process) {
   return json;
 }
 
-std::string_view StageName(FlowStage stage) {
-  switch (stage) {
-    case FlowStage::kOpen:
-      return "open";
-    case FlowStage::kEstablished:
-      return "established";
-    case FlowStage::kFailed:
-      return "failed";
-    case FlowStage::kAccepted:
-      return "accepted";
-    case FlowStage::kListening:
-      return "listening";
-    case FlowStage::kUpdate:
-      return "update";
-    case FlowStage::kClosed:
-      return "closed";
-  }
-  return "";
-}
-
 Json FlowJson(const FlowEvent& flow, const EnrichedEvent& event) {
-  Json json = {{"stage", StageName(flow.stage)},
+  Json json = {{"stage", FlowStageName(flow.stage)},
                {"direction", flow.direction == FlowDirection::kInbound ? "inbound" : "outbound"},
                {"protocol", ProtocolName(flow.protocol)},
                {"local", EndpointText(flow.local)},
@@ -222,35 +173,6 @@ Json FileJson(const FileEvent& file) {
   return json;
 }
 
-std::string FlowSummary(const FlowEvent& flow, const EnrichedEvent& event) {
-  const std::string by = Program(event.process);
-  if (flow.stage == FlowStage::kListening) {
-    return fmt::format("{} listens on {}/{}", by, flow.local.port, ProtocolName(flow.protocol));
-  }
-  const bool inbound = flow.direction == FlowDirection::kInbound;
-  const std::string name =
-      event.peer && !event.peer->dns_name.empty() ? " (" + event.peer->dns_name + ")" : "";
-  return fmt::format("{} {} {}{}/{} {}", by, inbound ? "←" : "→", EndpointText(flow.remote), name,
-                     ProtocolName(flow.protocol), StageName(flow.stage));
-}
-
-std::string PrivilegeSummary(const PrivilegeEvent& privilege, const EnrichedEvent& event) {
-  const std::string by = Program(event.process);
-  switch (privilege.act) {
-    case PrivilegeAct::kModuleLoad:
-      return fmt::format("{} loaded the kernel module {}", by, privilege.module);
-    case PrivilegeAct::kIoUring:
-      return fmt::format("{} created an io_uring", by);
-    case PrivilegeAct::kSignal:
-      return fmt::format("{} sent {} to {} (pid {}) of {}", by, SignalName(privilege.signal),
-                         privilege.target_comm, privilege.target.tgid, event.target_workload);
-    case PrivilegeAct::kCapability:
-      return fmt::format("{} used {}{}", by, CapabilityName(privilege.capability),
-                         privilege.in_user_namespace ? " in a user namespace" : "");
-  }
-  return by;
-}
-
 Json PrivilegeJson(const PrivilegeEvent& privilege, const EnrichedEvent& event) {
   switch (privilege.act) {
     case PrivilegeAct::kModuleLoad:
@@ -269,29 +191,9 @@ Json PrivilegeJson(const PrivilegeEvent& privilege, const EnrichedEvent& event) 
   return Json::object();
 }
 
-std::string Summary(const EnrichedEvent& event) {
-  if (const auto* exec = std::get_if<ExecEvent>(&event.event.body)) {
-    const std::string by = event.parent_code ? event.parent_code->path : "";
-    return fmt::format("{}, by {}", exec->argv.empty() ? exec->path : Joined(exec->argv), by);
-  }
-  if (const auto* flow = std::get_if<FlowEvent>(&event.event.body)) {
-    return FlowSummary(*flow, event);
-  }
-  if (const auto* change = std::get_if<CredentialEvent>(&event.event.body)) {
-    return fmt::format("{} uid {} -> {}", Program(event.process), change->before.euid,
-                       change->process.credentials.euid);
-  }
-  if (const auto* privilege = std::get_if<PrivilegeEvent>(&event.event.body)) {
-    return PrivilegeSummary(*privilege, event);
-  }
-  if (const auto* cgroup = std::get_if<CgroupEvent>(&event.event.body)) {
-    return cgroup->path;
-  }
-  if (const auto* file = std::get_if<FileEvent>(&event.event.body)) {
-    return fmt::format("{} {} {}", Program(event.process), FileVerbName(file->verb),
-                       file->lost.empty() ? file->path : file->lost);
-  }
-  return Program(event.process);
+Json ExitJson(const ExitEvent& exit) {
+  const uint32_t signal = ExitSignal(exit.status);
+  return signal != 0 ? Json{{"signal", SignalName(signal)}} : Json{{"code", ExitCode(exit.status)}};
 }
 
 }  // namespace
@@ -320,7 +222,7 @@ std::string EventLine(const ScoredEvent& scored) {
       {"pid", event.process.pid},
       {"comm", PrintableUtf8(event.process.comm)},
       {"path", PrintableUtf8(event.process.code.path)},
-      {"summary", PrintableUtf8(Summary(event))},
+      {"summary", PrintableUtf8(EventSummary(event))},
       {"process", ProcessJson(event.process)}};
   json["ancestors"] = Json::array();
   for (const ProcessInfo& ancestor : event.ancestors) {
@@ -341,6 +243,7 @@ std::string EventLine(const ScoredEvent& scored) {
   if (const auto* exit = std::get_if<ExitEvent>(&event.event.body)) {
     json["status"] = exit->status;
     json["lifetime_seconds"] = absl::ToDoubleSeconds(exit->lifetime);
+    json["exit"] = ExitJson(*exit);
   }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

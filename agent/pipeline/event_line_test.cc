@@ -4,6 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "agent/enrich/dns_message.h"
+#include "agent/enrich/dns_test_messages.h"
+#include "agent/enrich/resolvers.h"
+#include "agent/pipeline/event_summary.h"
+
 namespace vedette {
 namespace {
 
@@ -19,7 +24,7 @@ void ExpectToBeAskedFor(const decltype(Event::body)& body) {
 TEST(EventLineTest, OneMayAskForEveryKindThatThereIs) {
   for (const auto& body : std::initializer_list<decltype(Event::body)>{
            ExecEvent(), ProcessSeenEvent(), ForkEvent(), ExitEvent(), CredentialEvent(), DnsEvent(),
-           CgroupEvent(), MoveEvent(), OverflowEvent()}) {
+           CgroupEvent(), MoveEvent(), OverflowEvent(), FileEvent()}) {
     ExpectToBeAskedFor(body);
   }
   for (const PrivilegeAct act : {PrivilegeAct::kModuleLoad, PrivilegeAct::kIoUring,
@@ -58,6 +63,74 @@ TEST(EventLineTest, APrivilegedActSaysWhatItWasAndToWhom) {
   act.capability = 13;
   scored.enriched.event.body = act;
   EXPECT_THAT(EventLine(scored), HasSubstr("/bin/x used CAP_NET_RAW"));
+}
+
+std::string SummaryOf(const EventBody& body) {
+  EnrichedEvent event;
+  event.event.body = body;
+  event.process.code.path = "/bin/x";
+  return EventSummary(event);
+}
+
+TEST(EventLineTest, AnExitSaysHowAndAfterWhatTime) {
+  ExitEvent exit;
+  exit.status = 3 << 8;
+  exit.lifetime = absl::Microseconds(12345);
+  EXPECT_EQ(SummaryOf(exit), "/bin/x ended with 3 after 12ms");
+  exit.lifetime = absl::Nanoseconds(350'900);
+  EXPECT_EQ(SummaryOf(exit), "/bin/x ended with 3 after 350us");
+  exit.status = 9;
+  exit.lifetime = absl::Minutes(61) + absl::Milliseconds(1500);
+  EXPECT_EQ(SummaryOf(exit), "/bin/x was killed by SIGKILL after 1h1m1s");
+  exit.status = 11 | 0x80;
+  EXPECT_THAT(SummaryOf(exit), HasSubstr("killed by SIGSEGV")) << "with a core dump";
+
+  ScoredEvent scored;
+  scored.enriched.event.body = exit;
+  EXPECT_THAT(EventLine(scored), HasSubstr(R"("exit":{"signal":"SIGSEGV"})"));
+  exit.status = 3 << 8;
+  scored.enriched.event.body = exit;
+  EXPECT_THAT(EventLine(scored), HasSubstr(R"("exit":{"code":3})"));
+}
+
+TEST(EventLineTest, ADnsMessageSaysWhatWasAskedAndAnswered) {
+  DnsEvent dns;
+  dns.resolver = {ParseIpAddress("10.0.0.53").value(), 53};
+  dns.payload = DnsQueryBytes(7, "db.example", kDnsTypeA);
+  EXPECT_EQ(SummaryOf(dns), "/bin/x → 10.0.0.53:53 A? db.example");
+  dns.is_response = true;
+  dns.payload = DnsResponseBytes(7, "db.example", kDnsTypeA,
+                                 {{"db.example", kDnsTypeCname, 60, DnsName("a.example")},
+                                  {"a.example", kDnsTypeA, 60, "\x0a\x01\x02\x03"},
+                                  {"a.example", kDnsTypeA, 60, "\x0a\x01\x02\x04"}});
+  EXPECT_EQ(SummaryOf(dns), "/bin/x ← 10.0.0.53:53 A? db.example: 10.1.2.3, 10.1.2.4");
+  dns.payload = DnsResponseBytes(7, "db.example", kDnsTypeAaaa, {});
+  EXPECT_EQ(SummaryOf(dns), "/bin/x ← 10.0.0.53:53 AAAA? db.example: no address");
+  dns.payload[3] |= 3;  // The response code.
+  EXPECT_EQ(SummaryOf(dns), "/bin/x ← 10.0.0.53:53 AAAA? db.example: no such name");
+  dns.payload[3] |= 15;
+  EXPECT_THAT(SummaryOf(dns), HasSubstr("db.example: error 15"));
+  dns.payload = "\x1b[2J";
+  EXPECT_EQ(SummaryOf(dns), "/bin/x ← 10.0.0.53:53 a message that is no ordinary query or answer");
+}
+
+TEST(EventLineTest, WhatIsNoActOfAProgramSaysWhatItIs) {
+  MoveEvent move;
+  move.to_cgroup_id = 42;
+  EXPECT_EQ(SummaryOf(move), "/bin/x was moved to the cgroup with id 42");
+  move.by_runtime = true;
+  EXPECT_THAT(SummaryOf(move), HasSubstr("42, by a runtime"));
+  CgroupEvent cgroup;
+  cgroup.path = "/a.slice/b";
+  EXPECT_EQ(SummaryOf(cgroup), "/a.slice/b made");
+  cgroup.change = CgroupEvent::Change::kRemoved;
+  EXPECT_EQ(SummaryOf(cgroup), "/a.slice/b removed");
+  OverflowEvent overflow;
+  overflow.cache = 1;
+  overflow.limit = 1024;
+  EXPECT_EQ(SummaryOf(overflow), "the cache flow is full with 1024 behaviours");
+  overflow.lost = 5;
+  EXPECT_EQ(SummaryOf(overflow), "5 news could be neither told nor kept");
 }
 
 TEST(EventLineTest, AKindThatThereIsNotIsRefused) {
