@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@ namespace vedette {
 namespace {
 
 constexpr mode_t kFileMode = 0640;
+// How long a pipe may be full before its batch is tried again later.
+constexpr int kRoomWaitMs = 500;
 
 // True when the file's last byte is there and is not the end of a line.
 bool EndsInMidLine(int fd, off_t size) {
@@ -51,7 +54,7 @@ absl::Status JsonlExporter::Write(const std::vector<pb::Event>& batch) {
   if (batch.empty()) {
     return absl::OkStatus();
   }
-  if (reopen_.exchange(false) || !file_.valid()) {
+  if (reopen_.exchange(false) || !file_.valid() || !IsStillThere()) {
     VEDETTE_RETURN_IF_ERROR(Open());
   }
   std::string text;
@@ -69,15 +72,20 @@ absl::Status JsonlExporter::Open() {
     // A folder that cannot be made shows itself as a file that cannot be opened.
     std::filesystem::create_directories(folder, ignored);
   }
-  // Readable too, for the look at the last byte; a pipe or a log socket may allow writing only.
-  file_.Reset(open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, kFileMode));
+  // A pipe or a terminal that nobody reads would hold this thread for ever, and the agent's end
+  // with it. A pipe is not opened for reading: then it would have a reader that never reads.
+  constexpr int kFlags = O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  struct stat stat = {};
+  const bool is_pipe = ::stat(path_.c_str(), &stat) == 0 && S_ISFIFO(stat.st_mode);
+  // Readable too, for the look at the last byte.
+  file_.Reset(open(path_.c_str(), kFlags | (is_pipe ? O_WRONLY : O_RDWR), kFileMode));
   if (!file_.valid() && errno == EACCES) {
-    file_.Reset(open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kFileMode));
+    file_.Reset(open(path_.c_str(), kFlags | O_WRONLY, kFileMode));
   }
   if (!file_.valid()) {
-    return Error("cannot be opened", errno);
+    return is_pipe && errno == ENXIO ? Error("is a pipe that nobody reads", 0)
+                                     : Error("cannot be opened", errno);
   }
-  struct stat stat = {};
   regular_ = fstat(file_.get(), &stat) == 0 && S_ISREG(stat.st_mode);
   if (regular_ && stat.st_size == 0) {
     // A new name in a folder is on the disk only when the folder is.
@@ -92,14 +100,31 @@ absl::Status JsonlExporter::Open() {
   return absl::OkStatus();
 }
 
+// A file that was removed would take everything, and nobody could read it.
+bool JsonlExporter::IsStillThere() const {
+  struct stat open_file = {};
+  struct stat named = {};
+  return fstat(file_.get(), &open_file) == 0 && stat(path_.c_str(), &named) == 0 &&
+         open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
+}
+
+bool JsonlExporter::WaitForRoom() const {
+  pollfd wait = {.fd = file_.get(), .events = POLLOUT, .revents = 0};
+  return poll(&wait, 1, kRoomWaitMs) > 0;
+}
+
 absl::Status JsonlExporter::Append(std::string_view text) {
   struct stat before = {};
   fstat(file_.get(), &before);
-  std::string_view left = text;
+  const std::string ended = mid_line_ ? fmt::format("\n{}", text) : "";
+  std::string_view left = mid_line_ ? ended : text;
   while (!left.empty()) {
     const ssize_t written = write(file_.get(), left.data(), left.size());
-    if (written < 0 && errno == EINTR) {
+    if (written < 0 && (errno == EINTR || (errno == EAGAIN && WaitForRoom()))) {
       continue;
+    }
+    if (written < 0 && errno == EAGAIN) {
+      return Error("is full, and nobody reads it", 0);
     }
     if (written <= 0) {
       const int error = written == 0 ? ENOSPC : errno;
@@ -110,6 +135,7 @@ absl::Status JsonlExporter::Append(std::string_view text) {
       return Error("cannot be written", error);
     }
     left.remove_prefix(static_cast<size_t>(written));
+    mid_line_ = !regular_ && !left.empty();
   }
   if (regular_ && fdatasync(file_.get()) != 0) {
     return Error("cannot be brought to the disk", errno);
@@ -118,6 +144,10 @@ absl::Status JsonlExporter::Append(std::string_view text) {
 }
 
 absl::Status JsonlExporter::Error(std::string_view what, int error) const {
+  if (error == 0) {
+    return absl::UnavailableError(
+        fmt::format("{}: {}; start its reader, or name a file in sinks.jsonl.path", path_, what));
+  }
   const char* advice = error == ENOSPC || error == EDQUOT
                            ? "make room on its disk"
                            : "give the agent a file that it may write in sinks.jsonl.path";

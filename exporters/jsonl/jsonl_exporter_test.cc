@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporters/jsonl/jsonl_exporter.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "agent/base/unique_fd.h"
 #include "exporters/api/exporter_contract.h"
 #include "tests/support/events/sample_events.h"
 
@@ -137,6 +141,70 @@ TEST(JsonlExporterTest, ReopenFollowsARotatedFile) {
   ASSERT_TRUE(ExportNow(&exporter, SampleFindings()).ok());
   EXPECT_EQ(Lines(dir.File("f.1")).size(), SampleLedgers().size());
   EXPECT_EQ(Lines(dir.File("f")).size(), SampleFindings().size());
+}
+
+TEST(JsonlExporterTest, AFileThatWasRemovedOrReplacedIsOpenedAnew) {
+  TempDir dir;
+  const std::string path = dir.File("f");
+  JsonlExporter exporter({path});
+  ASSERT_TRUE(ExportNow(&exporter, SampleLedgers()).ok());
+  std::filesystem::remove(path);
+  ASSERT_TRUE(ExportNow(&exporter, SampleFindings()).ok());
+  EXPECT_EQ(Lines(path).size(), SampleFindings().size());
+  std::filesystem::rename(path, dir.File("f.1"));
+  std::ofstream(path) << "{}\n";
+  ASSERT_TRUE(ExportNow(&exporter, SampleFindings()).ok());
+  EXPECT_EQ(Lines(path).size(), 1 + SampleFindings().size());
+  std::filesystem::remove(path);
+  std::filesystem::create_directory(path);
+  EXPECT_TRUE(absl::IsUnavailable(ExportNow(&exporter, SampleFindings())));
+}
+
+// All that the reader of a pipe gets, without waiting.
+std::string ReadAll(int pipe) {
+  std::string text;
+  char part[4096];
+  for (ssize_t n = 0; (n = read(pipe, part, sizeof(part))) > 0;) {
+    text.append(part, static_cast<size_t>(n));
+  }
+  return text;
+}
+
+TEST(JsonlExporterTest, APipeThatNobodyReadsTakesNothingAndHoldsNobody) {
+  TempDir dir;
+  const std::string path = dir.File("pipe");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  JsonlExporter exporter({path});
+  const absl::Status nobody = ExportNow(&exporter, SampleLedgers());
+  EXPECT_TRUE(absl::IsUnavailable(nobody)) << nobody;
+  EXPECT_EQ(nobody.message(), path +
+                                  ": is a pipe that nobody reads; start its reader, or name a "
+                                  "file in sinks.jsonl.path");
+  // A reader that is there and does not read: at some time the pipe is full, in mid-line.
+  const UniqueFd reader(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(reader.valid());
+  ASSERT_EQ(fcntl(reader.get(), F_SETPIPE_SZ, 4096), 4096);
+  size_t taken = 0;
+  absl::Status full;
+  while (taken < 1000 && (full = ExportNow(&exporter, SampleFindings())).ok()) {
+    ++taken;
+  }
+  EXPECT_TRUE(absl::IsUnavailable(full)) << full;
+  EXPECT_THAT(std::string(full.message()), HasSubstr("is full, and nobody reads it"));
+
+  // Once it reads, the line that was cut has its end, and what follows is whole.
+  std::string text = ReadAll(reader.get());
+  ASSERT_TRUE(ExportNow(&exporter, SampleLedgers()).ok());
+  text += ReadAll(reader.get());
+  std::istringstream lines(text);
+  std::vector<std::string> all;
+  for (std::string line; std::getline(lines, line);) {
+    all.push_back(line);
+  }
+  ASSERT_GT(all.size(), SampleLedgers().size());
+  for (size_t i = all.size() - SampleLedgers().size(); i < all.size(); ++i) {
+    EXPECT_TRUE(nlohmann::json::accept(all[i])) << all[i];
+  }
 }
 
 TEST(JsonlExporterTest, ErrorsAreOneSentenceWithThePath) {
