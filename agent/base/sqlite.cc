@@ -177,6 +177,12 @@ absl::Status SqliteDatabase::WriteBack() {
   return code == SQLITE_OK ? absl::OkStatus() : Error("write back");
 }
 
+bool SqliteDatabase::HasMoved() const {
+  int moved = 0;
+  return sqlite3_file_control(db_.get(), nullptr, SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+         moved != 0;
+}
+
 int64_t SqliteDatabase::Changes() const { return sqlite3_changes64(db_.get()); }
 int64_t SqliteDatabase::LastInsertId() const { return sqlite3_last_insert_rowid(db_.get()); }
 

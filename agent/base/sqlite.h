@@ -63,6 +63,9 @@ class SqliteDatabase {
   // Writes the log back into the file and cuts it. Unavailable at once, if somebody reads from it.
   absl::Status WriteBack();
 
+  // The path does not name this file any more: what is committed is lost when it is closed.
+  bool HasMoved() const;
+
   int64_t Changes() const;  // Rows changed by the last statement.
   int64_t LastInsertId() const;
   const std::string& path() const { return path_; }

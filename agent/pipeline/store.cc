@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "agent/base/status.h"
@@ -62,19 +61,15 @@ std::string AsideOf(const std::string& path, absl::Time now) {
   return name;
 }
 
-// SQLite lets two agents write to one database, each in transactions of its own: they would judge
-// by profiles that the other one changes, and send each other's findings.
-absl::StatusOr<UniqueFd> TakeDir(const std::string& dir) {
+// Two agents would give the same numbers to different rows, and take each other's findings for
+// delivered. A filesystem without locks is used all the same.
+absl::StatusOr<UniqueFd> Lock(const std::string& dir) {
   UniqueFd lock(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (lock.valid() && flock(lock.get(), LOCK_EX | LOCK_NB) == 0) {
-    return lock;
-  }
-  if (lock.valid() && errno == EWOULDBLOCK) {
+  if (lock.valid() && flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     return absl::AlreadyExistsError(fmt::format(
         "{}: another agent uses this store; stop it, or give this one its own store.dir", dir));
   }
-  return absl::PermissionDeniedError(fmt::format(
-      "{}: the directory of the store cannot be locked: {}; set store.dir", dir, strerror(errno)));
+  return lock;
 }
 
 absl::StatusOr<OpenedStore> BeginAnew(const std::string& path, absl::Time now, StoreState state,
@@ -100,8 +95,7 @@ absl::StatusOr<OpenedStore> BeginAnew(const std::string& path, absl::Time now, S
   return store;
 }
 
-absl::StatusOr<OpenedStore> OpenWhatIsThere(const std::string& path, absl::Time now,
-                                            StoreState state) {
+absl::StatusOr<OpenedStore> Open(const std::string& path, absl::Time now, StoreState state) {
   if (state != StoreState::kUnknown) {
     return BeginAnew(path, now, state, absl::DataLossError("found while it was used"));
   }
@@ -126,11 +120,9 @@ absl::StatusOr<OpenedStore> OpenStore(const std::string& dir, absl::Time now, St
     return absl::PermissionDeniedError(fmt::format(
         "{}: cannot make the directory of the store: {}; set store.dir", dir, error.message()));
   }
-  VEDETTE_ASSIGN_OR_RETURN(UniqueFd lock, TakeDir(dir));
-  absl::StatusOr<OpenedStore> store = OpenWhatIsThere(dir + "/vedette.db", now, state);
-  if (store.ok()) {
-    store->lock = std::move(lock);
-  }
+  VEDETTE_ASSIGN_OR_RETURN(UniqueFd lock, Lock(dir));
+  VEDETTE_ASSIGN_OR_RETURN(OpenedStore store, Open(dir + "/vedette.db", now, state));
+  store.lock = std::move(lock);
   return store;
 }
 

@@ -20,15 +20,14 @@ enum class StoreState {
 };
 
 struct OpenedStore {
-  UniqueFd lock;  // Keeps other agents out of the directory for as long as it is open.
+  UniqueFd lock;  // While it is held, no other agent opens the store.
   std::unique_ptr<SqliteDatabase> db;
   std::string damage;  // What was lost and where the damaged file is; empty: nothing.
 };
 
 // Opens the store below `dir`, which is made when it is not there. A damaged database is set aside
 // under a name with the time, and a new one begun with all of the old one that can be read (but for
-// kUnusable). Where another agent has the directory: AlreadyExists. Errors name the path and what
-// to do.
+// kUnusable). Errors name the path and what to do; AlreadyExists: another agent has the store.
 absl::StatusOr<OpenedStore> OpenStore(const std::string& dir, absl::Time now, StoreState state);
 
 // Files that were set aside, oldest first.

@@ -130,8 +130,22 @@ bool StoreBound::RemoveCopy() {
   return true;
 }
 
+void StoreBound::LookWhetherMoved() {
+  if (!db_->HasMoved()) {
+    moved_.clear();
+  } else if (moved_.empty()) {
+    moved_ = fmt::format(
+        "{}: was removed or replaced while the agent uses it: all that it holds and is given is "
+        "lost "
+        "when the agent ends; put it back, or start the agent anew to begin another",
+        db_->path());
+    spdlog::error("{}", moved_);
+  }
+}
+
 void StoreBound::Committed() {
   uncommitted_ = false;
+  LookWhetherMoved();
   const absl::Time now = clock_->Now();
   if (now < next_write_back_ ||
       FileBytes(db_->path() + "-wal") <= LogBytes(options_.max_bytes) / 2) {

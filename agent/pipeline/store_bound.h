@@ -54,13 +54,15 @@ class StoreBound {
   Size Measure();
   uint64_t max_bytes() const { return options_.max_bytes; }
   const Removed& removed() const { return removed_; }
-  const std::string& trouble() const { return trouble_; }  // One sentence, or empty.
+  // One sentence, or empty.
+  const std::string& trouble() const { return moved_.empty() ? trouble_ : moved_; }
 
  private:
   absl::StatusOr<uint64_t> Pragma(const char* name);
   absl::Status ForgetOld(Correlator& correlator, Profiles& profiles);
   absl::Status Shed(Correlator& correlator, Profiles& profiles);
   bool RemoveCopy();
+  void LookWhetherMoved();
 
   SqliteDatabase* const db_;
   const Clock* const clock_;
@@ -71,6 +73,7 @@ class StoreBound {
   absl::Time next_write_back_ = absl::InfinitePast();
   Removed removed_;
   std::string trouble_;
+  std::string moved_;  // The same, of a database that its path does not name any more.
 };
 
 }  // namespace vedette

@@ -21,6 +21,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
+using ::testing::StartsWith;
+
 class StoreTest : public testing::Test {
  protected:
   StoreTest() {
@@ -285,6 +287,22 @@ TEST_F(StoreTest, TheDirectoryStaysWithinItsBoundWhateverComes) {
   EXPECT_GT(bound.removed().shed_findings, 100u);
   EXPECT_GT(profiles_->counters().profiles_shed, 1u);
   EXPECT_EQ(bound.removed().copies, 1u);
+  EXPECT_EQ(bound.trouble(), "");
+}
+
+TEST_F(StoreTest, ADatabaseThatWasRemovedIsSaidUntilItIsBack) {
+  Open();
+  StoreBound bound(db_.get(), &clock_, {});
+  Commit(&bound);
+  EXPECT_EQ(bound.trouble(), "");
+  fs::rename(path(), path() + ".moved");
+  Commit(&bound);
+  EXPECT_THAT(bound.trouble(), StartsWith(path() + ": was removed or replaced"));
+  std::ofstream(path()) << "another file";
+  Commit(&bound);
+  EXPECT_THAT(bound.trouble(), StartsWith(path() + ": was removed or replaced"));
+  fs::rename(path() + ".moved", path());
+  Commit(&bound);
   EXPECT_EQ(bound.trouble(), "");
 }
 
