@@ -141,7 +141,7 @@ int Run(const RunOptions& options) {
   for (int damages = 0;; store = StoreState::kDamaged) {
     absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(*config, store);
     if (!agent.ok()) {
-      std::cerr << "vedette: " << Message(agent.status()) << '\n';
+      std::cerr << "vedette: " << PrintableUtf8(Message(agent.status())) << '\n';
       return absl::IsInvalidArgument(agent.status()) ? kExitNo : kExitFailed;
     }
     malloc_trim(0);  // What only the start needed.

@@ -59,16 +59,18 @@ CodePoint FirstCodePoint(std::string_view bytes) {
   return overlong || surrogate || code_point > 0x10ffff ? CodePoint{} : CodePoint{code_point, size};
 }
 
-bool IsValidUtf8(std::string_view bytes) {
+size_t SizeFromFirstInvalid(std::string_view bytes) {
   while (!bytes.empty()) {
     const size_t length = FirstCodePoint(bytes).size;
     if (length == 0) {
-      return false;
+      return bytes.size();
     }
     bytes.remove_prefix(length);
   }
-  return true;
+  return 0;
 }
+
+bool IsValidUtf8(std::string_view bytes) { return SizeFromFirstInvalid(bytes) == 0; }
 
 std::string TextFromBytes(std::string_view bytes) {
   std::string text;

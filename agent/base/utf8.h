@@ -18,6 +18,8 @@ struct CodePoint {
 CodePoint FirstCodePoint(std::string_view bytes);
 
 bool IsValidUtf8(std::string_view bytes);
+// How many bytes are left from the first one on that is not valid; 0: all are.
+size_t SizeFromFirstInvalid(std::string_view bytes);
 
 // Bytes of the kernel (paths, arguments, names) as text, without losing any: a byte that is not
 // part of valid UTF-8 becomes the four characters \xNN (lower-case hex). A backslash becomes \x5c

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "agent/base/text.h"
 #include "agent/config/keys.h"
 #include "agent/config/read_file.h"
 #include "agent/config/values.h"
@@ -16,6 +17,17 @@ namespace {
 
 constexpr char kSinksPath[] = "sinks";
 constexpr char kSinkItemPath[] = "sinks[]";
+constexpr size_t kMaxSinks = 32;  // Each is a thread and a share of the spool.
+constexpr size_t kMaxErrorBytes = 600;
+
+// One line that no value in it can break, hide or make endless; both of its ends say something.
+std::string Readable(const std::string& error) {
+  if (error.size() <= kMaxErrorBytes) {
+    return PrintableUtf8(error);
+  }
+  return PrintableUtf8(error.substr(0, kMaxErrorBytes / 2)) + "…" +
+         PrintableUtf8(error.substr(error.size() - kMaxErrorBytes / 2));
+}
 
 std::string Join(const std::string& path, const std::string& name) {
   return path.empty() ? name : path + "." + name;
@@ -123,6 +135,11 @@ class Reader {
     if (!node.IsSequence()) {
       Error(node.Mark(),
             fmt::format("{}expected a list; write - jsonl: {{ path: FILE }}", Subject(kSinksPath)));
+      return;
+    }
+    if (node.size() > kMaxSinks) {
+      Error(node.Mark(), fmt::format("{}has {} sinks; write at most {}", Subject(kSinksPath),
+                                     node.size(), kMaxSinks));
       return;
     }
     config_.sinks.clear();
@@ -295,6 +312,7 @@ absl::StatusOr<Config> LoadConfig(const std::string& file, absl::Span<const std:
     CheckSinksDiffer(config, errors);
   }
   if (!errors.empty()) {
+    std::transform(errors.begin(), errors.end(), errors.begin(), Readable);
     return absl::InvalidArgumentError(fmt::format("{}", fmt::join(errors, "\n")));
   }
   return config;

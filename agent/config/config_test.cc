@@ -16,6 +16,7 @@
 namespace vedette {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -280,6 +281,34 @@ TEST_F(ConfigTest, NotYamlAndUnreadable) {
             "with --config");
   EXPECT_THAT(std::string(LoadConfig("/", {}).status().message()),
               StartsWith("/: cannot be read: Is a directory"));
+}
+
+// The parser would end at the NUL byte, and put another character in the place of the other one.
+TEST_F(ConfigTest, WhatIsNoTextIsRefusedAsAWhole) {
+  const std::string anew = "; write the file anew, as text in UTF-8";
+  EXPECT_THAT(Errors(std::string("log: { level: warn }\n\0\nlearning: { min_time: 1h }\n", 50)),
+              ElementsAre(":2: holds a NUL byte, behind which nothing would be read" + anew));
+  EXPECT_THAT(Errors("\n\nstore: { dir: /srv/caf\xe9 }\n"), ElementsAre(":3: is not UTF-8" + anew));
+  EXPECT_TRUE(Load("store: { dir: /srv/caf\u00e9 }\n").ok());
+}
+
+TEST_F(ConfigTest, WhatIsWrongIsRepeatedAsOneShortLineThatATerminalCanShow) {
+  EXPECT_THAT(Errors("\"sto\\e[31mre\\n\": 1\n"),
+              ElementsAre(StartsWith(R"(:1:1: unknown key "sto\x1b[31mre\x0a"; known here:)")));
+  const std::vector<std::string> lines =
+      Errors("learning: { min_time: " + std::string(100'000, '1') + "s }\n");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_LT(lines[0].size(), 1000u);
+  EXPECT_THAT(lines[0], AllOf(StartsWith(":1:23: learning.min_time: \"1111"), HasSubstr("1…1"),
+                              EndsWith("such as 24h or 50ms")));
+}
+
+TEST_F(ConfigTest, SinksAreAsManyAsThreadsMayBe) {
+  std::string yaml = "sinks:\n";
+  for (int i = 0; i < 33; ++i) {
+    yaml += fmt::format("  - jsonl: {{ path: /tmp/{0}, name: n{0} }}\n", i);
+  }
+  EXPECT_THAT(Errors(yaml), ElementsAre(":2:3: sinks: has 33 sinks; write at most 32"));
 }
 
 TEST_F(ConfigTest, SetOverridesTheFile) {
