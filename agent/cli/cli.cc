@@ -296,6 +296,16 @@ ScreenSize SizeOfTerminal() {
                                                       : ScreenSize();
 }
 
+// What was asked for and did not arrive is no success: else a script takes half of an export for
+// all of it.
+int WithOutput(int exit_code, const CliIo& io) {
+  if (io.out.flush()) {
+    return exit_code;
+  }
+  io.err << "vedette: the output could not be written; is the disk full, or the reader gone?\n";
+  return exit_code == kExitYes ? kExitFailed : exit_code;
+}
+
 bool WaitOnTerminal(absl::Duration duration) {
   absl::SleepFor(duration);
   return true;
@@ -326,7 +336,7 @@ int RunCli(int argc, const char* const* argv, const RunCommand& run, const CliIo
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
-      return app.exit(error, io.out, io.err);  // --help, --version.
+      return WithOutput(app.exit(error, io.out, io.err), io);  // --help, --version.
     }
     io.err << UsageError(app, error);
     return kExitUsage;
@@ -335,7 +345,7 @@ int RunCli(int argc, const char* const* argv, const RunCommand& run, const CliIo
               "version?\n";
     return kExitFailed;
   }
-  return builder.exit_code;
+  return WithOutput(builder.exit_code, io);
 }
 
 }  // namespace vedette

@@ -279,6 +279,21 @@ TEST_F(CliTest, ProfilesAreListedShownAndExported) {
   EXPECT_EQ(Err(), "vedette: no workload nobody; `vedette profile list` shows them\n");
 }
 
+TEST_F(CliTest, OutputThatCannotBeWrittenIsNoSuccess) {
+  Start();
+  std::ofstream full("/dev/full");
+  std::ostringstream err;
+  const CliIo io{full, err, false, [](absl::Duration) { return false; }};
+  for (const char* command : {"doctor", "--help"}) {
+    const char* arguments[] = {"vedette", command};
+    full.clear();
+    err.str("");
+    EXPECT_EQ(RunCli(2, arguments, [](const RunOptions&) { return 0; }, io), 3);
+    EXPECT_EQ(err.str(),
+              "vedette: the output could not be written; is the disk full, or the reader gone?\n");
+  }
+}
+
 TEST_F(CliTest, FreezeIsForTheAdmin) {
   backend_.profile["a"] = backend_.profile["b"] = {};
   Start();
