@@ -291,7 +291,7 @@ void ProbeSet::AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus&
   const std::string name = bpf_program__name(program);
   const std::string pin = fmt::format("{}/links/{}", build_dir_, name);
   status.verified_instructions += VerifiedInstructions(bpf_program__fd(program));
-  if (bpf_link* pinned = bpf_link__open(pin.c_str()); pinned != nullptr) {
+  if (bpf_link* pinned = OpenAttachedLink(pin); pinned != nullptr) {
     object.links.emplace_back(pinned);
     status.programs.push_back(name);
     attached_.Note(status.name, name, pinned);

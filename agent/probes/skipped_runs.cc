@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <string.h>
@@ -35,8 +36,31 @@ std::vector<std::string> GapsOfSkippedRuns(const std::vector<SkippedRuns>& runs)
           "CPU already; what they would have seen is lost",
           program.count, program.program));
     }
+    if (program.detached) {
+      gaps.push_back(fmt::format(
+          "program {} was detached by somebody else: what it would see is lost until the agent is "
+          "started anew",
+          program.program));
+    }
   }
   return gaps;
+}
+
+bool IsAttached(int link_fd) {
+  bpf_link_info info = {};
+  uint32_t size = sizeof(info);
+  return bpf_obj_get_info_by_fd(link_fd, &info, &size) != 0 || info.type != BPF_LINK_TYPE_CGROUP ||
+         info.cgroup.cgroup_id != 0;
+}
+
+bpf_link* OpenAttachedLink(const std::string& pin) {
+  bpf_link* link = bpf_link__open(pin.c_str());
+  if (link == nullptr || IsAttached(bpf_link__fd(link))) {
+    return link;
+  }
+  bpf_link__unpin(link);
+  bpf_link__destroy(link);
+  return nullptr;
 }
 
 void AttachedPrograms::Note(const std::string& probe, const std::string& program,
@@ -45,7 +69,8 @@ void AttachedPrograms::Note(const std::string& probe, const std::string& program
   uint32_t size = sizeof(info);
   if (bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) == 0) {
     if (UniqueFd fd(bpf_prog_get_fd_by_id(info.prog_id)); fd.valid()) {
-      programs_.push_back({probe, program, std::move(fd)});
+      UniqueFd own(fcntl(bpf_link__fd(link), F_DUPFD_CLOEXEC, 0));
+      programs_.push_back({probe, program, std::move(fd), std::move(own)});
       return;
     }
   }
@@ -59,8 +84,11 @@ std::vector<SkippedRuns> AttachedPrograms::Read() const {
   for (const Program& program : programs_) {
     bpf_prog_info info = {};
     uint32_t size = sizeof(info);
+    const bool detached = !IsAttached(program.link.get());
     if (bpf_obj_get_info_by_fd(program.fd.get(), &info, &size) == 0 && TellsSkippedRuns(size)) {
-      skipped.push_back({program.probe, program.name, info.recursion_misses});
+      skipped.push_back({program.probe, program.name, info.recursion_misses, detached});
+    } else if (detached) {
+      skipped.push_back({program.probe, program.name, 0, detached});
     }
   }
   return skipped;

@@ -18,6 +18,7 @@ struct SkippedRuns {
   std::string probe;
   std::string program;
   uint64_t count = 0;
+  bool detached = false;  // It runs no more: somebody else took it from its hook.
 };
 
 // What they are called among the kernel's errors.
@@ -29,7 +30,14 @@ bool TellsSkippedRuns(uint32_t info_bytes);
 // Of one probe, or with an empty name of all.
 uint64_t SumOfSkippedRuns(const std::vector<SkippedRuns>& runs, std::string_view probe);
 
-// One sentence for each program of which runs were skipped.
+// Does it still run where it was attached? Anybody with root can take a program of a cgroup hook
+// away while its owner holds the link. True where the kernel does not tell.
+bool IsAttached(int link_fd);
+
+// A pinned link, for the caller to destroy. nullptr, and no pin: there is none that is attached.
+bpf_link* OpenAttachedLink(const std::string& pin);
+
+// One sentence for each program of which runs were skipped, and for each that was detached.
 std::vector<std::string> GapsOfSkippedRuns(const std::vector<SkippedRuns>& runs);
 
 // The programs that run: behind an adopted link it is the one that the killed agent loaded. Belongs
@@ -43,7 +51,7 @@ class AttachedPrograms {
  private:
   struct Program {
     std::string probe, name;
-    UniqueFd fd;
+    UniqueFd fd, link;
   };
   std::vector<Program> programs_;
 };

@@ -33,6 +33,8 @@ TEST(SkippedRunsTest, AGapNamesTheProgramAndTheNumber) {
   EXPECT_THAT(GapsOfSkippedRuns({{"tcp", "tcp_state", 5}, {"udp", "udp_egress", 0}}),
               ElementsAre(HasSubstr("5 runs of program tcp_state ")));
   EXPECT_THAT(GapsOfSkippedRuns({{"udp", "udp_egress", 0}}), IsEmpty());
+  EXPECT_THAT(GapsOfSkippedRuns({{"udp", "udp_egress", 0, true}}),
+              ElementsAre(HasSubstr("program udp_egress was detached by somebody else")));
 }
 
 }  // namespace

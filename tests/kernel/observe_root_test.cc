@@ -107,6 +107,23 @@ TEST_F(ObserveTest, TheSkippedRunsOfEveryAttachedProgramAreCounted) {
   EXPECT_TRUE(counted().empty());
 }
 
+// `bpftool link detach`, which an intruder with root may try.
+TEST_F(ObserveTest, AProgramThatSomebodyElseDetachedIsAGapUntilTheNextStart) {
+  const auto gaps = [&] { return GapsOfSkippedRuns(probes().ReadSkippedRuns()); };
+  Attach();
+  EXPECT_TRUE(gaps().empty());
+  const std::string pin = probes().pin_dir() + "/links/connect_v4";
+  const UniqueFd link(bpf_obj_get(pin.c_str()));
+  ASSERT_TRUE(link.valid()) << strerror(errno);
+  ASSERT_EQ(bpf_link_detach(link.get()), 0) << strerror(errno);
+  ASSERT_EQ(gaps().size(), 1u);
+  EXPECT_NE(gaps()[0].find("program connect_v4 was detached by somebody else"), std::string::npos);
+  // It is not taken over as it is.
+  KillAndLoad();
+  Attach();
+  EXPECT_TRUE(gaps().empty());
+}
+
 // Whatever fires at each system call of each process costs all of them.
 TEST_F(ObserveTest, NothingThatIsOnByDefaultFiresAtEverySystemCall) {
   const std::unique_ptr<btf, decltype(&btf__free)> kernel(btf__load_vmlinux_btf(), btf__free);
