@@ -11,6 +11,11 @@ absl::Status DecodeCgroup(std::string_view record, EventHeader header, std::vect
   if (!ReadWire(record, wire) || wire.path_bytes > sizeof(wire.path)) {
     return TooShort("cgroup", record);
   }
+  // The beginning of a path is another cgroup's. As if the record had been lost: the cgroups are
+  // walked when something is done in one that is not known, and the kernel has counted it.
+  if (wire.path_cut != 0 && wire.change == WIRE_CGROUP_CREATED) {
+    return absl::OkStatus();
+  }
   CgroupEvent cgroup;
   cgroup.change = wire.change == WIRE_CGROUP_REMOVED ? CgroupEvent::Change::kRemoved
                                                      : CgroupEvent::Change::kCreated;

@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "agent/base/clock.h"
 #include "bpf/wire/base.h"
+#include "bpf/wire/cgroup.h"
+#include "bpf/wire/kinds.h"
 
 namespace vedette {
 namespace {
@@ -28,6 +32,29 @@ TEST(DecoderTest, TheTimeOfEventsFollowsTheWallClock) {
     decoder.SetBootTime(BootTime(wall) + (SinceBoot() - act));  // The wall stands still otherwise.
     EXPECT_LT(absl::AbsDuration(TimeOf(decoder, act) - before - step), absl::Seconds(1));
   }
+}
+
+// The kernel gives 1,023 bytes of a cgroup's path, and the rest of them may be another's.
+TEST(DecoderTest, ACgroupWhosePathIsCutIsAsIfItsRecordWereLost) {
+  wire_cgroup record = {};
+  record.header.kind = WIRE_KIND_CGROUP;
+  record.header.version = WIRE_VERSION_CGROUP;
+  record.header.size = sizeof(record);
+  record.change = WIRE_CGROUP_CREATED;
+  record.path_bytes = sizeof(record.path) - 1;
+  memset(record.path, 'x', record.path_bytes);
+  const auto events = [&record] {
+    std::vector<Event> decoded;
+    const std::string_view bytes(reinterpret_cast<const char*>(&record), sizeof(record));
+    EXPECT_TRUE(Decoder(kNow).Decode(bytes, decoded).ok());
+    return decoded.size();
+  };
+  EXPECT_EQ(events(), 1u);
+  record.path_cut = 1;
+  EXPECT_EQ(events(), 0u);
+  // That it is gone its number says.
+  record.change = WIRE_CGROUP_REMOVED;
+  EXPECT_EQ(events(), 1u);
 }
 
 TEST(DecoderTest, TheJitterOfTwoClocksDoesNotChangeTheOrderOfEvents) {

@@ -129,13 +129,14 @@ __noinline int take_name_byte(__u32 at) {
   return at < act->name_bytes;
 }
 
-/* Reads the name, with zeros up to a whole word after it, and hashes it. */
+/* Reads the name, with zeros up to a whole word after it, and hashes it. One that is longer than
+ * names are (FUSE has such) is cut, as its path is. */
 static __always_inline bool read_name(struct file_act* act, struct dentry* dentry) {
   __u8* name = (__u8*)act->name_words;
   struct qstr q;
 
   if (bpf_core_read(&q, sizeof(q), &dentry->d_name)) return false;
-  act->name_bytes = q.len & (NAME_BYTES - 1);
+  act->name_bytes = q.len < NAME_BYTES ? q.len & (NAME_BYTES - 1) : NAME_BYTES - 1;
   if (bpf_probe_read_kernel(name, act->name_bytes, q.name)) return false;
   act->name_words[act->name_bytes >> 3 & (NAME_BYTES / 8 - 1)] &=
       (1ULL << (act->name_bytes & 7) * 8) - 1;

@@ -41,6 +41,8 @@ static __always_inline bool path_prepend(struct path_buffer* b, struct dentry* d
   __u32 bytes;
 
   if (bpf_core_read(&name, sizeof(name), &dentry->d_name)) return false;
+  /* FUSE and others have longer names; the beginning of one is another name. */
+  if (name.len >= PATH_NAME_BYTES) return false;
   bytes = name.len & (PATH_NAME_BYTES - 1);
   if (bytes + 1 > begin) return false;
   begin -= bytes + 1;

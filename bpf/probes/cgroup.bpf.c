@@ -72,7 +72,9 @@ static __always_inline void emit_cgroup(struct cgroup* cgroup, const char* path,
     bytes = 1;
   }
   r->path_bytes = bytes - 1;
+  /* The kernel gives no more of it either. The agent reads the path itself. */
   r->path_cut = bytes == sizeof(r->path);
+  if (r->path_cut) count_error(WIRE_ERROR_READ);
   lane_submit(WIRE_LANE_CODE, &r->header, true);
 }
 

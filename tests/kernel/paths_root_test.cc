@@ -11,6 +11,7 @@
 
 #include "agent/base/unique_fd.h"
 #include "tests/kernel/probe_fixture.h"
+#include "tests/support/stalling_filesystem.h"
 
 namespace vedette::testing {
 namespace {
@@ -88,6 +89,31 @@ TEST_F(PathsTest, ATreeThatWasTakenOutIsElsewhere) {
   EXPECT_EQ(exec.path, "/usr/bin/forged");
   EXPECT_TRUE(exec.path_elsewhere);
   EXPECT_EQ(exec.filesystem, 0x01021994u);
+}
+
+// On most filesystems a name has at most 255 bytes. On FUSE it can be longer, and one of 263 bytes
+// would, taken modulo 256, be called "program".
+TEST_F(PathsTest, TheBeginningOfALongNameIsNotItsName) {
+  if (access("/dev/fuse", R_OK | W_OK) != 0) {
+    GTEST_SKIP() << "needs fuse";
+  }
+  std::string error;
+  const auto files = StallingFilesystem::Start({Actor(), "nobody", false}, error);
+  ASSERT_NE(files, nullptr) << error;
+  ScopedCgroup cgroup = WatchedCgroup();
+  const std::string name = files->direct() + std::string(256, 'x');
+  for (const std::string& program : {files->direct(), name}) {
+    const absl::StatusOr<ChildResult> result =
+        cgroup.Run({"/usr/bin/nsenter", "-t", std::to_string(files->server()), "-m", program,
+                    fmt::format("nothing:{}", program.size())});
+    ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->err;
+  }
+  const ExecEvent plain = ExecOf(fmt::format("nothing:{}", files->direct().size()));
+  EXPECT_FALSE(plain.path_truncated);
+  EXPECT_TRUE(plain.path.ends_with("/fuse/program")) << plain.path;
+  const ExecEvent longer = ExecOf(fmt::format("nothing:{}", name.size()));
+  EXPECT_TRUE(longer.path_truncated);
+  EXPECT_FALSE(longer.path.ends_with("/program")) << longer.path;
 }
 
 TEST_F(PathsTest, InAContainerPathsEndAtTheRootOfItsStart) {
