@@ -54,6 +54,15 @@ absl::Status TransportError(CURL* curl, CURLcode code, const std::string& socket
     return absl::PermissionDeniedError(fmt::format(
         "{}: no permission to open the agent's socket; run as root or join group vedette", socket));
   }
+  // A socket that is there and not even refuses has no place left in its queue.
+  const bool is_busy = code == CURLE_COULDNT_CONNECT && (os_error == 0 || os_error == EAGAIN);
+  if (is_busy || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR ||
+      code == CURLE_GOT_NOTHING) {
+    return absl::UnavailableError(
+        fmt::format("{}: the agent takes no further connection, or is stopping: end other clients, "
+                    "or try again",
+                    socket));
+  }
   if (code == CURLE_COULDNT_CONNECT) {
     return absl::UnavailableError(fmt::format(
         "{}: no agent answers there{}; start one with `vedette run`, or name its socket with "

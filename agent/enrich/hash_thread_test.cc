@@ -9,9 +9,12 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <string>
 
 #include "absl/time/clock.h"
@@ -186,6 +189,26 @@ TEST_F(HashThreadTest, AWorkerThatDoesNotAnswerIsLeftBehindUntilItDoes) {
   EXPECT_EQ(HashPath(path).outcome, HashOutcome::kStalled);
   EXPECT_EQ(thread_->health().stalls, 1u);
   EXPECT_NE(thread_->health().trouble, "");
+}
+
+TEST_F(HashThreadTest, ASpawnerThatSomebodyStoppedDoesNotKeepTheAgentFromEnding) {
+  auto spawner = HashSpawner::Fork();
+  ASSERT_TRUE(spawner.ok()) << spawner.status();
+  const absl::StatusOr<HashWorker> worker = (*spawner)->Spawn();
+  ASSERT_TRUE(worker.ok()) << worker.status();
+  std::ifstream status("/proc/" + std::to_string(worker->pid) + "/status");
+  pid_t parent = 0;
+  for (std::string line; parent == 0 && std::getline(status, line);) {
+    sscanf(line.c_str(), "PPid: %d", &parent);
+  }
+  ASSERT_GT(parent, 1);
+  ASSERT_EQ(kill(parent, SIGSTOP), 0);
+  std::future<void> end = std::async(std::launch::async, [&] { spawner->reset(); });
+  const bool ended = end.wait_for(std::chrono::seconds(5)) == std::future_status::ready;
+  EXPECT_TRUE(ended);
+  if (!ended) {
+    kill(parent, SIGCONT);
+  }
 }
 
 TEST_F(HashThreadTest, WithoutAKeyThereIsNoHash) {

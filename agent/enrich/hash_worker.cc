@@ -185,6 +185,7 @@ absl::StatusOr<std::unique_ptr<HashSpawner>> HashSpawner::Fork() {
 
 HashSpawner::~HashSpawner() {
   socket_.Reset();
+  kill(pid_, SIGKILL);  // It would end by itself, unless somebody stopped it.
   int status;
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }

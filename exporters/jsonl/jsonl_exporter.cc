@@ -87,6 +87,7 @@ absl::Status JsonlExporter::Open() {
                                      : Error("cannot be opened", errno);
   }
   regular_ = fstat(file_.get(), &stat) == 0 && S_ISREG(stat.st_mode);
+  mid_line_ = mid_line_ && !regular_;
   if (regular_ && stat.st_size == 0) {
     // A new name in a folder is on the disk only when the folder is.
     const UniqueFd parent(open(folder.empty() ? "." : folder.c_str(), O_DIRECTORY | O_CLOEXEC));
