@@ -12,6 +12,7 @@ namespace vedette {
 namespace {
 
 constexpr int kBusyTimeoutMs = 5000;
+constexpr int kShortBusyTimeoutMs = 100;
 
 // Of a log that was written back, so much of the file stays.
 constexpr char kPragmas[] =
@@ -173,8 +174,13 @@ absl::Status SqliteDatabase::WriteBack() {
   sqlite3_busy_timeout(db_.get(), 0);
   const int code =
       sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
-  sqlite3_busy_timeout(db_.get(), kBusyTimeoutMs);
+  SetPatient(patient_);
   return code == SQLITE_OK ? absl::OkStatus() : Error("write back");
+}
+
+void SqliteDatabase::SetPatient(bool patient) {
+  patient_ = patient;
+  sqlite3_busy_timeout(db_.get(), patient ? kBusyTimeoutMs : kShortBusyTimeoutMs);
 }
 
 bool SqliteDatabase::HasMoved() const {

@@ -63,6 +63,8 @@ class SqliteDatabase {
   // Writes the log back into the file and cuts it. Unavailable at once, if somebody reads from it.
   absl::Status WriteBack();
 
+  // How long a lock of another process is waited for: 5 s, or not so patient 100 ms.
+  void SetPatient(bool patient);
   // The path does not name this file any more: what is committed is lost when it is closed.
   bool HasMoved() const;
 
@@ -79,6 +81,7 @@ class SqliteDatabase {
   absl::Status Error(std::string_view what) const;
   std::unique_ptr<sqlite3, Close> db_;
   std::string path_;
+  bool patient_ = true;
 };
 
 }  // namespace vedette

@@ -3,13 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -17,7 +14,6 @@
 #include <sstream>
 #include <thread>
 
-#include "agent/base/unique_fd.h"
 #include "agent/cli/cli_fixture.h"
 
 namespace vedette {
@@ -142,27 +138,6 @@ class AsOrdinaryUser {
   static constexpr uid_t kNobody = 65534;
   const uid_t was_;
 };
-
-TEST_F(CliTest, AnAgentWithAsManyClientsAsItTakesIsNotSaidToBeAway) {
-  Start();
-  std::vector<UniqueFd> clients;
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  memcpy(address.sun_path, socket_.data(), socket_.size());
-  // With those that wait in the socket's queue.
-  constexpr int kMany = 200;
-  for (int i = 0; i < kMany; ++i) {
-    clients.emplace_back(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (connect(clients.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) !=
-        0) {
-      break;
-    }
-  }
-  EXPECT_EQ(Run({"doctor"}), 3);
-  EXPECT_EQ(Err(), "vedette: " + socket_ +
-                       ": the agent takes no further connection, or is stopping: end other "
-                       "clients, or try again\n");
-}
 
 TEST_F(CliTest, NoPermissionIsThreeAndSaysWhatToDo) {
   Start();
@@ -302,21 +277,6 @@ TEST_F(CliTest, ProfilesAreListedShownAndExported) {
   EXPECT_EQ(Json::parse(Out()), backend_.profile["host/a&b c.service"]);
   EXPECT_EQ(Run({"profile", "show", "nobody"}), kExitNo);
   EXPECT_EQ(Err(), "vedette: no workload nobody; `vedette profile list` shows them\n");
-}
-
-TEST_F(CliTest, OutputThatCannotBeWrittenIsNoSuccess) {
-  Start();
-  std::ofstream full("/dev/full");
-  std::ostringstream err;
-  const CliIo io{full, err, false, [](absl::Duration) { return false; }};
-  for (const char* command : {"doctor", "--help"}) {
-    const char* arguments[] = {"vedette", command};
-    full.clear();
-    err.str("");
-    EXPECT_EQ(RunCli(2, arguments, [](const RunOptions&) { return 0; }, io), 3);
-    EXPECT_EQ(err.str(),
-              "vedette: the output could not be written; is the disk full, or the reader gone?\n");
-  }
 }
 
 TEST_F(CliTest, FreezeIsForTheAdmin) {

@@ -272,6 +272,7 @@ absl::Status Pipeline::Commit() {
     spdlog::info("the store takes again what was found");
     counts_.trouble.clear();
     store_fails_ = false;
+    parts_.db->SetPatient(true);
   }
   parts_.bound->Committed();
   parts_.profiles->Committed();
@@ -298,6 +299,9 @@ void Pipeline::OnStoreError(const absl::Status& status) {
   }
   counts_.trouble = trouble;
   store_fails_ = true;
+  // A commit is tried each second, and who asks meanwhile, or wants the agent to end, is not to
+  // wait for a lock each time.
+  parts_.db->SetPatient(!absl::IsUnavailable(status));
   OnDamage(status);
 }
 

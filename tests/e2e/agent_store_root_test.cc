@@ -12,6 +12,7 @@
 #include <fstream>
 #include <set>
 
+#include "agent/base/sqlite.h"
 #include "tests/e2e/acts.h"
 #include "tests/support/agent/agent_process.h"
 #include "tests/support/scoped_mounts.h"
@@ -294,6 +295,31 @@ TEST_F(AgentStoreTest, ANewStoreLearnsWhatTheKernelTookForKnown) {
   EXPECT_TRUE(WaitFor([&] { return count_of("known-script") == 2; })) << count_of("known-script");
   Act({"spawn:1"});
   EXPECT_TRUE(WaitFor([&] { return count_of("vedette_actor") == 11; }));
+}
+
+TEST_F(AgentStoreTest, WhileAnotherProcessHoldsItTheAgentAnswersAndCanEnd) {
+  StartAndFreeze();
+  auto other = SqliteDatabase::Open(agent_.store_dir() + "/vedette.db");
+  ASSERT_TRUE(other.ok() && (*other)->Begin().ok()) << other.status();
+  RunNew(0, 3);
+  ASSERT_TRUE(WaitFor(
+      [&] {
+        const ChildResult doctor = agent_.Cli({"doctor"});
+        return doctor.out.find("another process holds the database") != std::string::npos;
+      },
+      absl::Seconds(30)))
+      << agent_.Log();
+  absl::Time asked = absl::Now();
+  EXPECT_THAT(Problems(), HasSubstr("another process holds the database"));
+  EXPECT_LT(absl::Now() - asked, absl::Seconds(3));
+  asked = absl::Now();
+  EXPECT_EQ(agent_.Stop().value_or(-1), 0);
+  EXPECT_LT(absl::Now() - asked, absl::Seconds(20));
+  (*other)->Rollback();
+
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  EXPECT_TRUE(WaitFor([&] { return agent_.Findings(workload_).size() >= 3; }, absl::Seconds(30)))
+      << agent_.Log();
 }
 
 TEST_F(AgentStoreTest, ADatabaseThatIsNoneIsSetAsideAtTheStart) {
