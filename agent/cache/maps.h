@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <fmt/format.h>
 #include <string.h>
-#include <time.h>
 
 #include <cstdint>
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "agent/base/kernel_clock.h"
 
 namespace vedette {
 
@@ -20,9 +20,7 @@ inline absl::Status MapError(std::string_view what) {
 
 // Nanoseconds since boot, as programs count them.
 inline uint64_t BootNs() {
-  timespec now = {};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
+  return static_cast<uint64_t>(absl::ToInt64Nanoseconds(KernelSinceBoot()));
 }
 
 }  // namespace vedette

@@ -2,13 +2,13 @@
 #include "agent/cache/swept_event.h"
 
 #include <string.h>
-#include <time.h>
 
 #include <algorithm>
 #include <optional>
 #include <string>
 
 #include "absl/time/clock.h"
+#include "agent/base/kernel_clock.h"
 #include "fmt/format.h"
 
 namespace vedette {
@@ -21,11 +21,9 @@ CodeKey ToCodeKey(const wire_code& code) {
 
 template <typename Key>
 EventHeader HeaderOf(const Key& key, const wire_verdict& verdict, const CacheSlot& slot) {
-  timespec now = {};
-  clock_gettime(CLOCK_BOOTTIME, &now);
   EventHeader header;
-  header.time = absl::Now() - absl::DurationFromTimespec(now) +
-                absl::Nanoseconds(static_cast<int64_t>(verdict.first_ns));
+  header.time =
+      absl::Now() - KernelSinceBoot() + absl::Nanoseconds(static_cast<int64_t>(verdict.first_ns));
   header.reason = Reason::kSwept;
   header.slot = slot;
   header.cache_key.assign(reinterpret_cast<const char*>(&key), sizeof(key));

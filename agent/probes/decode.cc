@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/base/kernel_clock.h"
 #include "agent/base/status.h"
 #include "agent/probes/kinds.h"
 #include "agent/probes/wire_reader.h"
@@ -120,9 +121,9 @@ absl::Time BootTime(const Clock& wall) {
   absl::Time boot;
   absl::Duration shortest = absl::InfiniteDuration();
   for (int i = 0; i < kReadings; ++i) {
-    const absl::Duration before = SinceBoot();
+    const absl::Duration before = KernelSinceBoot();
     const absl::Time now = wall.Now();
-    const absl::Duration took = SinceBoot() - before;
+    const absl::Duration took = KernelSinceBoot() - before;
     if (took < shortest) {
       shortest = took;
       boot = now - before;
