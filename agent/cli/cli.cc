@@ -81,7 +81,11 @@ void AddRun(Builder& builder) {
   command
       ->add_option("-c,--config", options->config_file,
                    fmt::format("Configuration file; else {} if it is there", kDefaultConfigFile))
-      ->type_name("FILE");
+      ->type_name("FILE")
+      // Of a variable that a script forgot: not the same as none.
+      ->check([](const std::string& file) {
+        return file.empty() ? std::string("the name is empty; name a file") : std::string();
+      });
   command
       ->add_option("--set", options->sets,
                    "Override one key, such as learning.min_time=1h; repeatable")

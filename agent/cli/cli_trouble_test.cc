@@ -15,6 +15,11 @@
 namespace vedette {
 namespace {
 
+TEST_F(CliTest, AnEmptyNameOfAConfigurationIsNotNone) {
+  EXPECT_EQ(Run({"run", "--config", ""}), 2);
+  EXPECT_EQ(Err(), "vedette: --config: the name is empty; name a file; see `vedette run --help`\n");
+}
+
 TEST_F(CliTest, AnAgentWithAsManyClientsAsItTakesIsNotSaidToBeAway) {
   Start();
   std::vector<UniqueFd> clients;
