@@ -14,11 +14,6 @@
 namespace vedette {
 namespace {
 
-CodeKey ToCodeKey(const wire_code& code) {
-  return {code.device,     code.inode,      code.change_time_ns,
-          code.size_bytes, code.generation, code.flags};
-}
-
 template <typename Key>
 EventHeader HeaderOf(const Key& key, const wire_verdict& verdict, const CacheSlot& slot) {
   EventHeader header;
@@ -70,6 +65,11 @@ std::optional<PrivilegeEvent> PrivilegeOf(const wire_code_key& key) {
 }
 
 }  // namespace
+
+CodeKey ToCodeKey(const wire_code& code) {
+  return {code.device,     code.inode,      code.change_time_ns,
+          code.size_bytes, code.generation, code.flags};
+}
 
 Event SweptEvent(const wire_code_key& key, const wire_verdict& verdict, const CacheSlot& slot,
                  const wire_script* script) {

@@ -6,6 +6,8 @@
 
 namespace vedette {
 
+CodeKey ToCodeKey(const wire_code& code);
+
 // The event of a cache entry whose record was lost: what the key and the first actor still tell.
 // `script` is the name kept for the key's hash of it, nullptr where it was lost too.
 Event SweptEvent(const wire_code_key& key, const wire_verdict& verdict, const CacheSlot& slot,

@@ -25,6 +25,9 @@ namespace vedette {
 // The longest path that can be listed: the kernel's side keeps a zero behind it.
 inline constexpr size_t kMaxWatchedPath = 255;
 
+// The cache of a slot that is about files.
+inline constexpr uint32_t kFileCache = 2;
+
 struct VerdictCacheOptions {
   uint32_t code_entries = 512;  // Per workload.
   uint32_t flow_entries = 1024;
@@ -147,6 +150,22 @@ class VerdictCache {
   // the old one, as open sockets do, is read as before.
   absl::Status Forget(const std::vector<CacheSlot>& slots);
 
+  // How many behaviours on files the kernel knows of the workload. Walks its cache.
+  size_t FileEntries(uint64_t workload_number) const;
+  struct DroppedFiles {
+    std::vector<CacheSlot> slots;  // Nothing is counted in them any more.
+    size_t left = 0;               // Entries that stay.
+  };
+  // Takes out of the cache of files known entries, those used the longest ago, until it holds
+  // `keep`, at most `limit` of them. The next act of each is a record. What they counted is read as
+  // before, until ForgetCounts.
+  absl::StatusOr<DroppedFiles> DropFiles(uint64_t workload_number, size_t keep, size_t limit);
+  // What these slots have counted was read for the last time.
+  void ForgetCounts(const std::vector<CacheSlot>& slots);
+  // Those of them that have no entry any more.
+  std::vector<CacheSlot> WithoutEntry(uint64_t workload_number,
+                                      const std::vector<CacheSlot>& file_slots) const;
+
   // Entries that could not be reported, as events with Reason::kSwept, and one OverflowEvent for
   // each workload and cache of which news were lost for good since the last sweep. With
   // `also_reported`, for maps that were adopted and rings that are drained, also those that nobody
@@ -165,6 +184,9 @@ class VerdictCache {
   // workloads could not be read, or not all.
   absl::Status ReadCounts(
       const std::function<void(const CacheSlot&, const BehaviourCount&)>& visit) const;
+
+  // The programs that the kernel knows executions of, by the slot of the execution.
+  void ForEachProgram(const std::function<void(const CacheSlot&, const CodeKey&)>& visit) const;
 
   absl::Status SetTap(uint64_t workload_number, bool on);
   absl::Status SetTapAll(bool on);
@@ -206,8 +228,9 @@ class VerdictCache {
   // The entry is known: the name that the kernel kept for it is wanted no more.
   void ReleaseScript(const CacheSlot& slot, std::string_view key);
   void ReleaseScriptsOf(uint64_t workload_number);
+  // Of files there are those, too, that were dropped and whose counts were not read since.
   uint32_t AllEntries() const {
-    return options_.code_entries + options_.flow_entries + options_.file_entries;
+    return options_.code_entries + options_.flow_entries + 2 * options_.file_entries;
   }
   UniqueFd MakeFileCache() const;
   // The name of the script that an entry is about, where the kernel kept it.

@@ -48,7 +48,7 @@ std::string ClassKey(const CacheSlot& slot, std::string_view bytes) {
     return "";
   }
   memcpy(&key, bytes.data(), sizeof(key));
-  return key.grain == WIRE_GRAIN_CLASS ? std::string(bytes) : "";
+  return key.grain != WIRE_GRAIN_OBJECT ? std::string(bytes) : "";
 }
 
 // Names are those of peers that are connected to; who connects to us is not judged by one.
@@ -76,6 +76,14 @@ void VerdictCache::AdoptClasses(uint64_t workload_number) {
     if (itself.prefix == key.prefix && bpf_map_lookup_elem(fd, &key, &verdict) == 0) {
       classes_[workload_number].insert(BytesOf(key));
       ResumeClassSlots(verdict.slot);  // Also where the store does not know of it any more.
+    }
+  }
+  // A class of files may have been dropped, and its count be there still.
+  const int counts = workloads_[workload_number].counts.get();
+  uint32_t slot = 0;
+  for (const uint32_t* at = nullptr; bpf_map_get_next_key(counts, at, &slot) == 0; at = &slot) {
+    if (slot & WIRE_SLOT_OF_AGENT) {
+      ResumeClassSlots(slot);
     }
   }
 }

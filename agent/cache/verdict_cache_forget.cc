@@ -73,6 +73,11 @@ absl::Status VerdictCache::Forget(const std::vector<CacheSlot>& slots) {
         planned_classes_[number][bytes] = slot;
       }
     }
+    for (const auto& [key, slot] : EntriesOf<wire_access_key>(maps.file.get(), chosen)) {
+      if (bpf_map_delete_elem(maps.file.get(), &key) != 0 && errno != ENOENT) {
+        status.Update(MapError("taking back a behaviour on files"));
+      }
+    }
   }
   return status;
 }

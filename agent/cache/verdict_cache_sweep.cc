@@ -21,7 +21,7 @@ bool IsFileClass(std::string_view key) {
     return false;
   }
   memcpy(&wire, key.data(), sizeof(wire));
-  return wire.grain == WIRE_GRAIN_CLASS;
+  return wire.grain != WIRE_GRAIN_OBJECT;
 }
 
 }  // namespace
@@ -118,6 +118,20 @@ std::vector<Event> VerdictCache::Sweep(bool also_reported,
   }
   DropUnusedScripts();
   return events;
+}
+
+void VerdictCache::ForEachProgram(
+    const std::function<void(const CacheSlot&, const CodeKey&)>& visit) const {
+  for (const auto& [number, maps] : workloads_) {
+    const int fd = maps.code.get();
+    wire_code_key key;
+    for (const wire_code_key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
+      wire_verdict verdict;
+      if (key.verb == WIRE_VERB_EXEC && bpf_map_lookup_elem(fd, &key, &verdict) == 0) {
+        visit({number, maps.generation, WIRE_CACHE_CODE, verdict.slot}, ToCodeKey(key.object));
+      }
+    }
+  }
 }
 
 // A name is there before its entry. One that has none at two sweeps was reported by somebody else.

@@ -43,6 +43,17 @@ void CodeTable::Learn(const CodeKey& key, const Code& code, const std::string& w
   }
 }
 
+void CodeTable::Restore(const CodeKey& key, const Code& code, const std::string& workload) {
+  if (key == CodeKey() || Touch(key) != nullptr) {
+    return;
+  }
+  Entry& entry = Insert(key, workload);
+  if (!entry.settled) {
+    entry.code = code;
+    entry.settled = !code.sha256.empty();
+  }
+}
+
 CodeTable::Entry* CodeTable::Touch(const CodeKey& key) {
   Entry* entry = entries_.Find(key);
   if (entry != nullptr) {

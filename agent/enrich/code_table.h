@@ -44,6 +44,9 @@ class CodeTable {
   // ignored.
   void Learn(const CodeKey& key, const Code& code, const std::string& workload);
 
+  // What an earlier agent of this boot knew, where nothing is known: whoever ran it may be gone.
+  void Restore(const CodeKey& key, const Code& code, const std::string& workload);
+
   // `key` is the program at `path` that starts containers or sessions. It may run as a copy that is
   // at no place in the tree, so that what it starts cannot write to it; such a copy is called by
   // its path, and has no hash, because nobody can open it.

@@ -77,6 +77,23 @@ TEST_F(CodeTableTest, TheFirstProgramWithoutAHashIsNamedInTheLog) {
   EXPECT_EQ(said.find("/opt/huge2"), std::string::npos) << said;
 }
 
+TEST_F(CodeTableTest, WhatAnEarlierAgentKnewStandsWhereNothingIsKnown) {
+  CodeTable table(&hasher_);
+  Code known = MakeCode("/bin/a");
+  known.sha256 = "aa";
+  table.Restore(Key(1), known, "w");
+  ASSERT_NE(table.Find(Key(1)), nullptr);
+  EXPECT_EQ(table.Find(Key(1))->path, "/bin/a");
+  EXPECT_EQ(table.Find(Key(1))->sha256, "aa");
+  table.Hash(Key(1), 7, 8);
+  EXPECT_TRUE(hasher_.asked.empty()) << "it is hashed";
+  table.Learn(Key(2), MakeCode("/bin/b"), "w");
+  table.Restore(Key(2), known, "w");
+  EXPECT_EQ(table.Find(Key(2))->path, "/bin/b");
+  table.Restore(CodeKey(), known, "w");
+  EXPECT_EQ(table.Find(CodeKey()), nullptr);
+}
+
 TEST_F(CodeTableTest, EachFailureHasItsReasonAndAttemptsAreBounded) {
   const struct {
     HashOutcome outcome;

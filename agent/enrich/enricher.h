@@ -85,6 +85,9 @@ class Enricher {
   // See WorkloadTable::NameLate; what it says is among the bindings.
   void NameLate();
 
+  void RestoreCode(const CodeKey& key, const Code& code, const std::string& workload) {
+    codes_.Restore(key, code, workload);
+  }
   bool KnowsCode(const CodeKey& code) { return codes_.Find(code) != nullptr; }
 
   // Whether a program that the event's judgement depends on is still being hashed.

@@ -108,6 +108,7 @@ absl::Status AdoptLeftovers(const AdoptionParts& parts) {
   for (const VerdictCache::ToldLoss& told : parts.bindings->told_losses()) {
     parts.cache->ResumeLosses(told);
   }
+  parts.keeper->RestorePrograms();
   VEDETTE_ASSIGN_OR_RETURN(const Rings rings, OpenRings(*parts.probes));
   VEDETTE_RETURN_IF_ERROR(JudgeWhatTheRingsHold(parts, rings));
   parts.keeper->ForgetVanished();
@@ -118,6 +119,7 @@ absl::Status AdoptLeftovers(const AdoptionParts& parts) {
   parts.pipeline->Process(std::move(swept), Entrance::kSweep);
   parts.pipeline->Settle(kSettlePatience);
   VEDETTE_RETURN_IF_ERROR(parts.pipeline->Commit());
+  parts.keeper->ForgetDropped();
   const auto& events = parts.pipeline->counts().events;
   spdlog::info(
       "took over from an agent that was killed: {} records, {} behaviours found in the cache",

@@ -251,6 +251,26 @@ void CacheBindings::ForgetWorkload(uint64_t workload_number) {
   forgotten_.push_back(workload_number);
 }
 
+void CacheBindings::Forget(const CacheSlot& slot) {
+  if (rows_.erase(slot) > 0) {
+    gone_.push_back(slot);
+  }
+}
+
+absl::Status CacheBindings::WriteGone() {
+  VEDETTE_ASSIGN_OR_RETURN(
+      SqliteStatement remove,
+      db_->Prepare(
+          "DELETE FROM cache_binding WHERE workload_number=? AND generation=? AND slot=?"));
+  for (const CacheSlot& slot : gone_) {
+    remove.Bind(1, Signed(slot.workload_number))
+        .Bind(2, Signed(slot.generation))
+        .Bind(3, int64_t{slot.slot});
+    VEDETTE_RETURN_IF_ERROR(remove.Run());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CacheBindings::Write() {
   if (positions_dirty_) {
     VEDETTE_RETURN_IF_ERROR(WriteRingPositions());
@@ -264,6 +284,9 @@ absl::Status CacheBindings::Write() {
   }
   if (!dirty_losses_.empty()) {
     VEDETTE_RETURN_IF_ERROR(WriteLosses());
+  }
+  if (!gone_.empty()) {
+    VEDETTE_RETURN_IF_ERROR(WriteGone());
   }
   if (dirty_.empty()) {
     return absl::OkStatus();
@@ -303,6 +326,7 @@ void CacheBindings::Committed() {
   dirty_.clear();
   dirty_losses_.clear();
   forgotten_.clear();
+  gone_.clear();
   positions_dirty_ = false;
 }
 

@@ -65,6 +65,8 @@ class CacheBindings {
 
   void ForEach(const std::function<void(const CacheSlot&, const Row&)>& visit) const;
   void ForgetWorkload(uint64_t workload_number);
+  // The entry is gone, and its count in the profile.
+  void Forget(const CacheSlot& slot);
   size_t size() const { return rows_.size(); }
 
   absl::Status Write();
@@ -74,6 +76,7 @@ class CacheBindings {
   explicit CacheBindings(SqliteDatabase* db) : db_(db) {}
   absl::Status WriteRingPositions();
   absl::Status WriteLosses();
+  absl::Status WriteGone();
   absl::Status ReadLosses();
   absl::Status ReadRows();
 
@@ -81,6 +84,7 @@ class CacheBindings {
   absl::flat_hash_map<CacheSlot, Row> rows_;
   std::vector<CacheSlot> dirty_;
   std::vector<uint64_t> forgotten_;
+  std::vector<CacheSlot> gone_;
   // By the slot 0 of a cache.
   absl::flat_hash_map<CacheSlot, uint32_t> losses_;
   absl::flat_hash_set<CacheSlot> dirty_losses_;

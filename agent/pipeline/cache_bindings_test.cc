@@ -109,6 +109,26 @@ TEST_F(CacheBindingsTest, WhatTheProfileLostIsJudgedAnewAndCountsGoOn) {
   EXPECT_EQ(bindings->Find(kSlot)->workload, "host/a");
 }
 
+TEST_F(CacheBindingsTest, AnEntryThatMadeRoomIsGoneFromTheStoreToo) {
+  const CacheSlot other = {7, 1, 1, 7};
+  {
+    auto bindings = Load();
+    bindings->Add(kSlot, {"host/a", kProgram, {.acts = 1}, kConnect});
+    bindings->Add(other, {"host/a", kProgram, {.acts = 1}, kConnect});
+    Commit(*bindings);
+    bindings->Forget(kSlot);
+    EXPECT_FALSE(bindings->Has(kSlot));
+    // A commit that failed is repeated.
+    ASSERT_TRUE(db_->Begin().ok());
+    ASSERT_TRUE(bindings->Write().ok());
+    db_->Rollback();
+    EXPECT_TRUE(Load()->Has(kSlot));
+    Commit(*bindings);
+  }
+  EXPECT_FALSE(Load()->Has(kSlot));
+  EXPECT_TRUE(Load()->Has(other));
+}
+
 // A killed agent's finding of a loss is in the store with this: it is not told again.
 TEST_F(CacheBindingsTest, WhatWasToldOfLossesIsKnownToTheNextAgentUntilTheWorkloadGoes) {
   const auto told = [](const CacheBindings& bindings) {

@@ -227,19 +227,23 @@ void CacheKeeper::TellAgain(const std::string& workload, const Behaviour& behavi
 }
 
 void CacheKeeper::Tell() {
+  ForgetReadCounts();
   for (const Judged& judged : judged_) {
     CountError(parts_.cache->MarkKnown(judged.slot, judged.key));
+    CountFileEntry(judged.slot);
     if (judged.network) {
+      CountFileEntry(*judged.network);
       CountError(parts_.cache->MarkClassKnown(
           *judged.network, judged.class_key.empty() ? judged.key : judged.class_key));
     }
   }
   judged_.clear();
+  MakeRoomForFiles();
 }
 
 void CacheKeeper::SyncCounts() {
   const absl::Time now = parts_.clock->Now();
-  CountError(
+  const absl::Status read =
       parts_.cache->ReadCounts([this, now](const CacheSlot& slot, const BehaviourCount& total) {
         std::optional<SlotCounts> delta = parts_.bindings->Take(slot, total);
         if (!delta) {
@@ -252,7 +256,11 @@ void CacheKeeper::SyncCounts() {
         if (std::optional<DeviationGrowth> growth = parts_.profiles->AddCounts(slot, *delta, now)) {
           parts_.correlator->Grow(*growth);
         }
-      }));
+      });
+  CountError(read);
+  if (read.ok()) {
+    LetDroppedGo();
+  }
 }
 
 std::vector<Event> CacheKeeper::Sweep() const {
@@ -335,6 +343,7 @@ void CacheKeeper::ForgetLeft() {
     }
     if (parts_.cache->DropUnused(left.workload_number)) {
       parts_.bindings->ForgetWorkload(left.workload_number);
+      file_room_.erase(left.workload_number);
       parts_.profiles->ForgetSlots(left.workload_number, ~uint64_t{0});
     }
   }

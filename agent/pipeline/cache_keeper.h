@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -35,7 +36,8 @@ struct CacheKeeperParts {
 
 struct CacheKeeperCounts {
   uint64_t errors = 0;
-  uint64_t told_twice = 0;  // Behaviours that were judged already; not counted again.
+  uint64_t told_twice = 0;     // Behaviours that were judged already; not counted again.
+  uint64_t files_dropped = 0;  // Entries of files that made room for others.
 };
 
 // Keeps the kernel's cache and the profiles in step, both ways: what was judged becomes known to
@@ -69,6 +71,9 @@ class CacheKeeper {
   std::vector<Event> Sweep() const;
   // For a cache whose agent was killed: also those that were reported and that nobody has judged.
   std::vector<Event> SweepAdopted() const;
+  // After an adoption: what programs are called that the kernel knows. A record of what one did
+  // while no agent ran says no path, and by now it may have ended.
+  void RestorePrograms();
   // After an adoption: what the kernel takes for known and the store does not have, because it was
   // begun anew or lost rows. Returns those whose programs have a name; the others are told by their
   // next act.
@@ -82,6 +87,8 @@ class CacheKeeper {
 
   // After an adoption: lets go of cgroups that were removed while no agent ran.
   void ForgetVanished();
+  // The same: of entries of files that had made room.
+  void ForgetDropped();
   // Lets go of cgroups and workload numbers whose grace is over. A cgroup that processes are still
   // at home in, though they were moved out of it, gets another grace.
   void ForgetLeft();
@@ -102,19 +109,34 @@ class CacheKeeper {
     uint64_t workload_number = 0;
   };
 
+  // What is known of a workload's cache of files, without asking the kernel each time.
+  struct FileRoom {
+    std::optional<size_t> entries;
+    size_t dropped = 0;  // Since the counts were read.
+    bool said = false;
+  };
+
   bool IsDue(const Leaving& leaving) const { return leaving.at <= parts_.steady->Now(); }
   void Bind(const Binding& binding);
   void Count(const ScoredEvent& scored);
   void RememberNetwork(const ScoredEvent& scored);
   void RememberFiles(const ScoredEvent& scored, const std::string& class_key);
   void RememberClass(const ScoredEvent& scored, const std::string& key);
+  void CountFileEntry(const CacheSlot& slot);
+  void MakeRoomForFiles();
+  void LetDroppedGo();
+  void ForgetReadCounts();
   bool HasNamesBeside(const EnrichedEvent& flow);
   void CountError(const absl::Status& status);
 
   const CacheKeeperParts parts_;
   std::vector<Judged> judged_;
   std::deque<Leaving> leaving_;
-  absl::flat_hash_set<CacheSlot> unattributed_;  // What was told and has no workload yet.
+  absl::flat_hash_set<CacheSlot> unattributed_;        // What was told and has no workload yet.
+  absl::flat_hash_map<uint64_t, FileRoom> file_room_;  // By workload number.
+  absl::flat_hash_set<uint64_t> more_files_;           // Workloads that got an entry.
+  std::vector<CacheSlot> dropped_files_;               // Whose counts are to be read once more.
+  std::vector<CacheSlot> read_files_;                  // Whose counts are read, and not committed.
   CacheKeeperCounts counts_;
 };
 

@@ -102,9 +102,9 @@ Json WithWhatIsNotJudged(Json profile, const Json& full) {
   for (const Json& row : full) {
     if (row["workload"] == profile["workload"]) {
       profile["not_judged"] = row["not_judged"];
-      profile["state_text"] =
-          fmt::format("{}; cache full, {} acts not judged",
-                      profile["state_text"].get<std::string>(), row["not_judged"].get<uint64_t>());
+      profile["state_text"] = fmt::format(
+          "{}; cache {}full, {} acts not judged", profile["state_text"].get<std::string>(),
+          row["caches"] == "" ? "was " : "", row["not_judged"].get<uint64_t>());
     }
   }
   return profile;

@@ -42,6 +42,7 @@ std::map<std::string, uint64_t> Bookkeeping(const Pipeline& pipeline) {
   const ProfilesCounters& profiles = parts.profiles->counters();
   return {{"begun_anew", parts.correlator->begun_anew()},
           {"deviations_folded", profiles.deviations_folded},
+          {"files_dropped", parts.keeper->counts().files_dropped},
           {"records_uncounted", pipeline.records().left_out()},
           {"slots_full", profiles.slots_full},
           {"told_twice", parts.keeper->counts().told_twice},

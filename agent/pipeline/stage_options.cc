@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/enrich/runtime_metadata.h"
+#include "agent/probes/file_shape.h"
 
 namespace vedette {
 
@@ -29,6 +30,14 @@ WorkloadTable::Namer MakeNamer(const Config& config) {
 std::vector<std::string> SensitiveFiles(const Config& config) {
   std::vector<std::string> files = config.files.sensitive;
   files.insert(files.end(), config.files.watch.begin(), config.files.watch.end());
+  // With those that a class of the same shape would stand for, as files and as directories.
+  for (size_t i = files.size(); i-- > 0;) {
+    for (const char* end : {"", "/"}) {
+      if (std::string shape = ShapeOfPath(files[i] + end).text; !shape.empty()) {
+        files.push_back(shape.substr(0, shape.find_last_not_of('/') + 1));
+      }
+    }
+  }
   return files;
 }
 

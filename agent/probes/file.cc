@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "agent/probes/file_shape.h"
 #include "agent/probes/kinds.h"
@@ -34,6 +35,11 @@ std::string ClassKey(const wire_file& wire) {
   key.generation = 0;
   key.name = wire.shape;
   key.grain = WIRE_GRAIN_CLASS;
+  if (wire.directory != 0) {
+    key.inode = wire.directory;
+    key.parent = wire.above;
+    key.grain = WIRE_GRAIN_DIRECTORY;
+  }
   return BytesOf(key);
 }
 
@@ -63,7 +69,9 @@ absl::Status DecodeFile(std::string_view record, EventHeader header, std::vector
     file.path.resize(std::min(file.path.size(), file.path.rfind('/')));
   }
   if ((wire.flags & WIRE_FILE_CLASS) && !file.path_truncated && !file.path_elsewhere) {
-    file.shape = ShapeOfPath(file.path);
+    PathShape shape = ShapeOfPath(file.path);
+    file.shape = std::move(shape.text);
+    file.names_differ = shape.sure;
     file.class_key = ClassKey(wire);
   }
   file.open_flags = wire.open_flags;

@@ -35,6 +35,13 @@ struct ProfileEntry {
   ProfileEntry* next_variant = nullptr;  // Same behaviour with other hashes.
 };
 
+// Names of files that may become one behaviour.
+struct NamesOfShape {
+  absl::flat_hash_set<std::string> objects;
+  size_t sure = 0;  // Of them, those that are others each time, and those that look so.
+  size_t likely = 0;
+};
+
 // The behaviours of one workload: what was learned and which deviations are known already. A set
 // with evidence, independent of the order in which it was filled. Owned by Profiles, pipeline
 // thread. Decides nothing: when to learn and what to report is for Profiles.
@@ -100,7 +107,7 @@ class Profile {
   bool written = false;    // In a transaction that is not committed yet.
   size_t bound_slots = 0;  // Entries of the kernel's cache that count for it.
   // While learning: behaviours that names of files may become, and the objects seen of them.
-  absl::flat_hash_map<Behaviour, absl::flat_hash_set<std::string>> names_of_shape;
+  absl::flat_hash_map<Behaviour, NamesOfShape> names_of_shape;
 
  private:
   // Hash and equality over everything but the content hashes.

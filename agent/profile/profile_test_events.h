@@ -98,12 +98,16 @@ struct TestEvents {
     return With(std::move(act), slot);
   }
   // shape: empty where the name stands for itself.
+  // Of the shapes of files.
+  NamesDiffer names_differ = NamesDiffer::kSurely;
+
   EnrichedEvent File(FileVerb verb, const std::string& path, const std::string& shape = "",
                      CacheSlot slot = {}) const {
     FileEvent file;
     file.verb = verb;
     file.path = path;
     file.shape = shape;
+    file.names_differ = names_differ;
     file.mode = 0100644;
     file.links = 1;
     return With(std::move(file), slot);

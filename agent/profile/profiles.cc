@@ -296,6 +296,13 @@ bool Profiles::BindSlot(const CacheSlot& slot, std::string_view workload,
   return entry != nullptr;
 }
 
+void Profiles::ForgetSlot(const CacheSlot& slot) {
+  if (const auto it = slots_.find(slot); it != slots_.end()) {
+    --it->second->profile->bound_slots;
+    slots_.erase(it);
+  }
+}
+
 void Profiles::ForgetSlots(uint64_t workload_number, uint64_t generation) {
   for (auto it = slots_.begin(); it != slots_.end();) {
     const CacheSlot& slot = it->first;

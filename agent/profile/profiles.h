@@ -92,6 +92,8 @@ class Profiles {
                                            absl::Time at);
   // For slots of a cache that outlived the agent. False: the workload does not have the behaviour.
   bool BindSlot(const CacheSlot& slot, std::string_view workload, const Behaviour& behaviour);
+  // Nothing is counted in the slot any more.
+  void ForgetSlot(const CacheSlot& slot);
   // Forgets the slots of a workload number that are older than `generation`.
   void ForgetSlots(uint64_t workload_number, uint64_t generation);
 

@@ -10,15 +10,31 @@
 namespace vedette {
 namespace {
 
-// Two could be a coincidence, or planted.
-constexpr size_t kNamesToGeneralise = 3;
+// Two could be a coincidence, or planted. Names of letters alone say less: most could be somebody's
+// abbreviation, eight of one length in one place could not.
+constexpr size_t kSureNames = 3;
+constexpr size_t kLikelyNames = 8;
+
+// True once there are enough. Names that are of no weight become part of the behaviour with the
+// others, so that it does not matter which came first.
+bool TakeName(const std::string& object, NamesDiffer differ, size_t most, NamesOfShape& names) {
+  if (names.objects.size() < most && names.objects.insert(object).second) {
+    names.sure += differ == NamesDiffer::kSurely;
+    names.likely += differ == NamesDiffer::kLikely;
+  }
+  return names.sure >= kSureNames || names.sure + names.likely >= kLikelyNames;
+}
 
 }  // namespace
 
 Profiles::Together Profiles::TakeTogether(Profile* profile, ScoredEvent& scored) {
   std::optional<Behaviour> many = BehaviourOfMany(scored.enriched, scored.behaviour);
-  if (!many ||
-      IsSensitive(std::get<FileEvent>(scored.enriched.event.body).path, options_.sensitive)) {
+  if (!many) {
+    return {};
+  }
+  // No class may stand for a sensitive name, though another one made it.
+  const auto& file = std::get<FileEvent>(scored.enriched.event.body);
+  if (IsSensitive(file.path, options_.sensitive) || IsSensitive(file.shape, options_.sensitive)) {
     return {};
   }
   if (profile->FindLearned(*many).entry != nullptr) {
@@ -30,13 +46,12 @@ Profiles::Together Profiles::TakeTogether(Profile* profile, ScoredEvent& scored)
   if (scored.state != ProfileState::kLearning || is_full) {
     return {};
   }
-  auto& names = names_of[*many];
-  names.insert(scored.behaviour.object);
-  if (names.size() < kNamesToGeneralise) {
+  NamesOfShape& names = names_of[*many];
+  if (!TakeName(scored.behaviour.object, file.names_differ, options_.max_behaviours, names)) {
     return {};
   }
   Together together;
-  for (const std::string& name : names) {
+  for (const std::string& name : names.objects) {
     Behaviour one = scored.behaviour;
     one.object = name;
     if (ProfileEntry* entry = profile->FindLearned(one).same; entry != nullptr) {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+#include <random>
+
 #include "agent/profile/profiles_fixture.h"
 
 namespace vedette {
@@ -75,6 +79,76 @@ TEST_F(FilesOfProfilesTest, WhatWasInTheStoreAlreadyComesOutOfIt) {
   Commit();
   Reopen();
   EXPECT_EQ(Objects(), Strings{"create /tmp/request-*.tmp"});
+}
+
+TEST_F(FilesOfProfilesTest, EightNamesThatAreLikelyToDifferBecomeOneBehaviour) {
+  events_.names_differ = NamesDiffer::kLikely;
+  Learn(1, 7);
+  EXPECT_EQ(Objects().size(), 7u);
+  // One that says nothing does not count, and becomes part of it.
+  events_.names_differ = NamesDiffer::kUnsure;
+  Learn(8, 20);
+  EXPECT_EQ(Objects().size(), 20u);
+  events_.names_differ = NamesDiffer::kLikely;
+  Learn(21, 21);
+  EXPECT_EQ(Objects(), Strings{"create /tmp/request-*.tmp"});
+  EXPECT_EQ(CountOf("create /tmp/request-*.tmp"), 21u);
+}
+
+TEST_F(FilesOfProfilesTest, NamesThatSayNothingNeverBecomeOne) {
+  events_.names_differ = NamesDiffer::kUnsure;
+  Learn(1, 100);
+  EXPECT_EQ(Objects().size(), 100u);
+}
+
+// Names of any kind, in two directories and by two programs, some more than once.
+TEST_F(FilesOfProfilesTest, TheSameActsInAnotherOrderGiveTheSameProfile) {
+  struct Act {
+    std::string program, path, shape;
+    NamesDiffer differ;
+  };
+  std::vector<Act> acts;
+  for (const char* program : {"/usr/sbin/nginx", "/usr/bin/curl"}) {
+    for (int i = 0; i < 12; ++i) {
+      const NamesDiffer differ = static_cast<NamesDiffer>(i % 3);
+      for (const int count : {i, i + 7}) {  // Some names come twice.
+        acts.push_back({program, fmt::format("/tmp/n{}", count), "/tmp/n*", NamesDiffer::kSurely});
+      }
+      acts.push_back({program, fmt::format("/srv/q{}/x", i), "/srv/q*/x", differ});
+      acts.push_back({program, fmt::format("/srv/word{}", i), "", NamesDiffer::kUnsure});
+    }
+    acts.push_back({program, "/tmp/a1", "/tmp/a*", NamesDiffer::kSurely});
+    acts.push_back({program, "/tmp/a2", "/tmp/a*", NamesDiffer::kSurely});
+  }
+  std::mt19937 random(3);
+  std::map<std::string, uint64_t> first;
+  for (int round = 0; round < 50; ++round) {
+    const std::string workload = fmt::format("host/web{}", round);
+    events_.workload = workload;
+    for (const Act& act : acts) {
+      events_.program = act.program;
+      events_.names_differ = act.differ;
+      Judge(events_.File(FileVerb::kCreate, act.path, act.shape));
+    }
+    std::map<std::string, uint64_t> counts;
+    const ProfileDetail detail = profiles_->Show(workload).value();
+    for (const BehaviourRecord& record : detail.behaviours) {
+      counts[record.behaviour.subject + " " + record.behaviour.object] = record.count;
+    }
+    if (round == 0) {
+      first = counts;
+      EXPECT_EQ(first.at("/usr/bin/curl create /tmp/n*"), 24u);
+    }
+    EXPECT_EQ(counts, first) << round;
+    std::shuffle(acts.begin(), acts.end(), random);
+  }
+}
+
+TEST_F(FilesOfProfilesTest, NoClassStandsForASensitiveName) {
+  options_.sensitive = {"/tmp/request-77.tmp", "/tmp/request-*.tmp"};
+  Reopen();
+  Learn(1, 9);
+  EXPECT_EQ(Objects().size(), 9u);
 }
 
 TEST_F(FilesOfProfilesTest, CountsOfTheKernelGoOnInTheOneBehaviour) {

@@ -31,7 +31,7 @@ bool HasShape(std::string_view text, std::string_view shape) {
     if (s < shape.size() && shape[s] == '*') {
       star = s++;
       after = ++t;
-    } else if (s < shape.size() && shape[s] == text[t]) {
+    } else if (s < shape.size() && (shape[s] == text[t] || (shape[s] == '?' && text[t] != '/'))) {
       ++s, ++t;
     } else if (star != shape.npos && text[after] != '/') {
       s = star + 1;

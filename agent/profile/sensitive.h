@@ -11,7 +11,8 @@ namespace vedette {
 // of a directory or file anywhere (".ssh"). Any thread.
 bool IsSensitive(std::string_view path, const std::vector<std::string>& items);
 
-// Could a name of this shape be that text? A '*' stands for at least one byte, and no slash.
+// Could a name of this shape be that text? A '*' stands for at least one byte, a
+// '?' for one, and neither for a slash.
 bool HasShape(std::string_view text, std::string_view shape);
 
 }  // namespace vedette

@@ -32,6 +32,9 @@ TEST(ShapeTest, AStarStandsForAtLeastOneByteAndNoSlash) {
   EXPECT_TRUE(HasShape("/a/1/b/2-3", "/a/*/b/*-*"));
   EXPECT_FALSE(HasShape("/a/1/c/2-3", "/a/*/b/*-*"));
   EXPECT_TRUE(HasShape("/a/1.tmp.tmp", "/a/*.tmp"));
+  EXPECT_TRUE(HasShape("/a/ccqzxv.s", "/a/??????.s"));
+  EXPECT_FALSE(HasShape("/a/ccqzx.s", "/a/??????.s"));
+  EXPECT_FALSE(HasShape("/a/cc/zxv.s", "/a/??????.s"));
   EXPECT_TRUE(HasShape("", ""));
   EXPECT_FALSE(HasShape("", "*"));
 }

@@ -56,12 +56,19 @@ struct birth {
   __u32 pad;
 };
 
-/* Files that were made while we watched, by the workload that made them. */
+/* Who made it, and where its directory was. */
+struct maker {
+  __u64 workload;
+  __u64 above;     /* inode of the directory that the file's directory was in */
+  __u64 directory; /* its length and the kernel's own hash of its name there */
+};
+
+/* Files that were made while we watched. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 16384);
   __type(key, struct birth);
-  __type(value, __u64);
+  __type(value, struct maker);
 } vd_born SEC(".maps");
 
 #define NAME_BYTES 256
@@ -72,6 +79,7 @@ struct file_act {
   struct wire_access_key key;
   struct wire_access_key class_key;
   struct birth birth;
+  struct maker maker;
   struct wire_shape shape;
   struct wire_watched path;
   __u64 name_words[NAME_BYTES / 8];
@@ -82,7 +90,9 @@ struct file_act {
   __u32 mode;
   __u32 links;
   __u32 filesystem;
-  __u32 flags; /* of the record */
+  __u32 flags;       /* of the record */
+  __u32 is_in_place; /* its directory is where it was when the file was made */
+  __u64 directory;   /* keyed hash of the shape of the directory's name; 0: it has none */
 };
 
 struct {
@@ -146,24 +156,51 @@ static __always_inline bool read_name(struct file_act* act, struct dentry* dentr
 /* The functions that are not static are verified once, and not once for each way that leads to
  * them; what they are about is in the per-CPU buffer. */
 
-/* Puts the shape of the name into the key of its class. 0: the name stands for itself alone. */
-__noinline int make_class_key(void) {
+/* The keyed hash of the shape of the name in the per-CPU buffer. 0: it stands for itself alone. */
+__noinline int make_shape(__u32 is_directory) {
   struct file_act* act = file_act();
   __u32 at;
 
   if (!act || act->name_bytes > WIRE_SHAPE_BYTES || act->name_bytes < 1) return false;
-  at = wire_shape_begin(&act->shape, (__u8*)act->name_words, act->name_bytes);
+  at = wire_shape_begin(&act->shape, (__u8*)act->name_words, act->name_bytes, is_directory);
   for (__u32 i = 0; i <= WIRE_SHAPE_BYTES; i++)
     if (!take_name_byte(at + i)) break;
   if (!act->shape.stars || act->shape.bytes > WIRE_SHAPE_BYTES) return false;
   __builtin_memset(act->shape_words, 0, WIRE_SHAPE_BYTES + 8);
   bpf_probe_read_kernel(act->shape_words, act->shape.bytes, act->shape.text);
-  if (!hash_name(1)) return false;
+  return hash_name(1);
+}
+
+/* Makes the key of the file's class: of its directory's files with names of this shape. */
+static __always_inline bool make_class_key(struct file_act* act) {
   act->class_key = act->key;
   act->class_key.inode = 0;
   act->class_key.generation = 0;
-  act->class_key.name = act->hash;
   act->class_key.grain = WIRE_GRAIN_CLASS;
+  if (!make_shape(0)) return false;
+  act->class_key.name = act->hash;
+  return true;
+}
+
+/* Makes of that the key of the class one above: of the files with names of this shape, or this
+ * name, in all directories beside the file's own whose names have one shape. Not static: verified
+ * once. 0: the directory's name stands for itself, or the directory is mounted there, or was
+ * somewhere else when the file was made. */
+__noinline int make_directory_key(__u64 file_at) {
+  struct file_act* act = file_act();
+  struct file* file = (void*)file_at;
+  struct dentry* directory;
+  struct dentry* above;
+
+  if (!act || !act->is_in_place) return false;
+  directory = BPF_CORE_READ(file, f_path.dentry, d_parent);
+  above = BPF_CORE_READ(directory, d_parent);
+  if (above == directory || BPF_CORE_READ(file, f_path.mnt, mnt_root) == directory) return false;
+  if (!read_name(act, directory) || !make_shape(1)) return false;
+  act->directory = act->hash;
+  act->class_key.inode = act->hash;
+  act->class_key.parent = BPF_CORE_READ(above, d_inode, i_ino);
+  act->class_key.grain = WIRE_GRAIN_DIRECTORY;
   return true;
 }
 
@@ -214,41 +251,72 @@ __noinline int read_access(__u64 file_at, __u32 verb) {
   return true;
 }
 
+/* Where a directory is, as a maker keeps it. */
+static __always_inline void read_maker(struct file_act* act, struct dentry* directory,
+                                       __u64 workload) {
+  act->maker.workload = workload;
+  act->maker.above = BPF_CORE_READ(directory, d_parent, d_inode, i_ino);
+  act->maker.directory = BPF_CORE_READ(directory, d_name.hash_len);
+}
+
 /* May a class stand for this file? A regular file with one link and no execute bit, whose place in
  * its directory is its own: no mount, and if it was there before, made right there, under this
  * name, by this workload, while we watched. What came by link, rename or mount was not. */
 __noinline int may_be_class(__u64 file_at, __u64 workload) {
   struct file_act* act = file_act();
   struct file* file = (void*)file_at;
-  __u64* maker;
+  struct maker* maker;
 
   if (!act) return false;
   if ((act->mode & S_IFMT) != S_IFREG || (act->mode & S_IXUGO) || act->links != 1 || !act->key.name)
     return false;
   if (BPF_CORE_READ(file, f_path.mnt, mnt_root) == BPF_CORE_READ(file, f_path.dentry)) return false;
+  act->is_in_place = true;
   if (act->key.verb == WIRE_VERB_FILE_CREATE) return true;
   if (act->key.verb != WIRE_VERB_FILE_WRITE) return false;
   maker = bpf_map_lookup_elem(&vd_born, &act->birth);
-  return maker && *maker == workload;
+  if (!maker || maker->workload != workload) return false;
+  read_maker(act, BPF_CORE_READ(file, f_path.dentry, d_parent), workload);
+  act->is_in_place = maker->above == act->maker.above && maker->directory == act->maker.directory;
+  return true;
 }
 
-static __always_inline void remember_birth(struct file_act* act, __u64 workload) {
-  if (!act->key.name) return;
-  if (bpf_map_update_elem(&vd_born, &act->birth, &workload, BPF_ANY)) count_error(WIRE_ERROR_BIRTH);
+static __always_inline void remember_birth(struct file* file, struct file_act* act,
+                                           __u64 workload) {
+  if (!act->birth.name) return;
+  read_maker(act, BPF_CORE_READ(file, f_path.dentry, d_parent), workload);
+  if (bpf_map_update_elem(&vd_born, &act->birth, &act->maker, BPF_ANY))
+    count_error(WIRE_ERROR_BIRTH);
 }
 
-/* Looks the object up, then its class where it may have one. On a miss l stands for the object. */
+/* The name is its shape's, else its own. */
+static __always_inline bool look_above(struct file* file, struct file_act* act) {
+  __u64 shape = act->class_key.name;
+
+  if (!shape) act->class_key.name = act->key.name;
+  if (make_directory_key((__u64)file)) return true;
+  act->class_key.name = shape;
+  return false;
+}
+
+/* Looks the object up, then its classes where it may have some. On a miss l stands for the object.
+ */
 static __always_inline void look_up_file(struct file* file, struct file_act* act,
                                          struct governed* g, struct lookup* l) {
+  act->class_key.name = 0;
+  act->directory = 0;
   l->inner = bpf_map_lookup_elem(&vd_file_cache, &g->key);
   if (l->inner) l->verdict = bpf_map_lookup_elem(l->inner, &act->key);
   if (l->verdict || !may_be_class((__u64)file, g->key.workload)) return;
   act->flags |= WIRE_FILE_CLASS;
-  if (!make_class_key()) {
+  if (make_class_key(act)) {
+    if (l->inner) l->verdict = bpf_map_lookup_elem(l->inner, &act->class_key);
+  } else {
     act->class_key.name = 0;
-    return;
   }
-  if (l->inner) l->verdict = bpf_map_lookup_elem(l->inner, &act->class_key);
+  if (!l->verdict && look_above(file, act)) {
+    if (l->inner) l->verdict = bpf_map_lookup_elem(l->inner, &act->class_key);
+  }
   if (l->verdict) act->key = act->class_key;
 }
 
@@ -284,6 +352,8 @@ static __always_inline void fill_file(struct wire_file* r, struct process_contex
   copy_process(&r->process, p);
   r->key = act->key;
   r->shape = (act->flags & WIRE_FILE_CLASS) ? act->class_key.name : 0;
+  r->directory = (act->flags & WIRE_FILE_CLASS) ? act->directory : 0;
+  r->above = r->directory ? act->class_key.parent : 0;
   r->open_flags = act->open_flags;
   r->mode = act->mode;
   r->links = act->links;

@@ -60,6 +60,20 @@ static __always_inline void count_act(struct governed* g, struct lookup* l) {
   }
 }
 
+/* Is there no room in the cache for what is new? The agent makes some where files are many, so that
+ * now and then, about eight times a second, one act tries again. */
+static __always_inline bool is_full(struct governed* g, struct lookup* l) {
+  __u32* since;
+  __u32 then, now;
+
+  if (!g->workload) return false;
+  since = &g->workload->overflowed[l->cache & WIRE_SLOT_CACHE_MASK];
+  then = *since;
+  if (!then || l->cache != WIRE_CACHE_FILE) return then;
+  now = (bpf_ktime_get_boot_ns() >> 27) + WIRE_OVERFLOWED_NOW + 1;
+  return then == now || __sync_val_compare_and_swap(since, then, now) != then;
+}
+
 /* Fills l from the cache; the act is counted by whoever ends it. */
 static __always_inline enum act_class classify(struct governed* g, struct lookup* l) {
   if (l->verdict) {
@@ -71,7 +85,7 @@ static __always_inline enum act_class classify(struct governed* g, struct lookup
     count_error(WIRE_ERROR_NO_CACHE);
     return ACT_NEWS;
   }
-  if (g->workload && g->workload->overflowed[l->cache & WIRE_SLOT_CACHE_MASK]) {
+  if (is_full(g, l)) {
     __sync_fetch_and_add(&g->workload->not_cached, 1);
     count_error(WIRE_ERROR_CACHE_FULL);
     return is_tapped(g) ? ACT_TAPPED : ACT_FULL;
@@ -112,6 +126,8 @@ static __always_inline bool claim(struct governed* g, struct lookup* l, const vo
   if (!err) {
     l->slot = fresh.slot;
     l->is_first = 1;
+    if (l->cache == WIRE_CACHE_FILE && g->workload->overflowed[WIRE_CACHE_FILE])
+      g->workload->overflowed[WIRE_CACHE_FILE] = 0;
     return has_record;
   }
   if (err == -EEXIST) {
@@ -128,7 +144,7 @@ static __always_inline bool claim(struct governed* g, struct lookup* l, const vo
   __sync_fetch_and_add(&g->workload->not_cached, 1);
   count_error(WIRE_ERROR_CACHE_FULL);
   if (__sync_val_compare_and_swap(&g->workload->overflowed[l->cache & WIRE_SLOT_CACHE_MASK], 0,
-                                  1) == 0)
+                                  WIRE_OVERFLOWED_NOW) == 0)
     emit_overflow(g, l->cache);
   return false;
 }

@@ -62,3 +62,4 @@ enum wire_file_flags abi_file_flags;
 enum wire_grain abi_grain;
 enum wire_verdict_flags abi_verdict_flags;
 enum wire_shape_kind abi_shape_kind;
+enum wire_shape_sure abi_shape_sure;

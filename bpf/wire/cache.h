@@ -77,11 +77,15 @@ enum wire_verdict_flags {
 enum wire_grain {
   WIRE_GRAIN_OBJECT = 0,
   WIRE_GRAIN_CLASS = 1,
+  WIRE_GRAIN_DIRECTORY = 2,
 };
 
 /* A file: itself, by inode (real, below overlayfs), directory, name and mount; or its class, all
  * files of that directory whose names have the same shape: then inode and generation are 0. They
- * are for CREATE, too: a name that is made again is the same behaviour. */
+ * are for CREATE, too: a name that is made again is the same behaviour. Of grain DIRECTORY it is
+ * the class of all directories beside the file's own whose names have one shape: then inode is the
+ * keyed hash of that shape, parent the directory above them, and name that of the file's name where
+ * this stands for itself. */
 struct wire_access_key {
   struct wire_code subject;
   __u64 device;
@@ -167,13 +171,16 @@ struct wire_instance {
 };
 WIRE_LAYOUT(struct wire_instance, 16);
 
+/* Overflowed, and not tried again since; more is the time of the last try. */
+#define WIRE_OVERFLOWED_NOW 1
+
 /* One per workload. generation names the maps in force; a program reads it once per act. */
 struct wire_workload {
   __u64 generation;
   __u64 not_cached; /* acts that found no room */
   __u32 next_slot;
   __u32 processes;     /* that have a context in its share of the table */
-  __u32 overflowed[4]; /* by cache: 1 once the overflow was reported */
+  __u32 overflowed[4]; /* by cache: not 0 once the overflow was reported, until there is room */
   __u32 lost[4];       /* by cache: news that could be neither told nor kept for the sweep */
   __u32 instances;     /* charged so far; vd_forgotten has how many of them are gone */
   __u32 pad;

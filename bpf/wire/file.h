@@ -27,20 +27,22 @@ struct wire_file {
   __u16 path_bytes;
   __u8 flags;
   __u8 pad[5];
+  __u64 directory; /* the inode in the class's key, where it is of many directories; else 0 */
+  __u64 above;     /* the parent in that key */
 };
-WIRE_LAYOUT(struct wire_file, 936);
+WIRE_LAYOUT(struct wire_file, 952);
 
 struct wire_file_small {
   struct wire_file file;
   __u8 path[WIRE_PATH_SMALL_BYTES];
 };
-WIRE_LAYOUT(struct wire_file_small, 1192);
+WIRE_LAYOUT(struct wire_file_small, 1208);
 
 struct wire_file_large {
   struct wire_file file;
   __u8 path[WIRE_PATH_BYTES];
 };
-WIRE_LAYOUT(struct wire_file_large, 5032);
+WIRE_LAYOUT(struct wire_file_large, 5048);
 
 #define WIRE_WATCHED_BYTES 256
 #define WIRE_WATCH_WORDS 16

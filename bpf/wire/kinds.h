@@ -14,7 +14,7 @@
   WIRE_KIND(CGROUP, 8, struct wire_cgroup, 1)             \
   WIRE_KIND(MOVE, 9, struct wire_move, 1)                 \
   WIRE_KIND(OVERFLOW, 10, struct wire_overflow, 1)        \
-  WIRE_KIND(FILE, 11, struct wire_file, 1)                \
+  WIRE_KIND(FILE, 11, struct wire_file, 2)                \
   WIRE_KIND(PRIVILEGE, 12, struct wire_privilege, 1)
 
 enum wire_kind {

@@ -10,7 +10,6 @@ import json
 import os
 import random
 import shutil
-import string
 import subprocess
 import sys
 import tempfile
@@ -29,10 +28,11 @@ def cgroup_root():
     sys.exit("cgroup2 is mounted nowhere")
 
 
-def words(seed, count, length):
+def words(seed, count):
+    """Names that could be words: three syllables."""
     chosen = random.Random(seed)
-    return ["".join(chosen.choice(string.ascii_lowercase) for _ in range(length))
-            for _ in range(count)]
+    return ["".join(chosen.choice("bdlmnprst") + chosen.choice("aeiou") + chosen.choice("nrst")
+                    for _ in range(3)) for _ in range(count)]
 
 
 def git(top, turn):
@@ -92,7 +92,7 @@ def dpkg(top, turn):
         (tree / "DEBIAN/control").write_text(
             f"Package: load{turn}x{package}\nVersion: 1\nArchitecture: all\n"
             "Maintainer: load <load@example.org>\nDescription: load\n", encoding="utf-8")
-        for word in words(f"{turn} {package}", 30, 7):
+        for word in words(f"{turn} {package}", 30):
             file = tree / "opt" / word
             file.parent.mkdir(exist_ok=True)
             file.write_text(word, encoding="utf-8")

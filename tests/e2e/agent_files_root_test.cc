@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "tests/e2e/acts.h"
 #include "tests/support/agent/agent_process.h"
@@ -25,7 +26,7 @@ class AgentFilesTest : public ::testing::Test {
     workload_ = WorkloadOf(*cgroup_);
   }
 
-  std::string Config(std::string_view on) const {
+  virtual std::string Config(std::string_view on) const {
     return fmt::format("probes: {{ files: {} }}\nfiles: {{ watch: [\"{}\"] }}\n", on,
                        dir_ / "secret");
   }
@@ -62,8 +63,9 @@ class AgentFilesTest : public ::testing::Test {
   }
 
   void Learn() {
-    Open("creat", Requests(1, 5));
-    ASSERT_TRUE(WaitFor([&] { return RequestsCounted() == 5; }))
+    // Eight: what mkstemp made of the directory's name may look like a word, or not.
+    Open("creat", Requests(1, 8));
+    ASSERT_TRUE(WaitFor([&] { return RequestsCounted() == 8; }))
         << agent_.Profile(workload_).dump(1);
     agent_.Freeze(workload_);
   }
@@ -77,7 +79,7 @@ class AgentFilesTest : public ::testing::Test {
 TEST_F(AgentFilesTest, LearnedNamesCostNoRecordAndOtherFilesAreFindings) {
   Learn();
   const uint64_t records = Records();
-  Open("creat", Requests(6, 205));
+  Open("creat", Requests(9, 205));
   EXPECT_TRUE(WaitFor([&] { return RequestsCounted() == 205; })) << RequestsCounted();
   EXPECT_EQ(Records(), records);
   EXPECT_THAT(agent_.Findings(workload_), ::testing::IsEmpty());
@@ -98,14 +100,57 @@ TEST_F(AgentFilesTest, LearnedNamesCostNoRecordAndOtherFilesAreFindings) {
   agent_.ExpectValidJsonLines();
 }
 
+TEST_F(AgentFilesTest, WhatADismissalTaughtIsToldAnewOnceItIsTakenBack) {
+  Learn();
+  Open("creat", {"evil.sh"});
+  std::vector<Json> findings;
+  ASSERT_TRUE(WaitFor([&] { return (findings = agent_.Findings(workload_)).size() == 1; }));
+  const std::string id = findings[0]["uid"];
+  ASSERT_EQ(agent_.Cli({"finding", "dismiss", id, "--reason", "ours"}).exit_code, 0);
+  ASSERT_EQ(agent_.Cli({"finding", "dismiss", id, "--undo"}).exit_code, 0);
+  const uint64_t records = Records();
+  std::filesystem::remove(dir_ / "evil.sh");
+  Open("creat", {"evil.sh"});
+  EXPECT_TRUE(WaitFor([&] { return Records() == records + 1; })) << Records() - records;
+}
+
 TEST_F(AgentFilesTest, AnAgentThatIsKilledGoesOnCountingWhereItStopped) {
   Learn();
   agent_.Kill();
-  Open("creat", Requests(6, 55));
+  Open("creat", Requests(9, 55));
   ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
   Open("creat", Requests(56, 65));
   EXPECT_TRUE(WaitFor([&] { return RequestsCounted() == 65; })) << RequestsCounted();
   EXPECT_THAT(agent_.Findings(workload_), ::testing::IsEmpty());
+}
+
+TEST_F(AgentFilesTest, ADirectoryForEachRequestIsOneBehaviour) {
+  const auto request = [&](int from, int to) {
+    std::vector<std::string> names;
+    for (int i = from; i <= to; ++i) {
+      std::filesystem::create_directory(dir_ / fmt::format("req-{}", i));
+      names.push_back(fmt::format("req-{}/out.txt", i));
+    }
+    Open("creat", names);
+  };
+  const auto counted = [&] {
+    const std::vector<Json> found =
+        AgentProcess::Entries(agent_.Profile(workload_), "behaviours", "file", "/req-*/out.txt");
+    return found.size() == 1 ? found[0]["count"].get<uint64_t>() : 0;
+  };
+  request(1, 8);
+  ASSERT_TRUE(WaitFor([&] { return counted() == 8; })) << agent_.Profile(workload_).dump(1);
+  agent_.Freeze(workload_);
+  const uint64_t records = Records();
+  request(9, 200);
+  EXPECT_TRUE(WaitFor([&] { return counted() == 200; })) << counted();
+  EXPECT_EQ(Records(), records);
+  EXPECT_THAT(agent_.Findings(workload_), ::testing::IsEmpty());
+  // What else is done there is none of it.
+  Open("creat", {"req-9/evil.sh"});
+  std::vector<Json> findings;
+  EXPECT_TRUE(WaitFor([&] { return !(findings = agent_.Findings(workload_)).empty(); }));
+  EXPECT_EQ(findings.size(), 1u) << Json(findings).dump(1);
 }
 
 TEST_F(AgentFilesTest, WithTheProbeOffAgainNothingOfItIsLeftAttached) {
@@ -134,6 +179,85 @@ TEST_F(AgentFilesTest, WithTheProbeOffAgainNothingOfItIsLeftAttached) {
   }));
   ASSERT_EQ(findings.size(), 1u) << Json(findings).dump(1);
   EXPECT_EQ(findings[0]["file"]["path"], dir_ / "worse.sh");
+}
+
+// A cache that is too small for what the workload does.
+class AgentFileRoomTest : public AgentFilesTest {
+ protected:
+  static constexpr size_t kEntries = 64;
+
+  std::string Config(std::string_view on) const override {
+    return AgentFilesTest::Config(on) + fmt::format("cache: {{ file_entries: {} }}\n", kEntries);
+  }
+
+  uint64_t Count(const std::string& name) const {
+    const std::vector<Json> found =
+        AgentProcess::Entries(agent_.Profile(workload_), "behaviours", "file", "/" + name);
+    return found.empty() ? 0 : found[0]["count"].get<uint64_t>();
+  }
+
+  // Makes them, of which nothing is left after that, and waits until the last is counted.
+  void Make(const std::vector<std::string>& names, uint64_t count) {
+    Open("creat", names);
+    EXPECT_TRUE(WaitFor([&] { return Count(names.back()) == count; })) << names.back();
+    for (const std::string& name : names) {
+      std::filesystem::remove(dir_ / name);
+    }
+  }
+
+  // Words, so that each stands for itself.
+  static std::vector<std::string> Names(char first) {
+    std::vector<std::string> names;
+    for (char c = 'a'; c <= 't'; ++c) {
+      names.push_back(std::string{first, c});
+    }
+    return names;
+  }
+};
+
+TEST_F(AgentFileRoomTest, WhatMadeRoomIsKnownWhenItComesAgainAndWhatIsNewIsAFinding) {
+  for (char first = 'a'; first <= 'h'; ++first) {
+    Make(Names(first), 1);
+  }
+  agent_.Freeze(workload_);
+  const auto dropped = [&] {
+    return agent_.Doctor()["bookkeeping"]["files_dropped"].get<uint64_t>();
+  };
+  EXPECT_GE(dropped(), 8 * 20 - kEntries);
+  EXPECT_THAT(agent_.Log(), ::testing::HasSubstr("its verdict cache for files is half full"));
+  const uint64_t records = Records();
+  Make(Names('a'), 2);
+  EXPECT_GT(Records(), records) << "none had made room";
+  EXPECT_THAT(agent_.Findings(workload_), ::testing::IsEmpty());
+
+  // Nor is anything lost by a kill in between, or told twice.
+  agent_.Kill();
+  Open("creat", Names('b'));
+  ASSERT_TRUE(agent_.Start().ok()) << agent_.Log();
+  for (const std::string& name : Names('b')) {
+    ASSERT_TRUE(WaitFor([&] { return Count(name) == 2; })) << name << " " << Count(name);
+  }
+  EXPECT_THAT(agent_.Findings(workload_), ::testing::IsEmpty());
+
+  Open("creat", {"evil.sh"});
+  std::vector<Json> findings;
+  EXPECT_TRUE(WaitFor([&] { return !(findings = agent_.Findings(workload_)).empty(); }));
+  ASSERT_EQ(findings.size(), 1u) << Json(findings).dump(1);
+  EXPECT_EQ(findings[0]["file"]["path"], dir_ / "evil.sh");
+  EXPECT_THAT(agent_.Doctor()["full"], ::testing::IsEmpty());
+}
+
+TEST_F(AgentFileRoomTest, CountsOfWhatMadeRoomAreKept) {
+  for (uint64_t count = 1; count <= 3; ++count) {
+    Make({"kept"}, count);
+  }
+  for (char first = 'a'; first <= 'h'; ++first) {
+    Make(Names(first), 1);
+  }
+  const uint64_t records = Records();
+  Make({"kept"}, 4);
+  EXPECT_EQ(Records(), records + 1) << "it had not made room";
+  Make({"kept"}, 5);
 }
 
 }  // namespace

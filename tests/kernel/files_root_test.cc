@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <map>
 
 #include "tests/kernel/probe_fixture.h"
 
@@ -52,6 +53,7 @@ class FilesTest : public KernelTest {
 
   void SetUp() override {
     KernelTest::SetUp();
+    std::filesystem::create_directory(at_);
     if (!IsSkipped()) {
       absl::Status watched = cache().WatchFiles({Path("secret")});
       ASSERT_TRUE(watched.ok()) << watched;
@@ -59,12 +61,12 @@ class FilesTest : public KernelTest {
     }
   }
 
-  std::string Path(const std::string& name) const { return dir_ / name; }
+  std::string Path(const std::string& name) const { return at_ + "/" + name; }
 
   // Runs a shell script in the cgroup and in our directory; all opens are the shell's.
   void Shell(const ScopedCgroup& cgroup, const std::string& script) {
     absl::StatusOr<ChildResult> result =
-        cgroup.Run({"/bin/sh", "-c", "cd \"$0\" && " + script, dir_.path()});
+        cgroup.Run({"/bin/sh", "-c", "cd \"$0\" && " + script, at_});
     ASSERT_TRUE(result.ok()) << result.status();
     ASSERT_EQ(result->exit_code, 0) << result->err;
   }
@@ -81,10 +83,9 @@ class FilesTest : public KernelTest {
     for (const Event& event : events()) {
       const auto* file = std::get_if<FileEvent>(&event.body);
       if (file != nullptr && event.header.reason == Reason::kNews &&
-          file->process.home_cgroup_id == cgroup.id() &&
-          file->path.starts_with(dir_.path() + "/")) {
-        news.push_back(fmt::format("{} {}", FileVerbName(file->verb),
-                                   file->path.substr(dir_.path().size() + 1)));
+          file->process.home_cgroup_id == cgroup.id() && file->path.starts_with(at_ + "/")) {
+        news.push_back(
+            fmt::format("{} {}", FileVerbName(file->verb), file->path.substr(at_.size() + 1)));
       }
     }
     return news;
@@ -117,6 +118,7 @@ class FilesTest : public KernelTest {
   }
 
   TempDir dir_{"vedette-files"};
+  const std::string at_ = dir_ / "at";  // A name that stands for itself.
 };
 
 using Strings = std::vector<std::string>;
@@ -192,16 +194,16 @@ TEST_F(FilesTest, EveryWayToOpenIsSeen) {
 
 TEST_F(FilesTest, AFileWithoutANameIsItsDirectorys) {
   ScopedCgroup cgroup = WatchedCgroup();
-  ASSERT_EQ(cgroup.Run({Actor(), "open:tmpfile:" + dir_.path()})->exit_code, 0);
+  ASSERT_EQ(cgroup.Run({Actor(), "open:tmpfile:" + at_})->exit_code, 0);
   auto made = Await<FileEvent>([&](const FileEvent& f) { return f.unnamed; });
   ASSERT_TRUE(made);
-  EXPECT_EQ(made->body.path, dir_.path());
+  EXPECT_EQ(made->body.path, at_);
   EXPECT_EQ(made->body.verb, FileVerb::kCreate);
   EXPECT_EQ(made->header.reason, Reason::kNews);
   EXPECT_EQ(made->body.class_key, "");
   // Another one is the same behaviour.
   Forget();
-  ASSERT_EQ(cgroup.Run({Actor(), "open:tmpfile:" + dir_.path()})->exit_code, 0);
+  ASSERT_EQ(cgroup.Run({Actor(), "open:tmpfile:" + at_})->exit_code, 0);
   auto again = Await<FileEvent>([&](const FileEvent& f) { return f.unnamed; });
   ASSERT_TRUE(again);
   EXPECT_EQ(again->header.reason, Reason::kTap);
@@ -226,6 +228,20 @@ TEST_F(FilesTest, APathInAContainerIsFromItsRoot) {
   EXPECT_FALSE(made->body.path_elsewhere);
 }
 
+TEST_F(FilesTest, WhatIsTakenBackIsNewsAgain) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  Shell(cgroup, "echo x > one; echo x > other");
+  auto one = AwaitFile(FileVerb::kCreate, "one");
+  auto other = AwaitFile(FileVerb::kCreate, "other");
+  ASSERT_TRUE(one && other);
+  for (const auto& seen : {*one, *other}) {
+    ASSERT_TRUE(cache().MarkKnown(seen.header.slot, seen.header.cache_key).ok());
+  }
+  absl::Status forgotten = cache().Forget({one->header.slot});
+  ASSERT_TRUE(forgotten.ok()) << forgotten;
+  EXPECT_EQ(NewsOf(cgroup, "rm one other; echo x > one; echo x > other"), Strings{"create one"});
+}
+
 TEST_F(FilesTest, NamesThatAreManyLeaveExecutionsTheirRoom) {
   ScopedCgroup cgroup = WatchedCgroup();
   Shell(cgroup, "i=0; while [ $i -lt 100 ]; do echo x > name$i; i=$((i+1)); done");
@@ -236,6 +252,107 @@ TEST_F(FilesTest, NamesThatAreManyLeaveExecutionsTheirRoom) {
   auto exec = AwaitExec("nothing");
   ASSERT_TRUE(exec);
   EXPECT_EQ(exec->header.reason, Reason::kNews);
+}
+
+// The cache of a workload holds few names here, and what makes room for others.
+class FileRoomTest : public FilesTest {
+ protected:
+  void SetUp() override {
+    FilesTest::SetUp();
+    if (!IsSkipped()) {
+      cgroup_.emplace(WatchedCgroup());
+    }
+  }
+
+  // Makes files anew, in the order of their names.
+  std::string Make(const Strings& names) const {
+    return fmt::format("for i in {0}; do rm -f $i; echo x > $i; done", fmt::join(names, " "));
+  }
+
+  // Judges what was made, as the agent does.
+  void MarkKnown(const Strings& names) {
+    for (const std::string& name : names) {
+      auto made = AwaitFile(FileVerb::kCreate, name);
+      ASSERT_TRUE(made) << name;
+      ASSERT_TRUE(cache().MarkKnown(made->header.slot, made->header.cache_key).ok()) << name;
+      slots_[name] = made->header.slot;
+    }
+  }
+
+  VerdictCache::DroppedFiles Drop(size_t keep, size_t limit) {
+    absl::StatusOr<VerdictCache::DroppedFiles> dropped =
+        cache().DropFiles(WorkloadOf(cgroup_->id()), keep, limit);
+    EXPECT_TRUE(dropped.ok()) << dropped.status();
+    return dropped.ok() ? *dropped : VerdictCache::DroppedFiles();
+  }
+
+  std::optional<ScopedCgroup> cgroup_;
+  std::map<std::string, CacheSlot> slots_;
+};
+
+TEST_F(FileRoomTest, WhatWasUsedTheLongestAgoMakesRoom) {
+  const Strings names = {"aa", "bb", "cc", "dd", "ee", "ff"};
+  Shell(*cgroup_, Make(names));
+  MarkKnown(names);
+  EXPECT_EQ(NewsOf(*cgroup_, Make({"aa", "cc"})), Strings());
+  EXPECT_EQ(cache().FileEntries(WorkloadOf(cgroup_->id())), 6u);
+
+  const VerdictCache::DroppedFiles dropped = Drop(3, 100);
+  EXPECT_EQ(dropped.left, 3u);
+  EXPECT_EQ(dropped.slots, (std::vector<CacheSlot>{slots_["bb"], slots_["dd"], slots_["ee"]}));
+  EXPECT_EQ(cache().WithoutEntry(WorkloadOf(cgroup_->id()), {slots_["aa"], slots_["bb"]}),
+            std::vector<CacheSlot>{slots_["bb"]});
+  EXPECT_EQ(NewsOf(*cgroup_, Make(names)), (Strings{"create bb", "create dd", "create ee"}));
+  // Nor more than was asked for.
+  EXPECT_EQ(Drop(0, 2).slots.size(), 2u);
+}
+
+TEST_F(FileRoomTest, WhatNobodyHasJudgedStays) {
+  Shell(*cgroup_, Make({"aa", "bb", "cc"}));
+  MarkKnown({"bb"});
+  EXPECT_EQ(Drop(0, 100).slots, std::vector<CacheSlot>{slots_["bb"]});
+  EXPECT_EQ(NewsOf(*cgroup_, Make({"aa", "bb", "cc"})), Strings{"create bb"});
+}
+
+TEST_F(FileRoomTest, WhatADroppedEntryHasCountedIsReadOnceMore) {
+  Shell(*cgroup_, Make({"aa"}));
+  MarkKnown({"aa"});
+  Shell(*cgroup_, Make({"aa", "aa"}));
+  ASSERT_EQ(Drop(0, 100).slots.size(), 1u);
+  EXPECT_EQ(ActsOf(slots_["aa"]), 3u);
+  cache().ForgetCounts({slots_["aa"]});
+  EXPECT_EQ(ActsOf(slots_["aa"]), 0u);
+}
+
+TEST_F(FileRoomTest, AFullCacheTakesInAgainWhatIsNewOnceThereIsRoom) {
+  Strings names;
+  for (char c = 'a'; c <= 'z'; ++c) {
+    for (const char* end : {"x", "y", "z"}) {
+      names.push_back(fmt::format("{}{}", c, end));
+    }
+  }
+  Shell(*cgroup_, Make(names));
+  ASSERT_TRUE(Await<OverflowEvent>([](const OverflowEvent& o) { return o.cache == kFileCache; }));
+  const Strings told = News(*cgroup_);
+  ASSERT_LT(told.size(), names.size());
+  const auto is_full = [&] {
+    for (const FullWorkload& workload : cache().FullWorkloads()) {
+      if (workload.number == WorkloadOf(cgroup_->id())) {
+        return workload.full[kFileCache];
+      }
+    }
+    return false;
+  };
+  EXPECT_TRUE(is_full());
+  Strings known;
+  for (const std::string& act : told) {
+    known.push_back(act.substr(act.find(' ') + 1));
+  }
+  MarkKnown(known);
+  Drop(0, 100);
+  EXPECT_TRUE(WaitFor([&] { return NewsOf(*cgroup_, Make({"late"})).size() == 1; }));
+  EXPECT_FALSE(is_full());
+  EXPECT_EQ(NewsOf(*cgroup_, Make({"later", "last"})), (Strings{"create later", "create last"}));
 }
 
 TEST_F(FilesTest, WhatFindsNoRoomInTheRingIsSwept) {
@@ -359,9 +476,9 @@ TEST_F(FileClassTest, AFileThatIsMountedThereIsNews) {
 }
 
 TEST_F(FileClassTest, AnotherFilesystemOverTheDirectoryIsNews) {
-  ASSERT_EQ(mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, nullptr), 0);
+  ASSERT_EQ(mount("tmpfs", at_.c_str(), "tmpfs", 0, nullptr), 0);
   const Strings news = NewsOf("echo x > request-2.tmp");
-  EXPECT_EQ(umount2(dir_.path().c_str(), MNT_DETACH), 0);
+  EXPECT_EQ(umount2(at_.c_str(), MNT_DETACH), 0);
   EXPECT_EQ(news, Strings{"create request-2.tmp"});
   EXPECT_EQ(NewsOf("echo x > request-2.tmp"), Strings());
 }
@@ -385,6 +502,98 @@ TEST_F(FileClassTest, AFileThatMayBeExecutedIsNewsAndSoIsItsExecution) {
 
 TEST_F(FileClassTest, WhatIsNoRegularFileIsNews) {
   EXPECT_EQ(NewsOf("mkfifo request-2.tmp; exec 3<>request-2.tmp"), Strings{"write request-2.tmp"});
+}
+
+// The class of what a shell makes and writes as req-N/out.txt, known to the kernel.
+class DirectoryClassTest : public FilesTest {
+ protected:
+  void SetUp() override {
+    FilesTest::SetUp();
+    if (IsSkipped()) {
+      return;
+    }
+    cgroup_.emplace(WatchedCgroup());
+    Shell(*cgroup_, "mkdir req-1; echo x > req-1/out.txt; echo x >> req-1/out.txt");
+    auto made = AwaitFile(FileVerb::kCreate, "req-1/out.txt");
+    auto written = AwaitFile(FileVerb::kWrite, "req-1/out.txt");
+    ASSERT_TRUE(made && written);
+    EXPECT_TRUE(made->body.shape.ends_with("/req-*/out.txt")) << made->body.shape;
+    create_class_ = MakeClassKnown(*made);
+    write_class_ = MakeClassKnown(*written);
+  }
+
+  Strings NewsOf(const std::string& script) { return FilesTest::NewsOf(*cgroup_, script); }
+
+  std::optional<ScopedCgroup> cgroup_;
+  CacheSlot create_class_, write_class_;
+};
+
+TEST_F(DirectoryClassTest, ItStandsForAllDirectoriesOfItsShape) {
+  EXPECT_EQ(NewsOf("for i in 2 33 4711; do mkdir req-$i; echo x > req-$i/out.txt; done"),
+            Strings());
+  EXPECT_EQ(NewsOf("for i in 2 33 4711; do echo x >> req-$i/out.txt; done"), Strings());
+  EXPECT_EQ(ActsOf(create_class_), 3u);
+  EXPECT_EQ(ActsOf(write_class_), 3u);
+}
+
+TEST_F(DirectoryClassTest, AnotherNameInThemIsNews) {
+  EXPECT_EQ(NewsOf("mkdir req-2; echo x > req-2/evil.txt; echo x > req-2/out.txt.sh"),
+            (Strings{"create req-2/evil.txt", "create req-2/out.txt.sh"}));
+}
+
+TEST_F(DirectoryClassTest, AnotherDirectoryIsNews) {
+  EXPECT_EQ(NewsOf("mkdir other-2 req-x; echo x > other-2/out.txt; echo x > req-x/out.txt"),
+            (Strings{"create other-2/out.txt", "create req-x/out.txt"}));
+  EXPECT_EQ(NewsOf("mkdir sub sub/req-1; echo x > sub/req-1/out.txt; echo x > out.txt"),
+            (Strings{"create sub/req-1/out.txt", "create out.txt"}));
+}
+
+TEST_F(DirectoryClassTest, NamesInThemMayBeMany) {
+  Shell(*cgroup_, "mkdir req-2; echo x > req-2/part-1.txt");
+  auto made = AwaitFile(FileVerb::kCreate, "req-2/part-1.txt");
+  ASSERT_TRUE(made);
+  MakeClassKnown(*made);
+  EXPECT_EQ(NewsOf("mkdir req-3; echo x > req-3/part-7.txt; echo x > req-3/part-x.txt"),
+            Strings{"create req-3/part-x.txt"});
+}
+
+TEST_F(DirectoryClassTest, AFilesystemThatIsMountedThereIsNews) {
+  std::filesystem::create_directory(Path("req-2"));
+  ASSERT_EQ(mount("tmpfs", Path("req-2").c_str(), "tmpfs", 0, nullptr), 0);
+  const Strings news = NewsOf("echo x > req-2/out.txt");
+  EXPECT_EQ(umount2(Path("req-2").c_str(), MNT_DETACH), 0);
+  EXPECT_EQ(news, Strings{"create req-2/out.txt"});
+}
+
+TEST_F(DirectoryClassTest, WhatCameWithADirectoryThatWasMovedThereIsNews) {
+  EXPECT_EQ(NewsOf("mkdir sub sub/req-2; echo x > sub/req-2/out.txt; mv sub/req-2 .; "
+                   "echo x >> req-2/out.txt"),
+            (Strings{"create sub/req-2/out.txt", "write req-2/out.txt"}));
+  EXPECT_EQ(NewsOf("mkdir plain; echo x > plain/out.txt; mv plain req-3; echo x >> req-3/out.txt"),
+            (Strings{"create plain/out.txt", "write req-3/out.txt"}));
+}
+
+TEST_F(DirectoryClassTest, AFileOfOthersIsNews) {
+  std::filesystem::create_directory(Path("req-2"));
+  ASSERT_TRUE(WriteFile(Path("req-2/out.txt"), "x"));
+  EXPECT_EQ(NewsOf("echo x >> req-2/out.txt"), Strings{"write req-2/out.txt"});
+  EXPECT_EQ(NewsOf("mkdir req-3; ln req-1/out.txt req-3/out.txt; echo x >> req-3/out.txt"),
+            Strings{"write req-3/out.txt"});
+}
+
+// What mkstemp makes, and compilers.
+TEST_F(FilesTest, NamesThatLookRandomAreAClassAndWordsAreNot) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  Shell(cgroup, "echo x > ccmhhchG.s");
+  auto made = AwaitFile(FileVerb::kCreate, "ccmhhchG.s");
+  ASSERT_TRUE(made);
+  EXPECT_TRUE(made->body.shape.ends_with("/????????.s")) << made->body.shape;
+  MakeClassKnown(*made);
+  EXPECT_EQ(FilesTest::NewsOf(cgroup, "for i in ccXk2Qzb ccqzxvkj ccAbXdEg; do > $i.s; done"),
+            Strings());
+  EXPECT_EQ(
+      FilesTest::NewsOf(cgroup, "> password.s; > settings.s; > Shadowed.s; > ccqzxvk.s"),
+      (Strings{"create password.s", "create settings.s", "create Shadowed.s", "create ccqzxvk.s"}));
 }
 
 class FilesLaterOffTest : public FilesTest {};
