@@ -55,13 +55,13 @@ def mkstemp(top, turn):
     script.write_text(
         "import os, random, string, sys, tempfile\n"
         "where = sys.argv[1]\n"
-        "for _ in range(2000):\n"
+        "for _ in range(20):\n"
         "    tempfile.NamedTemporaryFile(dir=where).close()\n"
-        "for _ in range(1000):\n"
+        "for _ in range(10):\n"
         "    name = ''.join(random.choice(string.ascii_lowercase) for _ in range(8))\n"
         "    open(f'{where}/req-{name}', 'w').close()\n", encoding="utf-8")
-    return top, [f"{PYTHON} names.py {top}",
-                 "for i in $(seq 500); do mktemp -p . up.XXXXXX; mktemp -p . upXXXXXX; done"]
+    return top, [f"for i in $(seq 100); do {PYTHON} names.py {top}; mktemp -p . up.XXXXXX; "
+                 "mktemp -p . upXXXXXX; mktemp -p . up.XXXXXX; mktemp -p . upXXXXXX; done"]
 
 
 def requests(top, turn):
