@@ -67,6 +67,7 @@ struct EnrichedEvent {
   std::vector<ProcessInfo> ancestors;  // Nearest first.
   std::optional<Code> parent_code;     // For an exec: the image that called it.
   std::optional<PeerInfo> peer;        // For flows other than listeners.
+  std::optional<ProcessInfo> user;     // For flows: who uses the socket, where that is known.
   // For a signal: the workload it was sent to, "unattributed" where that is not known.
   std::string target_workload;
   bool moved_within = false;     // For a move: to a cgroup of the same workload.

@@ -214,6 +214,9 @@ void Enricher::Fill(const CredentialEvent& body, EnrichedEvent& out) {
 void Enricher::Fill(const FlowEvent& body, EnrichedEvent& out) {
   codes_.Hash(body.process.code, body.process.tgid, NeighbourOf(body.process));
   FillProcess(body.process, out);
+  if (!body.user.unknown()) {
+    out.user = processes_.Known(body.user);
+  }
   const bool attributed = out.workload.attributed();
   if (body.stage == FlowStage::kListening) {
     // Who is not known takes the port from its last owner, too.

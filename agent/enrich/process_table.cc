@@ -124,6 +124,11 @@ std::vector<ProcessInfo> ProcessTable::DescribeAncestors(const ProcessContext& c
   return ancestors;
 }
 
+ProcessInfo ProcessTable::Known(const ExecId& id) {
+  const Entry* entry = processes_.Find(id);
+  return Info(id, entry == nullptr ? Entry() : *entry);
+}
+
 Code ProcessTable::CodeOf(const ExecId& id, const CodeKey& key) {
   const Code* by_key = codes_->Find(key);
   const Entry* process = id.unknown() ? nullptr : processes_.Find(id);

@@ -35,6 +35,9 @@ class ProcessTable {
 
   std::vector<ProcessInfo> DescribeAncestors(const ProcessContext& context);
 
+  // An execution by its number alone; without a program where that was not noted.
+  ProcessInfo Known(const ExecId& id);
+
   // The program of an execution, else what is known of `key`.
   Code CodeOf(const ExecId& id, const CodeKey& key);
 

@@ -26,6 +26,9 @@ AgentProcess::AgentProcess() {
 AgentProcess::~AgentProcess() {
   Kill();
   std::error_code error;
+  if (std::filesystem::is_regular_file(jsonl_path(), error)) {
+    ExpectValidJsonLines();
+  }
   std::filesystem::remove_all(pin_dir_, error);
   if (::testing::Test::HasFailure()) {
     fmt::print(stderr, "the agent's log:\n{}\n", Log());
@@ -187,7 +190,11 @@ ChildResult AgentProcess::Cli(std::vector<std::string> arguments) const {
 }
 
 void AgentProcess::ExpectValidJsonLines() const {
-  for (const std::string& line : JsonLines()) {
+  std::vector<std::string> lines = JsonLines();
+  if (!child_ && !lines.empty() && !ReadFile(jsonl_path()).ends_with('\n')) {
+    lines.pop_back();  // It was killed while it wrote.
+  }
+  for (const std::string& line : lines) {
     EXPECT_THAT(RecordErrors(line), ::testing::IsEmpty()) << line;
   }
 }

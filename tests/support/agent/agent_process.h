@@ -75,7 +75,8 @@ class AgentProcess {
   std::vector<std::string> JsonLines() const;
   // Those that are findings and hold `mentioning`: other tests of this machine are watched as well.
   std::vector<nlohmann::json> FindingLines(const std::string& mentioning) const;
-  void ExpectValidJsonLines() const;  // By the schema of each.
+  // By the schema of each. So is what every agent of a test wrote, at its end.
+  void ExpectValidJsonLines() const;
   std::string Log() const { return ReadFile(log_path()); }
   std::vector<std::string> Pins() const;  // Paths that are still there.
 
