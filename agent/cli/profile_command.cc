@@ -108,6 +108,11 @@ void PrintProfile(const Json& profile, const CliIo& io) {
     io.out << fmt::format("default profile: {}; its findings are never above low\n",
                           FormatValue(cover, Format::kText));
   }
+  const Json expected = profile.value("expected", Json::object());
+  for (const auto& [act, cover] : expected.items()) {
+    io.out << fmt::format("default profile: {}; acts of channel {} are no findings\n",
+                          FormatValue(cover, Format::kText), FormatValue(act, Format::kText));
+  }
   if (std::string from = LearnedFrom(profile); !from.empty()) {
     io.out << fmt::format("learned from {}\n", from);
   }

@@ -108,7 +108,7 @@ class Reader {
 
   DefaultRule ReadRule(const YAML::Node& node) {
     DefaultRule rule;
-    if (!HasKeys(node, {"workloads"}, {"by", "below"})) {
+    if (!HasKeys(node, {"workloads"}, {"by", "below", "expected"})) {
       return rule;
     }
     ForEach(node["workloads"], "workloads", kMaxDefaultItems, [&](const YAML::Node& item) {
@@ -133,10 +133,30 @@ class Reader {
         });
       }
     }
-    if (rule.whole_workload() && rule.workloads.size() == 1 && rule.workloads[0] == "host/**") {
+    if (node["expected"]) {
+      ReadExpected(node, rule);
+    }
+    if (rule.by.empty() && rule.below.empty() && rule.workloads.size() == 1 &&
+        rule.workloads[0] == "host/**") {
       Error(node, "covers every workload of the host; name programs in by or below");
     }
     return rule;
+  }
+
+  void ReadExpected(const YAML::Node& node, DefaultRule& rule) {
+    ForEach(node["expected"], "expected", kMaxDefaultItems, [&](const YAML::Node& item) {
+      rule.expected.push_back(Text(item, "an act"));
+      const std::string& act = rule.expected.back();
+      if (!act.empty() &&
+          std::find(kExpectedActs.begin(), kExpectedActs.end(), act) == kExpectedActs.end()) {
+        Error(item, fmt::format("\"{}\" cannot be expected; what can: {}", act,
+                                fmt::join(kExpectedActs, ", ")));
+      }
+    });
+    if (node["by"] || node["below"]) {
+      Error(node["expected"],
+            "goes with workloads alone; write a rule of its own for by and below");
+    }
   }
 
   const std::string file_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,16 +11,21 @@
 namespace vedette {
 
 // What a default profile covers: all acts of the workloads, or, where paths are given, those of the
-// programs there (`by`) and of what they start (`below`).
+// programs there (`by`) and of what they start (`below`). Or which kinds of acts are the job of the
+// workloads (`expected`): these make no finding at all.
 struct DefaultRule {
   std::vector<std::string> workloads;  // Patterns; see MatchesWorkload.
   std::vector<std::string> by;
   std::vector<std::string> below;
+  std::vector<std::string> expected;  // Of kExpectedActs.
 
-  bool whole_workload() const { return by.empty() && below.empty(); }
+  bool whole_workload() const { return by.empty() && below.empty() && expected.empty(); }
 };
 
-// Acts whose findings are never above severity low; docs/learning.md.
+// What may be expected, by the names of the channels. What runs new code is never among them.
+inline constexpr std::array<std::string_view, 1> kExpectedActs = {"signal"};
+
+// Acts whose findings are never above severity low, or that make none; docs/learning.md.
 struct DefaultProfile {
   std::string name;
   std::string about;

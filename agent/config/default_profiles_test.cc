@@ -34,8 +34,8 @@ TEST(DefaultProfilesTest, WhatIsShippedIsWhatIsPartOfTheAgent) {
   for (const DefaultProfile& profile : *profiles) {
     names.push_back(profile.name);
   }
-  EXPECT_THAT(names,
-              ElementsAre("login session", "package manager", "container runtime", "kubelet"));
+  EXPECT_THAT(names, ElementsAre("service manager", "login session", "package manager",
+                                 "container runtime", "kubelet"));
   EXPECT_TRUE(LoadDefaultProfiles("off")->empty());
   EXPECT_EQ(LoadDefaultProfiles("deploy/default-profiles.yaml")->size(), names.size());
   EXPECT_THAT(std::string(LoadDefaultProfiles("/no/such").status().message()),
@@ -74,6 +74,33 @@ profiles:
   EXPECT_THAT(Errors("- a"), ElementsAre("d.yaml:1:1: is not a map; write profiles, version"));
   EXPECT_THAT(Errors(""), ElementsAre(HasSubstr("is not a map")));
   EXPECT_THAT(Errors("a: ["), ElementsAre(HasSubstr("not YAML")));
+}
+
+TEST(DefaultProfilesTest, OnlySomeActsOfNamedWorkloadsCanBeExpected) {
+  const auto profiles = ParseDefaultProfiles(R"(version: 1
+profiles:
+  - name: a
+    about: x
+    rules: [{ workloads: [host/init.scope], expected: [signal] }]
+)",
+                                             "d.yaml");
+  ASSERT_TRUE(profiles.ok()) << profiles.status();
+  EXPECT_THAT(profiles->at(0).rules.at(0).expected, ElementsAre("signal"));
+  EXPECT_FALSE(profiles->at(0).rules.at(0).whole_workload());
+  EXPECT_THAT(Errors(R"(version: 1
+profiles:
+  - name: a
+    about: x
+    rules:
+      - { workloads: [host/a], expected: [exec] }
+      - { workloads: [host/a], expected: [signal], by: [/bin/a] }
+      - { workloads: ["host/**"], expected: [signal] }
+      - { workloads: [host/a], expected: signal }
+)"),
+              ElementsAre(HasSubstr("d.yaml:6:43: \"exec\" cannot be expected; what can: signal"),
+                          HasSubstr("d.yaml:7:42: goes with workloads alone"),
+                          HasSubstr("d.yaml:8:9: covers every workload of the host"),
+                          HasSubstr("d.yaml:9:42: expected is not a list of 1 to 256")));
 }
 
 TEST(DefaultProfilesTest, AStarStopsAtASlashAndTwoDoNot) {

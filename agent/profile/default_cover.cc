@@ -67,6 +67,18 @@ const DefaultProfile* DefaultCover::OfWorkload(const std::string& workload) cons
   return nullptr;
 }
 
+const DefaultProfile* DefaultCover::Expecting(const std::string& workload, Channel channel) const {
+  const std::string act(ChannelName(channel));
+  for (const DefaultProfile& cover : profiles_) {
+    for (const DefaultRule& rule : cover.rules) {
+      if (Contains(rule.expected, act) && Covers(rule, workload)) {
+        return &cover;
+      }
+    }
+  }
+  return nullptr;
+}
+
 DefaultCover::Found DefaultCover::OfAct(const EnrichedEvent& event, const Profile& profile) const {
   if (const DefaultProfile* cover = OfWorkload(profile.name)) {
     return {cover, ""};
@@ -93,7 +105,7 @@ DefaultCover::Found DefaultCover::OfAct(const EnrichedEvent& event, const Profil
   }
   for (const DefaultProfile& cover : profiles_) {
     for (const DefaultRule& rule : cover.rules) {
-      if (rule.whole_workload() || !Covers(rule, profile.name)) {
+      if ((rule.by.empty() && rule.below.empty()) || !Covers(rule, profile.name)) {
         continue;
       }
       if (std::string why = Match(rule, lineage, profile); !why.empty()) {

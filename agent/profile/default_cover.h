@@ -11,7 +11,8 @@
 
 namespace vedette {
 
-// Which acts the default profiles cover: their findings are never above severity low. Owned by
+// Which acts the default profiles cover: their findings are never above severity low, or, where
+// the act is expected, there is none. Owned by
 // Profiles, pipeline thread. Decides by the workload's name, which a process cannot choose, and by
 // code identity in the lineage; a name of a program alone decides nothing. What it does not know,
 // it does not cover.
@@ -25,6 +26,8 @@ class DefaultCover {
 
   // The profile that covers all that the workload does; none: null.
   const DefaultProfile* OfWorkload(const std::string& workload) const;
+  // The profile by which acts of this channel are the workload's job, and no finding; none: null.
+  const DefaultProfile* Expecting(const std::string& workload, Channel channel) const;
   // The one that covers this act of the workload whose profile is given, and why: "" where it is
   // for the workload's name, else "by /usr/bin/dpkg" or "below /usr/bin/dpkg".
   struct Found {

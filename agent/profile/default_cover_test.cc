@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "agent/enrich/cgroup_path.h"
 #include "agent/profile/profiles_fixture.h"
 
@@ -141,6 +143,81 @@ TEST_F(CoverTest, WhatIsNotOfTheHostIsNotCovered) {
   KnowDpkg();
   Freeze();
   EXPECT_EQ(Judge(Postinst("/bin/sh", kDpkg)).default_profile, "");
+}
+
+// The workload of the process that is first on every host.
+class ServiceManagerTest : public ProfilesTest {
+ protected:
+  ServiceManagerTest() {
+    events_.workload = "host/init.scope";
+    events_.program = "/usr/lib/systemd/systemd";
+    options_.defaults = &cover_;
+    Reopen();
+    Judge(events_.Exec("/usr/lib/systemd/system-generators/cron"));
+    Freeze();
+  }
+  DefaultCover cover_ = CoverOf(Builtin());
+};
+
+TEST_F(ServiceManagerTest, ThatItSignalsWhatItManagesIsNoFinding) {
+  for (const uint32_t signal : {SIGTERM, SIGKILL, SIGHUP}) {
+    EXPECT_EQ(Judge(events_.Signal(signal, "host/system.slice/nginx.service")).judgement,
+              Judgement::kLearned);
+  }
+  EXPECT_EQ(Judge(events_.Signal(SIGTERM, "host/system.slice/nginx.service")).judgement,
+            Judgement::kKnown);
+  Commit();
+  Reopen();
+  const ProfileDetail detail = profiles_->Show("host/init.scope").value();
+  EXPECT_EQ(detail.behaviours.size(), 4u);
+  EXPECT_TRUE(detail.deviations.empty());
+  EXPECT_EQ(detail.summary.expected,
+            (std::map<std::string, std::string>{{"signal", "service manager"}}));
+  EXPECT_EQ(detail.summary.default_profile, "") << "only its signals";
+  EXPECT_EQ(ToJson(detail.summary)["expected"]["signal"], "service manager");
+}
+
+TEST_F(ServiceManagerTest, WhatElseItDoesIsJudgedAsEver) {
+  for (EnrichedEvent act :
+       {events_.Exec("/tmp/x"), events_.Connect("evil.example", 443), events_.Module("rootkit")}) {
+    const ScoredEvent scored = Judge(std::move(act));
+    EXPECT_EQ(scored.judgement, Judgement::kDeviation);
+    EXPECT_EQ(scored.default_profile, "");
+  }
+}
+
+TEST_F(ServiceManagerTest, NobodyElseIsExpectedToSignal) {
+  for (const char* workload : {"host/system.slice/nginx.service", "host/system.slice/init.scope",
+                               "container/docker/init.scope", "host/x/init.scope"}) {
+    events_.workload = workload;
+    Judge(events_.Exec("/bin/a"));
+    Freeze();
+    EXPECT_EQ(Judge(events_.Signal(SIGTERM, "host/system.slice/cron.service")).judgement,
+              Judgement::kDeviation)
+        << workload;
+  }
+}
+
+// Its signals do not vouch for a program that took its place.
+TEST_F(ServiceManagerTest, AnotherContentOfItIsStillANewRevision) {
+  events_.program_sha256 = "bb22";
+  Judge(events_.Signal(SIGTERM, "host/system.slice/nginx.service"));
+  const ScoredEvent scored = Judge(events_.Exec("/usr/lib/systemd/system-generators/cron"));
+  EXPECT_EQ(scored.judgement, Judgement::kDeviation);
+  EXPECT_TRUE(scored.new_revision);
+}
+
+TEST_F(ServiceManagerTest, WithoutTheDefaultProfileItIsAFindingAndStaysThatOne) {
+  options_.defaults = nullptr;
+  Reopen();
+  Judge(events_.Exec("/bin/a"));
+  Freeze();
+  const EnrichedEvent stop = events_.Signal(SIGTERM, "host/system.slice/nginx.service");
+  EXPECT_EQ(Judge(stop).judgement, Judgement::kDeviation);
+  Commit();
+  options_.defaults = &cover_;
+  Reopen();
+  EXPECT_EQ(Judge(stop).judgement, Judgement::kDeviation) << "it was told, and is counted for that";
 }
 
 TEST_F(CoverTest, AWorkloadThatIsCoveredIsLearnedAndJudgedAsAnyOther) {

@@ -112,6 +112,9 @@ json ToJson(const ProfileSummary& summary) {
   if (!summary.default_profile.empty()) {
     out["default_profile"] = PrintableUtf8(summary.default_profile);
   }
+  for (const auto& [act, profile] : summary.expected) {
+    out["expected"][act] = PrintableUtf8(profile);
+  }
   return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -73,7 +74,9 @@ struct ProfileSummary {
   uint64_t runs = 0;
   uint64_t quiet_runs = 0;
   std::string default_profile;  // That covers all it does; empty: none.
-  std::string progress;         // How far learning is, or was when it ended; see Learning::Text.
+  // Kinds of acts that are its job, and by which default profile.
+  std::map<std::string, std::string> expected;
+  std::string progress;  // How far learning is, or was when it ended; see Learning::Text.
   std::array<ChannelSummary, kChannels.size()> channels;  // In the order of kChannels.
 };
 

@@ -77,6 +77,11 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
     }
   } else if (entry = KnownEntry(*profile, scored.behaviour, found); entry != nullptr) {
     scored.judgement = Judgement::kKnown;
+  } else if (IsExpected(*profile, scored.behaviour, found)) {
+    scored.judgement = Judgement::kLearned;
+    // Without its hash: that a program does its job does not make a new content of it a known one.
+    scored.behaviour.subject_sha256.clear();
+    entry = Learn(profile, scored, found);
   } else {
     scored.judgement = Judgement::kDeviation;
     entry = Deviate(profile, scored, found);
@@ -93,6 +98,14 @@ ScoredEvent Profiles::Judge(EnrichedEvent event) {
   Bind(scored.enriched.event.header.slot, entry);
   ++ledger_.emitted;
   return scored;
+}
+
+// What the profile has with another content, or as a deviation, is judged as ever.
+bool Profiles::IsExpected(const Profile& profile, const Behaviour& behaviour,
+                          const Profile::Found& found) const {
+  return options_.defaults != nullptr && found.match == Profile::Match::kNone &&
+         !profile.FindDeviation(behaviour).known_or_same() &&
+         options_.defaults->Expecting(profile.name, behaviour.channel) != nullptr;
 }
 
 // Also of what is no behaviour and makes a finding all the same; there the workload decides alone.

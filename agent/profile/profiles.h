@@ -173,6 +173,8 @@ class Profiles {
   ProfileEntry* Add(Profile* profile, BehaviourRecord record, bool deviation);
   void CountAct(ProfileEntry* entry, const EnrichedEvent& event);
   void Bind(const CacheSlot& slot, ProfileEntry* entry);
+  bool IsExpected(const Profile& profile, const Behaviour& behaviour,
+                  const Profile::Found& found) const;
   void Cover(ScoredEvent& scored, const Profile* profile) const;
   void EndLearningIfDue(Profile* profile);
   // Was it done while the profile still learned, and came to be judged only now?

@@ -40,9 +40,16 @@ ProfileSummary Profiles::SummaryOf(const Profile& profile) const {
   s.state = StateOf(profile);
   s.state_text = StateText(profile);
   s.first_seen = profile.first_seen;
-  const DefaultProfile* cover =
-      options_.defaults == nullptr ? nullptr : options_.defaults->OfWorkload(profile.name);
-  s.default_profile = cover == nullptr ? "" : cover->name;
+  if (options_.defaults != nullptr) {
+    const DefaultProfile* cover = options_.defaults->OfWorkload(profile.name);
+    s.default_profile = cover == nullptr ? "" : cover->name;
+    for (const Channel channel : kChannels) {
+      cover = options_.defaults->Expecting(profile.name, channel);
+      if (cover != nullptr) {
+        s.expected.emplace(ChannelName(channel), cover->name);
+      }
+    }
+  }
   s.watched = Watched(profile);
   const Learning& learning = profile.learning;
   s.quiet = learning.Quiet(Uptime());

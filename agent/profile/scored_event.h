@@ -14,7 +14,7 @@ enum class ProfileState { kLearning, kLearned, kFrozen };
 enum class Judgement {
   kNotABehaviour,  // Context, follow-up, tap.
   kKnown,          // The profile holds it already.
-  kLearned,        // New, and taken into the profile because it is learning.
+  kLearned,        // New, and taken into the profile: it is learning, or the act is expected.
   kDeviation,      // New, and the profile no longer learns.
 };
 

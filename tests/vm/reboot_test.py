@@ -18,8 +18,13 @@ from machine import Machine, MachineError, build_image, make_disk
 CONSOLE = "vm-serve.service"
 SERVICES = ("cron", "ssh", "systemd-journald", "systemd-logind", "dbus")
 JOBS = ("logrotate", "dpkg-db-backup", "systemd-tmpfiles-clean", "e2scrub_all")
+LASTING = "lasting.service"
 KEY = "/root/.ssh/id_ed25519"
 LOGIN = f"ssh -o StrictHostKeyChecking=no -i {KEY} localhost id"
+USER_UNITS = "user@0.service user-runtime-dir@0.service user-0.slice"
+LOGGED_OUT = (f"! systemctl is-active -q {USER_UNITS} && "
+              "systemctl list-jobs 2>&1 | grep -q '^No jobs running' && "
+              "[ -z \"$(systemctl list-units --no-legend 'session-*.scope')\" ]")
 FOUND = f"vedette finding list -o jsonl | grep -v {CONSOLE} || true"
 
 
@@ -33,6 +38,8 @@ def works(host, when):
                   f"! systemctl cat -- {name} >/dev/null 2>&1 || systemctl start {name}")
     host.runs(f"a transient job runs {when}", job("/usr/bin/true"))
     host.runs(f"somebody logs in {when}", LOGIN)
+    # Seconds after the last logout systemd stops the manager of the user, and what belongs to it.
+    host.comes(f"nothing is left of that login {when}", LOGGED_OUT)
 
 
 def learns(host):
@@ -41,11 +48,19 @@ def learns(host):
               f"-f {KEY} && cp {KEY}.pub /root/.ssh/authorized_keys")
     works(host, "before the reboot")
     works(host, "a second time")
+    host.runs("a service begins that nobody has stopped yet",
+              f"systemd-run --quiet --unit={LASTING} /usr/bin/sleep infinity")
+    host.comes("it is learned",
+               f"vedette profile show host/system.slice/{LASTING} 2>/dev/null | grep -q /sleep")
     host.comes("the job is learned",
                f"vedette profile show {JOB} 2>/dev/null | grep -q /usr/bin/true")
     host.runs("all profiles are frozen", "vedette profile freeze --all")
     # Since the freeze, to be sure that it is the reboot that brings nothing.
     works(host, "after the freeze")
+    host.runs("it is stopped for the first time", f"systemctl stop {LASTING}")
+    host.comes("that signal is the service manager's job",
+               "vedette profile show host/init.scope | sed '/^deviating:/,$d' | "
+               f"grep -q 'SIGTERM to a process of host/system.slice/{LASTING}'")
     host.runs("nothing is found before the reboot", FOUND, says="^$")
 
 
