@@ -59,6 +59,8 @@ FEATURES = {
     "qemu": lambda: shutil.which("qemu-system-x86_64") is not None,
     "io_uring": has_io_uring,
     "cap_capable": lambda: has_kernel_type("btf_trace_cap_capable"),
+    # The programs of a probe: only kernels of the matrix may refuse one.
+    "probe": lambda: True,
     "loop": lambda: Path("/dev/loop-control").exists(),
     "java": lambda: shutil.which("java") is not None,
     "BPF LSM": lambda: has_security_module("bpf"),

@@ -9,9 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "agent/probes/bpffs.h"
+#include "agent/probes/program_kind.h"
+#include "agent/probes/registry.h"
 #include "bpf/wire/cache.h"
 
 namespace vedette::testing {
@@ -42,6 +45,24 @@ void KernelTest::SetUp() {
   Load();
 }
 
+std::string KernelTest::RefusedProbe() const {
+  const std::vector<std::pair<std::string, int>> loaded = probes_->ProgramFds();
+  for (const ProbeInfo& probe : AllProbes()) {
+    const bool is_wanted = (probe.name != kCapabilityProbe || options_.capabilities) &&
+                           (probe.name != kFilesProbe || options_.files) &&
+                           (probe.name != kPrivilegeProbe || options_.privilege);
+    const auto is_of_probe = [&](const auto& program) {
+      return IsOfProbe(program.first, probe.name);
+    };
+    // Of this one the test itself knows that kernels lack it.
+    if (is_wanted && probe.name != kCapabilityProbe &&
+        std::none_of(loaded.begin(), loaded.end(), is_of_probe)) {
+      return std::string(probe.name);
+    }
+  }
+  return "";
+}
+
 void KernelTest::KillAndLoad() {
   rings_.clear();
   cache_.reset();
@@ -54,6 +75,10 @@ void KernelTest::Load() {
   absl::StatusOr<std::unique_ptr<ProbeSet>> probes = ProbeSet::Load(options_);
   ASSERT_TRUE(probes.ok()) << probes.status();
   probes_ = *std::move(probes);
+  // On kernels that refuse one of them nothing that a test looks at can come.
+  if (const std::string refused = RefusedProbe(); !refused.empty()) {
+    GTEST_SKIP() << "needs probe " << refused;
+  }
   VerdictCacheOptions cache;
   cache.cpus = libbpf_num_possible_cpus();
   cache.file_entries = options_.files ? kFileEntries : 0;

@@ -128,6 +128,7 @@ class KernelTest : public ::testing::Test {
  private:
   void Load();
   void BindRoot();
+  std::string RefusedProbe() const;  // By this kernel; empty: none.
 
   ProbeOptions options_;
   std::unique_ptr<ProbeSet> probes_;

@@ -34,9 +34,11 @@ fail() {
 readonly kernel="$1"
 shift
 [[ -r "$kernel" ]] || fail "cannot read the kernel $kernel" 2
-for tool in qemu-system-x86_64 cpio busybox; do
+for tool in cpio busybox; do
   command -v "$tool" >/dev/null || fail "$tool is missing; run deploy/install-packages.sh test"
 done
+qemu="$("$(dirname "$(readlink -f "$0")")/fetch_qemu.sh")" || fail "there is no QEMU"
+readonly firmware="${qemu%/bin/*}/share"
 
 work="$(mktemp -d "${TMPDIR:-/tmp}/vedette-vm.XXXXXX")"
 trap 'rm -rf "$work"' EXIT
@@ -101,7 +103,7 @@ chmod 755 "$root/init"
 
 output="${log:-$work/log}"
 status=0
-timeout --kill-after=5 "$seconds" qemu-system-x86_64 \
+timeout --kill-after=5 "$seconds" "$qemu" -L "$firmware/qemu" -L "$firmware/seabios" \
   -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" -nic none -nographic -no-reboot \
   -kernel "$kernel" -initrd "$work/initramfs" \
   -append "console=ttyS0 quiet panic=-1 lsm=lockdown,capability,landlock,bpf $arguments" \

@@ -41,13 +41,17 @@ check "an exec" says "exec done=1" vedette_actor exec
 check "a TCP flow" says "flow bytes=100" vedette_actor flow:100
 
 # The agent answers its doctor once it watches; under emulation loading takes a quarter of a minute.
-agent_is_ready() {
+agent_answers() {
   tries=0
   until vedette doctor >/run/doctor 2>&1; do
     [ $? -eq 3 ] && [ "$tries" -lt 300 ] && kill -0 "$agent" || break
     tries=$((tries + 1))
     usleep 200000
   done
+}
+
+agent_is_ready() {
+  agent_answers
   vedette doctor >/run/doctor 2>&1 || {
     cat /run/doctor /run/agent.log
     return 1
@@ -59,6 +63,20 @@ probe_is_ok() {
     cat /run/doctor
     return 1
   }
+}
+
+# On a kernel that refuses the programs the agent runs all the same, and says so.
+refusal_is_told() {
+  agent_answers
+  vedette doctor >/run/doctor 2>&1
+  [ $? -eq 1 ] && grep "^$1 " /run/doctor | grep degraded | grep -q "refused the programs" || {
+    cat /run/doctor /run/agent.log
+    return 1
+  }
+}
+
+has_cap_capable() {
+  grep -q btf_trace_cap_capable /sys/kernel/btf/vmlinux
 }
 
 # Exit code 1: the doctor has a complaint.
@@ -115,6 +133,18 @@ if [ -x /bin/vedette ]; then
   echo "nameserver 127.0.0.1" >/etc/resolv.conf
   vedette run --duration 10m >/run/agent.log 2>&1 &
   agent=$!
+  agent_answers
+  if grep "^process " /run/doctor | grep -q degraded; then
+    for probe in cgroup process connect tcp udp privilege scan; do
+      check "that this kernel refuses probe $probe is told" refusal_is_told "$probe"
+    done
+    kill "$agent"
+    wait "$agent"
+    check "the agent stops by itself" test $? -eq 0
+    check "a stop leaves nothing attached" nothing_is_left
+    echo "SKIP needs probe process"
+    exit "$failed"
+  fi
   check "the agent is ready and its doctor has no complaint" agent_is_ready
   for probe in cgroup process connect tcp udp privilege; do
     check "probe $probe is loaded and attached" probe_is_ok "$probe"
@@ -144,10 +174,14 @@ if [ -x /bin/vedette ]; then
   check "the agent stops by itself" test $? -eq 0
   check "a stop leaves nothing attached" nothing_is_left
 
-  # This kernel has no tracepoint for uses of capabilities.
   vedette run --duration 10m --set probes.capabilities=on >/run/agent.log 2>&1 &
   agent=$!
-  check "what this kernel cannot show is degraded, and the agent runs" capabilities_are_degraded
+  if has_cap_capable; then
+    check "the agent is ready, with the probe of capabilities" agent_is_ready
+    check "probe capability is loaded and attached" probe_is_ok capability
+  else
+    check "what this kernel cannot show is degraded, and the agent runs" capabilities_are_degraded
+  fi
   check "the other probes are well" probe_is_ok privilege
   kill "$agent"
   wait "$agent"
