@@ -70,6 +70,7 @@ class ReportTest(unittest.TestCase):
     def test_a_skip_needs_a_reason_this_machine_does_not_refute(self):
         with mock.patch.dict(report.FEATURES, {"root": lambda: True, "java": lambda: False}):
             self.assertEqual(report.judge_skip("needs root")[0], "failed")
+            self.assertEqual(report.judge_skip("needs probe tcp")[0], "failed")
             self.assertEqual(report.judge_skip("needs java for Kafka")[0], "skipped")
             self.assertEqual(report.judge_skip("not today")[0], "failed")
         with mock.patch.dict(report.FEATURES, {"cgroup2": lambda: True,

@@ -159,37 +159,45 @@ static __always_inline void keep_for_sweep(struct process_context* p, struct exe
   claim(g, l, &act->key, &p->wire.id, false);
 }
 
-/* A record of the size that the strings take, filled. NULL: there is no room, or no path. */
-static __always_inline struct wire_exec* exec_record(struct mm_struct* mm,
-                                                     struct process_context* p,
-                                                     struct exec_act* act, __u32 lane) {
+/* is_made says whether there is one: 6.1 takes a record that is looked at twice for one that may be
+ * NULL, and then for one that is never given back. */
+struct exec_record {
+  struct wire_exec* at;
+  bool is_made;
+};
+
+/* A record of the size that the strings take, filled. None: there is no room, or no path. */
+static __always_inline struct exec_record exec_record(struct mm_struct* mm,
+                                                      struct process_context* p,
+                                                      struct exec_act* act, __u32 lane) {
   struct file* file = BPF_CORE_READ(mm, exe_file);
+  struct exec_record none = {};
   struct path_buffer* path;
 
   process_refresh(p, bpf_get_current_task_btf());
   act->filesystem = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
   path = path_of_file(file, &p->root, PATH_OF_ACT);
-  if (!path) return NULL;
+  if (!path) return none;
   if (WIRE_PATH_BYTES - path->begin <= WIRE_PATH_SMALL_BYTES &&
       mm->arg_end - mm->arg_start <= WIRE_ARGV_SMALL_BYTES &&
       act->script.bytes <= WIRE_SCRIPT_SMALL_BYTES) {
     struct wire_exec_small* r = lane_reserve(lane, sizeof(*r));
 
-    if (!r) return NULL;
+    if (!r) return none;
     fill_exec(&r->exec, p, act);
     r->exec.header.size = sizeof(*r);
     FILL_EXEC_STRINGS(r, path, act, WIRE_PATH_SMALL_BYTES, WIRE_ARGV_SMALL_BYTES,
                       WIRE_SCRIPT_SMALL_BYTES);
-    return &r->exec;
+    return (struct exec_record){&r->exec, true};
   } else {
     struct wire_exec_large* r = lane_reserve(lane, sizeof(*r));
 
-    if (!r) return NULL;
+    if (!r) return none;
     fill_exec(&r->exec, p, act);
     r->exec.header.size = sizeof(*r);
     r->exec.flags |= WIRE_EXEC_LARGE;
     FILL_EXEC_STRINGS(r, path, act, WIRE_PATH_BYTES, WIRE_ARGV_BYTES, WIRE_SCRIPT_BYTES);
-    return &r->exec;
+    return (struct exec_record){&r->exec, true};
   }
 }
 
@@ -215,7 +223,7 @@ __noinline int report_exec(__u32 class) {
   struct process_context* p;
   struct governed g;
   struct exec_act* act;
-  struct wire_exec* r;
+  struct exec_record r;
   __u32 zero = 0;
 
   barrier_var(mm);
@@ -226,11 +234,12 @@ __noinline int report_exec(__u32 class) {
     return 0;
   }
   r = exec_record(mm, p, act, lane);
+  barrier_var(r.is_made);
   governed_by(p->wire.home_cgroup_id, &g);
   look_exec_up(act, &g, &l);
   if (l.verdict) l.slot = l.verdict->slot;
-  if (r) {
-    if (finish_exec(r, act, &g, &l, class)) p->flags |= PROCESS_NEWS;
+  if (r.is_made) {
+    if (finish_exec(r.at, act, &g, &l, class)) p->flags |= PROCESS_NEWS;
   } else {
     lane_dropped(lane);
     if (class == ACT_NEWS) keep_for_sweep(p, act, &g, &l);
