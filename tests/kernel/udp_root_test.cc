@@ -40,6 +40,61 @@ class UdpTest : public KernelTest {
     return count;
   }
 
+  // A client that sends 1000 bytes and a server that answers with 2345.
+  struct Pair {
+    long client = 0;
+    long server = 0;
+  };
+  static Pair RunPair(const ScopedCgroup& cgroup, const std::string& how) {
+    absl::StatusOr<ChildResult> result = cgroup.Run({Actor(), "udp6:" + how});
+    EXPECT_TRUE(result.ok() && result->exit_code == 0) << result->err;
+    return {NumberIn(result->out, "client"), NumberIn(result->out, "server")};
+  }
+
+  // The flow that began like this, and how it ended; each end counts for itself.
+  void ExpectFlow(const Seen<FlowEvent>& begin, uint64_t sent_bytes, uint64_t received_bytes) {
+    EXPECT_EQ(begin.body.protocol, IPPROTO_UDP);
+    EXPECT_EQ(begin.header.reason, Reason::kNews);
+    auto end =
+        AwaitFlow(FlowStage::kClosed, begin.body.process.home_cgroup_id,
+                  [&](const FlowEvent& f) { return f.socket_cookie == begin.body.socket_cookie; });
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->body.remote, begin.body.remote);
+    EXPECT_EQ(end->body.direction, begin.body.direction);
+    EXPECT_EQ(end->body.sent_bytes, sent_bytes);
+    EXPECT_EQ(end->body.received_bytes, received_bytes);
+    EXPECT_EQ(end->body.sent_packets, 1u);
+    EXPECT_EQ(end->body.received_packets, 1u);
+    BehaviourCount counted;
+    EXPECT_TRUE(cache()
+                    .ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+                      counted = slot == begin.header.slot ? count : counted;
+                    })
+                    .ok());
+    EXPECT_EQ(counted.sent_bytes, sent_bytes);
+    EXPECT_EQ(counted.received_bytes, received_bytes);
+  }
+
+  void ExpectClient(const ScopedCgroup& cgroup, const Pair& ports, const char* address) {
+    auto open = AwaitFlow(FlowStage::kOpen, cgroup.id(),
+                          [&](const FlowEvent& f) { return f.remote.port == ports.server; });
+    ASSERT_TRUE(open);
+    EXPECT_EQ(open->body.remote.address, Ip(address));
+    EXPECT_EQ(open->body.direction, FlowDirection::kOutbound);
+    ExpectFlow(*open, 1000, 2345);
+  }
+
+  void ExpectServer(const ScopedCgroup& cgroup, const Pair& ports, const char* address) {
+    auto heard = AwaitFlow(FlowStage::kAccepted, cgroup.id(),
+                           [&](const FlowEvent& f) { return f.remote.port == ports.client; });
+    ASSERT_TRUE(heard);
+    EXPECT_EQ(heard->body.remote.address, Ip(address));
+    EXPECT_EQ(heard->body.direction, FlowDirection::kInbound);
+    EXPECT_EQ(heard->body.local.address, Ip(address));
+    EXPECT_EQ(heard->body.local.port, ports.server);
+    ExpectFlow(*heard, 2345, 1000);
+  }
+
   // A DNS answer is an event with the address that the answer holds.
   static bool IsAnswer(const DnsEvent& dns) { return dns.is_response; }
 };
@@ -92,6 +147,49 @@ TEST_F(UdpTest, BothEndsCountBytesAndPacketsExactly) {
                   })
                   .ok());
   EXPECT_EQ(counted, 2 * (1000u + 2345u));
+}
+
+TEST_F(UdpTest, ASendToAnIpv6AddressIsAFlowToIt) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const Pair ports = RunPair(cgroup, "sendto");
+  ExpectClient(cgroup, ports, "::1");
+  ExpectServer(cgroup, ports, "::1");
+}
+
+TEST_F(UdpTest, AConnectedIpv6SocketIsAFlowToItsPeer) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const Pair ports = RunPair(cgroup, "connect");
+  ExpectClient(cgroup, ports, "::1");
+  ExpectServer(cgroup, ports, "::1");
+}
+
+TEST_F(UdpTest, AMappedPeerIsItsIpv4AddressWhetherSentToOrConnected) {
+  for (const char* how : {"mapped-sendto", "mapped-connect"}) {
+    SCOPED_TRACE(how);
+    ScopedCgroup cgroup = WatchedCgroup();
+    const Pair ports = RunPair(cgroup, how);
+    ExpectClient(cgroup, ports, "127.0.0.1");
+    ExpectServer(cgroup, ports, "127.0.0.1");
+  }
+}
+
+TEST_F(UdpTest, WhatIsBoundToAnIpv6AddressListensAndHearsThere) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const Pair ports = RunPair(cgroup, "sendto");
+  auto listening = AwaitFlow(FlowStage::kListening, cgroup.id(),
+                             [](const FlowEvent& f) { return f.protocol == IPPROTO_UDP; });
+  ASSERT_TRUE(listening);
+  EXPECT_EQ(listening->body.local.address, Ip("::1"));
+  EXPECT_EQ(listening->body.direction, FlowDirection::kInbound);
+  EXPECT_EQ(listening->header.reason, Reason::kNews);
+  ExpectServer(cgroup, ports, "::1");
+}
+
+TEST_F(UdpTest, WhoSendsByIpv4ToAnIpv6SocketIsHeardUnderItsIpv4Address) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  const Pair ports = RunPair(cgroup, "dual");
+  ExpectClient(cgroup, ports, "127.0.0.1");
+  ExpectServer(cgroup, ports, "127.0.0.1");
 }
 
 TEST_F(UdpTest, AnAnswerToWhoWasHeardBeforeIsNoFlowOfItsOwn) {

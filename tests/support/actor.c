@@ -51,6 +51,7 @@ static int tcp_socket(void) {
   return fd;
 }
 
+// Of IPv6, too: the port is at the same place, and the kernel cuts what finds no room.
 unsigned bound_port(int fd) {
   struct sockaddr_in address = {0};
   socklen_t size = sizeof(address);
@@ -391,10 +392,10 @@ static const struct act kActs[] = {
     {"udp-open", "udp-open[:PORT]            the same, and the socket stays open", act_udp_open},
     {"udp-server", "udp-server                 hear two clients, then answer both", act_udp_server},
     {"udp-pair", "udp-pair[:BYTES[:BYTES]]   a datagram to itself and one back", act_udp_pair},
+    {"udp6", "udp6:HOW                   [mapped-]sendto, [mapped-]connect or dual", act_udp6},
     {"udp-case", "udp-case:NAME              unbound, two, dissolve or options", act_udp_case},
     {"dns", "dns[:spoof|:later|:fail|:at:HOST] asks 127.0.0.2:53, which it plays itself", act_dns},
-    {"dns-flood", "dns-flood[:TIMES]          queries to 127.0.0.2:53 without an answer",
-     act_dns_flood},
+    {"dns-flood", "dns-flood[:TIMES]          unanswered queries to 127.0.0.2:53", act_dns_flood},
     {"listen", "listen                     TCP without bind, stays open", act_listen},
     {"bind", "bind[:PORT]                TCP bind and listen, stays open", act_bind},
     {"serve", "serve[:TIMES[:PORT[:shared]]]  accept connections, read each to its end", act_serve},

@@ -20,6 +20,7 @@ void act_udp_connect(char** fields, int count);
 void act_udp_open(char** fields, int count);
 void act_udp_server(char** fields, int count);
 void act_udp_pair(char** fields, int count);
+void act_udp6(char** fields, int count);
 void act_udp_case(char** fields, int count);
 void act_dns(char** fields, int count);
 void act_dns_flood(char** fields, int count);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The acts of vedette_actor with UDP.
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -108,6 +109,64 @@ void act_udp_pair(char** fields, int count) {
   send_to(server, buffer, (size_t)answer, &from);
   if (recv(client, buffer, sizeof(buffer), 0) != answer) fail("recv");
   printf("udp-pair client=%u server=%u\n", bound_port(client), bound_port(server));
+  close(client);
+  close(server);
+}
+
+static struct sockaddr_in6 address_v6(const char* host, unsigned port) {
+  struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+  if (inet_pton(AF_INET6, host, &address.sin6_addr) != 1) fail(host);
+  return address;
+}
+
+static int udp_socket_v6(void) {
+  int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail("socket");
+  return fd;
+}
+
+static int bound_socket_v6(const char* host) {
+  int fd = udp_socket_v6();
+  struct sockaddr_in6 address = address_v6(host, 0);
+  if (bind(fd, (struct sockaddr*)&address, sizeof(address)) != 0) fail("bind");
+  return fd;
+}
+
+// A client sends 1000 bytes, a server answers with 2345; both are closed. The socket of the client
+// is of IPv6, as is that of the server but for mapped peers.
+//   sendto, connect                to ::1
+//   mapped-sendto, mapped-connect  to ::ffff:127.0.0.1, where a socket of IPv4 hears
+//   dual                           of IPv4, to a server of IPv6 that is bound to any address
+void act_udp6(char** fields, int count) {
+  const char* how = count > 1 ? fields[1] : "sendto";
+  int is_dual = strcmp(how, "dual") == 0;
+  int is_mapped = strncmp(how, "mapped-", 7) == 0;
+  int is_connected = strcmp(is_mapped ? how + 7 : how, "connect") == 0;
+  char buffer[8192] = {0};
+  const ssize_t question = 1000, answer = 2345;
+  int server = is_mapped ? bound_socket(1, 0) : bound_socket_v6(is_dual ? "::" : "::1");
+  int client = is_dual ? udp_socket() : udp_socket_v6();
+  struct sockaddr_in to_v4 = loopback(1, bound_port(server));
+  struct sockaddr_in6 to_v6 =
+      address_v6(is_mapped ? "::ffff:127.0.0.1" : "::1", bound_port(server));
+  const struct sockaddr* to = is_dual ? (struct sockaddr*)&to_v4 : (struct sockaddr*)&to_v6;
+  socklen_t to_size = is_dual ? sizeof(to_v4) : sizeof(to_v6);
+  struct sockaddr_storage from;
+  socklen_t size = sizeof(from);
+  if (is_connected) {
+    if (connect(client, to, to_size) != 0) fail("connect");
+    to = NULL;
+    to_size = 0;
+  }
+  if (sendto(client, buffer, (size_t)question, 0, to, to_size) != question) fail("sendto");
+  if (recvfrom(server, buffer, sizeof(buffer), 0, (struct sockaddr*)&from, &size) != question) {
+    fail("recvfrom");
+  }
+  if (sendto(server, buffer, (size_t)answer, 0, (struct sockaddr*)&from, size) != answer) {
+    fail("sendto");
+  }
+  if (recv(client, buffer, sizeof(buffer), 0) != answer) fail("recv");
+  printf("udp6 client=%u server=%u\n", bound_port(client), bound_port(server));
   close(client);
   close(server);
 }
