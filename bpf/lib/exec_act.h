@@ -14,6 +14,7 @@ struct exec_act {
   struct wire_credentials before;
   struct wire_script script; /* its name; 0 bytes: not a script */
   struct sip sip;
+  struct wire_cache_key governed; /* read once: what is told of the act is judged by it, too */
   __u32 origin;
   __u32 filesystem;
   __u32 flags; /* of the record */

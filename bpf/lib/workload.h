@@ -25,6 +25,16 @@ static __always_inline void governed_by(__u64 home_cgroup, struct governed* g) {
     count_error(WIRE_ERROR_NO_WORKLOAD);
 }
 
+/* The same act again, in a function of its own: by the generation that its first look has read. If
+ * another is in force by now, the act fills nothing: what it could make belongs to no map in force.
+ */
+static __always_inline void still_governed_by(const struct wire_cache_key* key,
+                                              struct governed* g) {
+  g->key = *key;
+  g->workload = bpf_map_lookup_elem(&vd_workloads, &g->key.workload);
+  if (g->workload && g->workload->generation != key->generation) g->workload = NULL;
+}
+
 static __always_inline bool is_tapped(struct governed* g) {
   struct wire_config* c = config();
 

@@ -235,7 +235,7 @@ __noinline int report_exec(__u32 class) {
   }
   r = exec_record(mm, p, act, lane);
   barrier_var(r.is_made);
-  governed_by(p->wire.home_cgroup_id, &g);
+  still_governed_by(&act->governed, &g);
   look_exec_up(act, &g, &l);
   if (l.verdict) l.slot = l.verdict->slot;
   if (r.is_made) {
@@ -383,6 +383,7 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   note_place(o.file, p, act);
   bpf_probe_read_kernel(p->wire.comm, sizeof(p->wire.comm), task->comm);
   governed_by(p->wire.home_cgroup_id, &g);
+  act->governed = g.key;
   p->wire.workload = g.key.workload;
   if (p->charged != g.key.workload && !(p->flags & PROCESS_HOMELESS)) {
     process_discharge(p->charged);
