@@ -181,6 +181,16 @@ TEST_F(CliTest, AFindingIsDismissedAndRestored) {
   EXPECT_THAT(Err(), HasSubstr("may change the agent"));
 }
 
+TEST_F(CliTest, AFindingSaysAsWhoseProcessItWas) {
+  backend_.finding = HostileFinding();
+  Start();
+  EXPECT_EQ(Run({"finding", "show", "f1"}), kExitYes);
+  EXPECT_THAT(Out(), Not(HasSubstr("uid 33")));
+  backend_.finding["process"].update({{"uid", 33}, {"euid", 0}, {"gid", 34}, {"egid", 34}});
+  EXPECT_EQ(Run({"finding", "show", "f1"}), kExitYes);
+  EXPECT_THAT(Out(), HasSubstr("user        uid 33 (effective 0) gid 34\n"));
+}
+
 TEST_F(CliTest, WhatWasDismissedIsShownWhenAskedFor) {
   Json finding = {{"uid", "f1"}, {"title", "New program"}, {"status", "dismissed"}};
   finding["dismissal"] = {

@@ -30,6 +30,19 @@ std::string CommandLine(const Json& process) {
   return line;
 }
 
+// "uid 33 gid 33", with what is in force where that is another; empty where it is not known.
+std::string UserText(const Json& process) {
+  if (!process.contains("uid")) {
+    return "";
+  }
+  const auto text = [&process](const char* real, const char* effective) {
+    const std::string id = Text(process, real);
+    const std::string in_force = Text(process, effective);
+    return id == in_force ? id : fmt::format("{} (effective {})", id, in_force);
+  };
+  return fmt::format("uid {} gid {}", text("uid", "euid"), text("gid", "egid"));
+}
+
 std::string ProcessLine(const Json& process) {
   if (process.value("unknown", false)) {
     return "(ended before the agent first started)";
@@ -65,6 +78,7 @@ void PrintFinding(const Json& finding, const CliIo& io) {
   }
   PrintLine("sha256", Text(process, "sha256"), io);
   PrintLine("origin", Text(process, "origin"), io);
+  PrintLine("user", UserText(process), io);
   io.out << "\n  " << ProcessLine(process) << '\n';
   size_t depth = 1;
   for (const Json& ancestor : finding.value("ancestors", Json::array())) {
