@@ -45,7 +45,7 @@ struct BehaviourCount {
   uint64_t received_bytes = 0;
   uint64_t retransmits = 0;
   uint64_t last_ns = 0;                   // Since boot.
-  std::array<uint64_t, 16> latency = {};  // Bucket i: connected within 64 us << i.
+  std::array<uint64_t, 16> latency = {};  // Bucket i: connected, or a round trip, < 64 us << i.
 };
 
 // Errors that the kernel side counted, by reason.

@@ -357,12 +357,13 @@ TEST_F(CliTest, TopPeersIsTheServiceMap) {
       "connect_p99_seconds": 0.25, "connect_buckets": [1], "last_seen": "2026-01-02T03:04:05Z"},
      {"workload": "host/db", "direction": "inbound", "peer": "net:10.0.0.0/24\u001b\"\\", "port": 80,
       "protocol": "tcp", "connections": 1, "failures": 0, "sent_bytes": 0, "received_bytes": 0,
-      "retransmits": 0, "last_seen": "2026-01-02T03:04:05Z"}]})json");
+      "retransmits": 0, "rtt_median_seconds": 0.0000481, "rtt_p99_seconds": 1.5, "last_seen": "2026-01-02T03:04:05Z"}]})json");
   Start();
   EXPECT_EQ(Run({"top", "--peers"}), kExitYes);
   EXPECT_THAT(Out(), HasSubstr("CONNECTIONS  FAILED     SENT  RECEIVED  RETRANSMITS  MEDIAN"));
   EXPECT_THAT(Out(), HasSubstr("workload:host/db"));
   EXPECT_THAT(Out(), HasSubstr("  96 us  250.0 ms  2026-01-02 "));
+  EXPECT_THAT(Out(), HasSubstr("  48 us     1.5 s  2026-01-02 "));
   EXPECT_EQ(Run({"top", "--peers", "-o", "jsonl"}), kExitYes);
   EXPECT_EQ(Lines(), 2);
   EXPECT_EQ(Run({"top", "--peers", "-o", "json"}), kExitYes);

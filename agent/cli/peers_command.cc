@@ -39,8 +39,9 @@ void PrintPeers(const Json& peers, size_t limit, TableStyle style, std::ostream&
       break;
     }
     Json row = peer;
-    row["median"] = LatencyText(peer.value("connect_median_seconds", Json()));
-    row["p99"] = LatencyText(peer.value("connect_p99_seconds", Json()));
+    const std::string what = peer.value("direction", "") == "inbound" ? "rtt" : "connect";
+    row["median"] = LatencyText(peer.value(what + "_median_seconds", Json()));
+    row["p99"] = LatencyText(peer.value(what + "_p99_seconds", Json()));
     rows.push_back(std::move(row));
   }
   PrintTable({{"WORKLOAD", "workload"},

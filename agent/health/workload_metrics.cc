@@ -42,7 +42,11 @@ void AddPeer(const PeerSeries& peer, MetricSet& metrics) {
     add("vedette_peer_retransmits_total", "TCP segments sent again to a peer.",
         peer.counts.retransmits);
   }
-  if (peer.has_latency) {
+  if (peer.has_latency && peer.name.inbound) {
+    metrics.AddHistogram("vedette_peer_rtt_seconds",
+                         "Smoothed round trip of TCP connections that a peer opened.", kBounds,
+                         peer.counts.latency, labels);
+  } else if (peer.has_latency) {
     metrics.AddHistogram("vedette_peer_connect_seconds",
                          "How long TCP connections to a peer took to be established.", kBounds,
                          peer.counts.latency, labels);

@@ -48,7 +48,7 @@ void AddTo(LatencyBuckets& total, const LatencyBuckets& counts) {
 WorkloadSeries::WorkloadSeries(size_t max_series) {
   sample_.max_series = max_series;
   other_ = Make(std::string(kOtherPeer), /*has_latency=*/true);
-  sample_.series = kWorkloadSeries + kOthersSeries + kHistogramSeries;
+  sample_.series = kWorkloadSeries + kOthersSeries + 2 * kHistogramSeries;
 }
 
 bool WorkloadSeries::Take(size_t series, Workload& workload) {
@@ -80,7 +80,7 @@ std::unique_ptr<WorkloadSeries::Workload> WorkloadSeries::Make(const std::string
     PeerSeries others;
     others.workload = name;
     others.name = {inbound, std::string(kOtherPeer), 0, ""};
-    others.has_latency = has_latency && !inbound;
+    others.has_latency = has_latency;
     others.used = false;
     sample_.peers.push_back(std::move(others));
   }
@@ -114,7 +114,7 @@ size_t WorkloadSeries::FindPeer(Workload& workload, const Act& act) {
   peer.workload = sample_.workloads[workload.counts].workload;
   peer.name = *std::move(name);
   peer.has_retransmits = peer.name.protocol == "tcp";
-  peer.has_latency = peer.has_retransmits && !peer.name.inbound;
+  peer.has_latency = peer.has_retransmits;
   if (!Take(SeriesOf(peer), workload)) {
     NoteFull(peer.workload + " with " + act.object);
     return others;
@@ -140,7 +140,8 @@ void WorkloadSeries::Count(const std::string& name, const Act& act, const SlotCo
   peer.used = true;
   AddTo(peer.counts, counts);
   if (Sum(counts.latency) > 0) {
-    PeerSeries& measured = peer.has_latency ? peer : sample_.peers[other_->others];
+    const size_t others = other_->others + (act.channel == Channel::kAccept ? 1 : 0);
+    PeerSeries& measured = peer.has_latency ? peer : sample_.peers[others];
     measured.used = true;
     AddTo(measured.counts.latency, counts.latency);
   }

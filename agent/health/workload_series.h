@@ -28,7 +28,7 @@ struct PeerSeries {
   std::string workload;
   PeerName name;
   bool has_retransmits = true;  // TCP.
-  bool has_latency = false;     // Outbound TCP.
+  bool has_latency = false;     // TCP with room for a histogram.
   bool used = true;             // A bucket of others is shown from the first of them on.
   SlotCounts counts;
 };

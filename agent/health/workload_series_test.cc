@@ -77,8 +77,12 @@ TEST(WorkloadSeriesTest, CountsByWorkloadPeerAndDirection) {
   EXPECT_THAT(text, HasSubstr("vedette_peer_connections_total{workload=\"host/a\",direction="
                               "\"inbound\",peer=\"net:10.0.0.0/24\",port=\"80\","
                               "protocol=\"tcp\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("vedette_peer_rtt_seconds_count{workload=\"host/a\",direction="
+                              "\"inbound\",peer=\"net:10.0.0.0/24\",port=\"80\","
+                              "protocol=\"tcp\"} 4\n"));
   EXPECT_THAT(text,
               Not(HasSubstr("connect_seconds_count{workload=\"host/a\",direction=\"inbound\"")));
+  EXPECT_THAT(text, Not(HasSubstr("rtt_seconds_count{workload=\"host/a\",direction=\"outbound\"")));
 }
 
 TEST(WorkloadSeriesTest, AnAnswerWithAnErrorIsADnsFailureOfItsWorkload) {

@@ -72,9 +72,10 @@ Json PeerRow(const ServicePeer& peer) {
     row["peer_workload"] = PrintableUtf8(peer.peer_workload);
   }
   if (const auto median = LatencyQuantile(peer.latency, 0.5); median) {
-    row["connect_median_seconds"] = *median;
-    row["connect_p99_seconds"] = *LatencyQuantile(peer.latency, 0.99);
-    row["connect_buckets"] = peer.latency;
+    const std::string what = peer.name.inbound ? "rtt" : "connect";
+    row[what + "_median_seconds"] = *median;
+    row[what + "_p99_seconds"] = *LatencyQuantile(peer.latency, 0.99);
+    row[what + "_buckets"] = peer.latency;
   }
   return row;
 }

@@ -9,8 +9,8 @@ enum socket_flags {
   SOCKET_LISTENER = 2, /* also set in the copy that an accepted socket inherits */
   SOCKET_INBOUND = 4,
   SOCKET_OPEN = 8,          /* established, totals not yet counted */
-  SOCKET_HAS_LATENCY = 16,  /* how long connecting took is not yet counted */
-  SOCKET_LATENCY_SHIFT = 8, /* its bucket stands from this bit on */
+  SOCKET_HAS_LATENCY = 16,  /* its round trip is not yet counted */
+  SOCKET_LATENCY_SHIFT = 8, /* outbound: the bucket of connecting stands from this bit on */
 };
 
 /* The owner of a socket and, for its current flow, which behaviour it belongs to. What every

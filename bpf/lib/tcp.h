@@ -40,14 +40,39 @@ static __always_inline __u64 raise_total(volatile __u64* total, __u64 now) {
   return 0;
 }
 
+static __always_inline __u32 latency_bucket(__u64 took_ns) {
+  __u32 bucket = 0;
+
+  for (; bucket < WIRE_LATENCY_BUCKETS - 1; bucket++)
+    if (took_ns < (64000ULL << bucket)) break;
+  return bucket;
+}
+
+/* The one measurement of a connection, for whoever asks first: how long connecting took, or, of one
+ * that was accepted, the kernel's smoothed round trip by now. False: there is none, or not yet, as
+ * the kernel measures nothing of a handshake with SYN cookies. */
+static __always_inline bool take_latency(struct tcp_sock* tp, struct socket_owner* o,
+                                         __u32* bucket) {
+  __u32 flags = o->flags;
+
+  if (!(flags & SOCKET_HAS_LATENCY)) return false;
+  *bucket = (flags >> SOCKET_LATENCY_SHIFT) & (WIRE_LATENCY_BUCKETS - 1);
+  if (flags & SOCKET_INBOUND) {
+    if (!tp->srtt_us) return false;
+    /* In eighths of a microsecond. */
+    *bucket = latency_bucket(tp->srtt_us * 125ULL) & (WIRE_LATENCY_BUCKETS - 1);
+  }
+  return __sync_fetch_and_and(&o->flags, ~SOCKET_HAS_LATENCY) & SOCKET_HAS_LATENCY;
+}
+
 /* Brings the totals of o up to what the kernel has, and adds the difference to its behaviour. */
 static __always_inline void take_totals(struct sock* sk, struct socket_owner* o,
                                         struct flow_report* f) {
   struct tcp_sock* tp = bpf_skc_to_tcp_sock(sk);
   struct wire_count* c;
   __u64 sent, received, retransmits;
-  bool has_latency = false;
-  __u32 bucket;
+  bool has_latency;
+  __u32 bucket = 0;
 
   if (!tp) return;
   received = tp->bytes_received;
@@ -56,14 +81,12 @@ static __always_inline void take_totals(struct sock* sk, struct socket_owner* o,
   sent = raise_total(&o->sent_bytes, tp->bytes_sent - tp->bytes_retrans);
   received = raise_total(&o->received_bytes, received);
   retransmits = raise_total(&o->retransmits, tp->total_retrans);
-  if (o->flags & SOCKET_HAS_LATENCY)
-    has_latency = __sync_fetch_and_and(&o->flags, ~SOCKET_HAS_LATENCY) & SOCKET_HAS_LATENCY;
+  has_latency = take_latency(tp, o, &bucket);
   c = sent || received || retransmits || has_latency ? flow_count(o) : NULL;
   if (c) {
     if (sent) __sync_fetch_and_add(&c->sent_bytes, sent);
     if (received) __sync_fetch_and_add(&c->received_bytes, received);
     if (retransmits) __sync_fetch_and_add(&c->retransmits, retransmits);
-    bucket = (o->flags >> SOCKET_LATENCY_SHIFT) & (WIRE_LATENCY_BUCKETS - 1);
     if (has_latency) __sync_fetch_and_add(&c->latency[bucket], 1);
   }
   if (!may_be_told(o)) return;

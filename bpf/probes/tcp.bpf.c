@@ -7,11 +7,8 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 /* How long it took is counted when the connection ends, or lasts, together with all else. */
 static __always_inline void tcp_established(struct sock* sk, struct socket_owner* o) {
   struct flow_report f = {.stage = WIRE_FLOW_ESTABLISHED};
-  __u64 took = bpf_ktime_get_boot_ns() - o->start_ns;
-  __u32 bucket = 0;
+  __u32 bucket = latency_bucket(bpf_ktime_get_boot_ns() - o->start_ns);
 
-  for (; bucket < WIRE_LATENCY_BUCKETS - 1; bucket++)
-    if (took < (64000ULL << bucket)) break;
   o->flags |= SOCKET_OPEN | SOCKET_HAS_LATENCY | bucket << SOCKET_LATENCY_SHIFT;
   if (!may_be_told(o)) return;
   read_endpoints(sk, &f);
@@ -36,7 +33,7 @@ static __always_inline void tcp_accepted(struct sock* sk, struct socket_owner* o
 
   read_addresses(sk, &f);
   f.local.port = sk->__sk_common.skc_num;
-  connection_begin(o, SOCKET_INBOUND | SOCKET_OPEN);
+  connection_begin(o, SOCKET_INBOUND | SOCKET_OPEN | SOCKET_HAS_LATENCY);
   o->user.start_ns = 0;
   o->user.tgid = 0;
   /* key.port stays as it was in the listener's; 0: the kernel chose it. */

@@ -139,8 +139,8 @@ static inline void wire_make_class(struct wire_flow_key* key) {
 
 #define WIRE_LATENCY_BUCKETS 16
 
-/* What one behaviour did, per CPU, but for the act that made its entry. Bucket i of the latency of
- * connecting counts < 64 us << i. */
+/* What one behaviour did, per CPU, but for the act that made its entry. Bucket i of the latency
+ * counts < 64 us << i: how long connecting took, or the round trip of what was accepted. */
 struct wire_count {
   __u64 acts;
   __u64 failures;

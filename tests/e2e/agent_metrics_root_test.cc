@@ -194,6 +194,29 @@ TEST_F(AgentMetricsTest, TheServiceMapHasAnEdgeBetweenTwoWorkloads) {
   EXPECT_EQ(edge()["failures"], 0);
   EXPECT_GT(edge()["connect_median_seconds"], 0.0);
   EXPECT_LE(edge()["connect_median_seconds"], edge()["connect_p99_seconds"]);
+  // The other end, with the round trip of what it accepted.
+  const auto accepted = [&]() -> Json {
+    const Json peers = agent_.Get("/v1/top/peers")["peers"];
+    for (const Json& row : peers) {
+      if (row["workload"] == WorkloadOf(served) && row["direction"] == "inbound") {
+        return row;
+      }
+    }
+    return {};
+  };
+  ASSERT_TRUE(WaitFor([&] { return accepted().contains("rtt_median_seconds"); }))
+      << agent_.Get("/v1/top/peers").dump();
+  EXPECT_GT(accepted()["rtt_median_seconds"], 0.0);
+  const auto measured = [&] {
+    double sum = 0;
+    for (const auto& [name, value] : Scrape()) {
+      sum += name.starts_with("vedette_peer_rtt_seconds_count{workload=\"" + WorkloadOf(served))
+                 ? value
+                 : 0;
+    }
+    return sum;
+  };
+  EXPECT_TRUE(WaitFor([&] { return measured() == 50; })) << measured();
 
   const ChildResult dot = agent_.Cli({"top", "--peers", "-o", "dot"});
   ASSERT_EQ(dot.exit_code, 0) << dot.err;

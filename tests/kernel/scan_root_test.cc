@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 
 #include "agent/probes/file_key.h"
 #include "bpf/lib/socket_owner.h"
@@ -299,11 +300,24 @@ TEST_F(ScanTest, ALongFlowIsToldWhileItLasts) {
   EXPECT_EQ(update->body.socket_cookie, accept->body.socket_cookie);
   EXPECT_EQ(update->body.process.id, accept->body.process.id);
   EXPECT_GT(update->body.duration, absl::Minutes(2));
+  const auto measured = [&] {
+    uint64_t sum = 0;
+    const absl::Status read =
+        cache().ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
+          if (slot == accept->header.slot) {
+            sum = std::accumulate(count.latency.begin(), count.latency.end(), uint64_t{0});
+          }
+        });
+    EXPECT_TRUE(read.ok()) << read;
+    return sum;
+  };
+  EXPECT_EQ(measured(), 1u) << "its round trip, by the look";
   ASSERT_EQ(write(client.get(), bytes.data(), 66), 66);
   client.Reset();
   auto closed = AwaitFlow(FlowStage::kClosed, cgroup.id(), [](const FlowEvent&) { return true; });
   ASSERT_TRUE(closed);
   EXPECT_EQ(closed->body.received_bytes, 1300u);
+  EXPECT_EQ(measured(), 1u) << "its close does not count it again";
   EXPECT_TRUE(cache()
                   .ReadCounts([&](const CacheSlot& slot, const BehaviourCount& count) {
                     if (slot == accept->header.slot) {

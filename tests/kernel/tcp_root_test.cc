@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <bit>
 #include <numeric>
 
 #include "agent/base/unique_fd.h"
@@ -76,6 +77,12 @@ class TcpTest : public KernelTest {
                     .ok());
     return found;
   }
+
+  // How many connections are in the histogram of a behaviour.
+  uint64_t MeasuredOf(const CacheSlot& slot) {
+    const BehaviourCount count = CountOf(slot);
+    return std::accumulate(count.latency.begin(), count.latency.end(), uint64_t{0});
+  }
 };
 
 TEST_F(TcpTest, BothEndsOfAFlowCountItsBytesExactly) {
@@ -105,10 +112,22 @@ TEST_F(TcpTest, BothEndsOfAFlowCountItsBytesExactly) {
     EXPECT_EQ(out->body.local.port, in->body.remote.port);
     EXPECT_EQ(CountOf(out->header.slot).sent_bytes, bytes);
     EXPECT_EQ(CountOf(in->header.slot).received_bytes, bytes);
-    if (bytes > 0) {  // Else there is no count yet: that there is an entry says the one act.
-      EXPECT_EQ(CountOf(in->header.slot).acts, 1u);
-    }
+    EXPECT_EQ(CountOf(in->header.slot).acts, 1u);
   }
+}
+
+TEST_F(TcpTest, TheRoundTripOfAnAcceptedConnectionIsCountedOnce) {
+  ScopedCgroup cgroup = WatchedCgroup();
+  absl::StatusOr<ChildResult> result = cgroup.Run({Actor(), "flow:1000"});
+  ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->err;
+  auto in = AwaitFlow(FlowStage::kClosed, cgroup.id(),
+                      [](const FlowEvent& f) { return f.direction == FlowDirection::kInbound; });
+  ASSERT_TRUE(in);
+  const auto rtt_us = static_cast<uint64_t>(absl::ToInt64Microseconds(in->body.smoothed_rtt));
+  ASSERT_GT(rtt_us, 0u);
+  BehaviourCount expected;
+  expected.latency[std::min<size_t>(std::bit_width(rtt_us / 64), 15)] = 1;
+  EXPECT_EQ(CountOf(in->header.slot).latency, expected.latency) << rtt_us << " us";
 }
 
 TEST_F(TcpTest, AnAcceptBelongsToTheListenersOwner) {
@@ -359,7 +378,9 @@ TEST_F(TcpTest, KnownConnectsAreCountedAndCostNoRecord) {
   ASSERT_EQ(clients.Run({Actor(), "connect:" + port})->exit_code, 0);
   auto open = AwaitFlow(FlowStage::kOpen, clients.id(), [](const FlowEvent&) { return true; });
   ASSERT_TRUE(open);
-  ASSERT_TRUE(AwaitFlow(FlowStage::kClosed, servers.id(), [](const FlowEvent&) { return true; }));
+  auto accepted =
+      AwaitFlow(FlowStage::kClosed, servers.id(), [](const FlowEvent&) { return true; });
+  ASSERT_TRUE(accepted);
   for (const ScopedCgroup* cgroup : {&servers, &clients}) {
     ASSERT_TRUE(cache().SetTap(WorkloadOf(cgroup->id()), false).ok());
   }
@@ -367,11 +388,11 @@ TEST_F(TcpTest, KnownConnectsAreCountedAndCostNoRecord) {
   ASSERT_EQ(clients.Run({Actor(), "connect:" + port + ":100"})->exit_code, 0);
   ASSERT_EQ(server->Wait()->exit_code, 0);
   ASSERT_TRUE(WaitFor([&] { return CountOf(open->header.slot).acts == 101; }));
-  // How long connecting took is counted when a connection ends.
-  EXPECT_TRUE(WaitFor([&] {
-    const BehaviourCount count = CountOf(open->header.slot);
-    return std::accumulate(count.latency.begin(), count.latency.end(), uint64_t{0}) == 101;
-  }));
+  // How long connecting took is counted when a connection ends, and so is the round trip of what
+  // was accepted.
+  EXPECT_TRUE(WaitFor([&] { return MeasuredOf(open->header.slot) == 101; }));
+  EXPECT_TRUE(WaitFor([&] { return MeasuredOf(accepted->header.slot) == 101; }))
+      << MeasuredOf(accepted->header.slot);
   ReadRings();
   EXPECT_EQ(Count<FlowEvent>([](const FlowEvent&) { return true; }), 0u);
 }
