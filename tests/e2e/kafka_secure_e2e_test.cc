@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <librdkafka/rdkafka.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 
@@ -32,9 +31,6 @@ constexpr char kPassword[] = "planted-secret-of-vedette";
 constexpr char kWrongPassword[] = "planted-secret-that-is-wrong";
 constexpr int kCount = 50;
 
-// Kafka 4 refuses what older versions of librdkafka make of SCRAM.
-bool CanScram() { return rd_kafka_version() >= 0x020601ff; }
-
 // One authority and one broker for all tests; none of them stops it for good.
 struct Cluster {
   std::unique_ptr<TestCa> ca;
@@ -46,16 +42,20 @@ Cluster& Shared() {
   return *cluster;
 }
 
+KafkaBrokerOptions SecureBroker() {
+  KafkaBrokerOptions options;
+  options.certificate = Shared().ca->Issue({}).value();
+  options.users = {{kUser, kPassword}};
+  return options;
+}
+
 class ClusterEnvironment final : public ::testing::Environment {
  public:
   void SetUp() override {
     auto ca = TestCa::Create("Vedette test authority");
     ASSERT_TRUE(ca.ok()) << ca.status();
     Shared().ca = *std::move(ca);
-    KafkaBrokerOptions options;
-    options.certificate = Shared().ca->Issue({}).value();
-    options.users = {{kUser, kPassword}};
-    auto broker = KafkaBroker::Create(options);
+    auto broker = KafkaBroker::Create(SecureBroker());
     ASSERT_TRUE(broker.ok()) << broker.status();
     Shared().broker = *std::move(broker);
   }
@@ -91,27 +91,25 @@ class KafkaSecureTest : public KafkaDeliveryTest {
 
   std::string password_file() const { return dir_ / "password"; }
   std::string ca_file() const { return dir_ / "ca.pem"; }
-  const std::string& address() const { return Shared().broker->address(); }
+  virtual KafkaBroker& broker() const { return *Shared().broker; }
+  const std::string& address() const { return broker().address(); }
 
   KafkaOptions Options() const {
     KafkaOptions options;
     options.brokers = {address()};
     options.topic = topic_;
     options.ledger_topic = topic_;
-    options.options = {{"security.protocol", "sasl_ssl"},
-                       {"sasl.mechanism", CanScram() ? "SCRAM-SHA-512" : "PLAIN"},
-                       {"sasl.username", kUser},
-                       {"ssl.ca.location", ca_file()},
-                       {"debug", "security,broker"},
-                       {"topic.metadata.propagation.max.ms", "500"},
-                       {"message.timeout.ms", "2000"}};
+    options.options = {
+        {"security.protocol", "sasl_ssl"}, {"sasl.mechanism", "PLAIN"},
+        {"sasl.username", kUser},          {"ssl.ca.location", ca_file()},
+        {"debug", "security,broker"},      {"topic.metadata.propagation.max.ms", "500"},
+        {"message.timeout.ms", "2000"}};
     options.secrets = {{"sasl.password", {SecretSource::From::kFile, password_file()}}};
     return options;
   }
-  void MakeTopic() { ASSERT_TRUE(Shared().broker->CreateTopic(topic_, 3).ok()); }
+  void MakeTopic() { ASSERT_TRUE(broker().CreateTopic(topic_, 3).ok()); }
   void Grant(KafkaGrant::What what) {
-    const absl::Status status =
-        KafkaAdmin(Shared().broker->admin_address()).Grant({what, kUser, topic_});
+    const absl::Status status = KafkaAdmin(broker().admin_address()).Grant({what, kUser, topic_});
     ASSERT_TRUE(status.ok()) << status;
   }
   // The sentence of the first failure; everything still waits.
@@ -125,7 +123,7 @@ class KafkaSecureTest : public KafkaDeliveryTest {
   }
   void ExpectAllDelivered() {
     ASSERT_TRUE(log_.WaitForDelivered(kCount, kBound)) << log_.last_failure();
-    const auto messages = ReadTopic(Shared().broker->admin_address(), topic_);
+    const auto messages = ReadTopic(broker().admin_address(), topic_);
     ASSERT_TRUE(messages.ok()) << messages.status();
     EXPECT_EQ(messages->size(), static_cast<size_t>(kCount));
     for (const KafkaMessage& message : *messages) {
@@ -136,18 +134,16 @@ class KafkaSecureTest : public KafkaDeliveryTest {
   std::string topic_;
 };
 
-TEST_F(KafkaSecureTest, LogsInWithScramOrSaysThatThisLibraryCannot) {
+// Debian 12's librdkafka, which repeats its nonce. With 2.6.1 or newer this fails: then Kafka 4
+// belongs to KafkaScramTest too.
+TEST_F(KafkaSecureTest, WithScramAtKafka4TheSentenceNamesTheLibrary) {
   MakeTopic();
   Grant(KafkaGrant::What::kWrite);
   KafkaOptions options = Options();
   options.options["sasl.mechanism"] = "SCRAM-SHA-512";
   StartDelivery(options);
   Append(Findings(0, kCount));
-  if (CanScram()) {
-    ExpectAllDelivered();
-  } else {
-    EXPECT_THAT(Failure(), HasSubstr("can log in with SCRAM at Kafka below 4 only"));
-  }
+  EXPECT_THAT(Failure(), HasSubstr("can log in with SCRAM at Kafka below 4 only"));
 }
 
 TEST_F(KafkaSecureTest, LogsInOverTlsAndWritesByItsAcl) {
@@ -306,6 +302,72 @@ TEST_F(KafkaSecureTest, AKeyThatDoesNotOpenIsASentenceWithoutItsPassword) {
   EXPECT_EQ(KafkaExporter::Create(options).status().message(),
             "sinks.kafka.librdkafka.ssl.key.pem: the variable VEDETTE_TEST_KEY of the environment "
             "is not set; set it for the agent");
+}
+
+// A broker that takes no login but SCRAM.
+class KafkaScramTest : public KafkaSecureTest {
+ protected:
+  static void SetUpTestSuite() {
+    KafkaBrokerOptions options = SecureBroker();
+    options.version = kKafka3;
+    options.mechanisms = "SCRAM-SHA-512";
+    auto broker = KafkaBroker::Create(options);
+    ASSERT_TRUE(broker.ok()) << broker.status();
+    kafka3_ = broker->release();
+  }
+  static void TearDownTestSuite() {
+    delete kafka3_;
+    kafka3_ = nullptr;
+  }
+  void SetUp() override {
+    ASSERT_NE(kafka3_, nullptr);
+    MakeTopic();
+  }
+  KafkaBroker& broker() const override { return *kafka3_; }
+  void StartScram() {
+    KafkaOptions options = Options();
+    options.options["sasl.mechanism"] = "SCRAM-SHA-512";
+    StartDelivery(options);
+    Append(Findings(0, kCount));
+  }
+
+  static KafkaBroker* kafka3_;
+};
+
+KafkaBroker* KafkaScramTest::kafka3_ = nullptr;
+
+TEST_F(KafkaScramTest, LogsInAndWritesByItsAcl) {
+  Grant(KafkaGrant::What::kWrite);
+  StartScram();
+  ExpectAllDelivered();
+  EXPECT_TRUE(log_.last_failure().ok()) << log_.last_failure();
+}
+
+TEST_F(KafkaScramTest, AWrongPasswordIsASentenceAndTheNextOneNeedsNoRestart) {
+  const CapturedLog log;
+  Grant(KafkaGrant::What::kWrite);
+  ASSERT_TRUE(testing::WriteFile(password_file(), kWrongPassword));
+  StartScram();
+  EXPECT_THAT(Failure(),
+              AllOf(StartsWith(fmt::format(
+                        "Kafka at {} refuses the login of the user \"vedette\": ", address())),
+                    HasSubstr("; correct sasl.username or sasl.password in "
+                              "sinks.kafka.librdkafka")));
+  ASSERT_TRUE(testing::WriteFile(password_file(), kPassword));
+  ExpectAllDelivered();
+  delivery_.reset();
+  EXPECT_THAT(log.text(), AllOf(HasSubstr("refuses the login"), Not(HasSubstr("planted-secret"))));
+}
+
+TEST_F(KafkaScramTest, NoAclIsASentence) {
+  StartScram();
+  EXPECT_THAT(Failure(),
+              AllOf(StartsWith(fmt::format("Kafka at {} does not let the user \"vedette\" write to "
+                                           "the topic {}: ",
+                                           address(), topic_)),
+                    HasSubstr("; add an ACL that allows it Write on this topic")));
+  Grant(KafkaGrant::What::kWrite);
+  ExpectAllDelivered();
 }
 
 [[maybe_unused]] const auto* const kEnvironment =

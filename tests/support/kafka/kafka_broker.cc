@@ -28,13 +28,13 @@ namespace {
 constexpr absl::Duration kReadyBound = absl::Seconds(60);
 constexpr int kMetadataTimeoutMs = 500;
 
-std::string CacheDirectory() {
+std::string CacheDirectory(const std::string& version) {
   const char* xdg = std::getenv("XDG_CACHE_HOME");
   if (xdg != nullptr && *xdg != '\0') {
-    return std::string(xdg) + "/vedette/kafka-4.4.0";
+    return std::string(xdg) + "/vedette/kafka-" + version;
   }
   const char* home = std::getenv("HOME");
-  return std::string(home == nullptr ? "" : home) + "/.cache/vedette/kafka-4.4.0";
+  return std::string(home == nullptr ? "" : home) + "/.cache/vedette/kafka-" + version;
 }
 
 // Ports that were free a moment ago, all different.
@@ -98,7 +98,7 @@ std::string Tail(const std::string& path) {
 absl::StatusOr<std::unique_ptr<KafkaBroker>> KafkaBroker::Create(
     const KafkaBrokerOptions& options) {
   std::unique_ptr<KafkaBroker> broker(new KafkaBroker());
-  broker->jars_ = CacheDirectory();
+  broker->jars_ = CacheDirectory(options.version);
   if (!std::filesystem::exists(broker->jars_ + "/complete")) {
     return absl::NotFoundError(
         fmt::format("{}: Apache Kafka is not there; run ./run-tests, which fetches it, or "
@@ -150,13 +150,14 @@ absl::Status KafkaBroker::WriteProperties(const KafkaBrokerOptions& options) {
     return absl::OkStatus();
   }
   file << "listener.security.protocol.map=SASL_SSL:SASL_SSL,ADMIN:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
-          "inter.broker.listener.name=ADMIN\nsasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN\n"
+          "inter.broker.listener.name=ADMIN\n"
           "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config="
           "org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
           "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n"
           // Who comes without a login comes through the listeners that are not for clients.
           "super.users=User:ANONYMOUS\n"
        << PlainLogins(options.users)
+       << fmt::format("sasl.enabled.mechanisms={}\n", options.mechanisms)
        << fmt::format("ssl.keystore.type=PEM\nssl.keystore.location={}/server.pem\n", dir_);
   return SetCertificate(options.certificate);
 }

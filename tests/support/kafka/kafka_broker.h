@@ -17,15 +17,21 @@ struct KafkaUser {
   std::string name, password;
 };
 
+// The last of the 3.x line takes the nonce that librdkafka before 2.6.1 makes of SCRAM.
+inline constexpr char kKafka4[] = "4.4.0";
+inline constexpr char kKafka3[] = "3.9.1";
+
 struct KafkaBrokerOptions {
+  std::string version = kKafka4;
   bool auto_create_topics = false;
   int max_message_bytes = 1 << 20;
   bool log_append_time = false;  // Records carry the time at which the broker appended them.
   bool start = true;             // False: only its port is chosen; Start() brings it up later.
   // As in production, where `certificate` (with its key, in PEM) is set: address() speaks SASL_SSL
-  // alone, these users log in with SCRAM-SHA-512 or PLAIN, and nobody may do what no ACL allows.
+  // alone, these users log in with one of `mechanisms`, and nobody may do what no ACL allows.
   std::string certificate = {};
   std::vector<KafkaUser> users = {};
+  std::string mechanisms = "SCRAM-SHA-512,PLAIN";
 };
 
 // A real Apache Kafka: one KRaft broker on free ports of 127.0.0.1, with its data in a directory of
