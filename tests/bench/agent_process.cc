@@ -38,24 +38,30 @@ bool Connects(const std::string& path) {
   return connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
 }
 
-std::string Configuration(const AgentPlace& place) {
+std::string Configuration(const AgentPlace& place, int metrics_port) {
   return fmt::format(
       "store: {{ dir: {0}/store }}\n"
       "api: {{ socket: {0}/agent.sock }}\n"
       "sinks:\n"
       "  - jsonl: {{ path: {0}/findings.jsonl }}\n"
       "bpf: {{ pin_dir: {1} }}\n"
-      "probes: {{ files: {2} }}\n",
-      place.dir, place.pin_dir, place.files ? "on" : "off");
+      "probes: {{ files: {2} }}\n"
+      "metrics: {{ listen: \"127.0.0.1:{3}\" }}\n",
+      place.dir, place.pin_dir, place.files ? "on" : "off", metrics_port);
 }
 
 }  // namespace
 
-AgentProcess::AgentProcess(const AgentPlace& place, testing::Child child)
-    : place_(place), child_(std::move(child)), client_(SocketOf(place)) {}
+AgentProcess::AgentProcess(const AgentPlace& place, int metrics_port, testing::Child child)
+    : place_(place),
+      metrics_port_(metrics_port),
+      child_(std::move(child)),
+      client_(SocketOf(place)) {}
 
 AgentProcess::AgentProcess(AgentProcess&& other) noexcept
     : place_(other.place_),
+      metrics_port_(other.metrics_port_),
+      scraper_(std::move(other.scraper_)),
       child_(std::move(other.child_)),
       client_(std::move(other.client_)),
       start_time_(other.start_time_) {
@@ -64,13 +70,14 @@ AgentProcess::AgentProcess(AgentProcess&& other) noexcept
 
 absl::StatusOr<AgentProcess> AgentProcess::Start(const AgentPlace& place) {
   const std::string config = place.dir + "/vedette.yaml";
-  if (!testing::WriteFile(config, Configuration(place))) {
+  const int metrics_port = FreePort();
+  if (!testing::WriteFile(config, Configuration(place, metrics_port))) {
     return absl::ErrnoToStatus(errno, config);
   }
   const absl::Time started = absl::Now();
   VEDETTE_ASSIGN_OR_RETURN(testing::Child child,
                            testing::Child::Spawn({place.program, "run", "--config", config}));
-  AgentProcess agent(place, std::move(child));
+  AgentProcess agent(place, metrics_port, std::move(child));
   VEDETTE_RETURN_IF_ERROR(agent.WaitUntilReady(started));
   return agent;
 }
@@ -92,6 +99,7 @@ AgentProcess::~AgentProcess() {
   if (!child_) {
     return;
   }
+  scraper_.reset();
   child_->Kill(SIGTERM);
   if (!child_->Wait(kStopBound).ok()) {
     fmt::print(stderr, "the agent did not stop within {}; it is killed\n",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -8,11 +9,12 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/cli/client.h"
+#include "tests/bench/scraper.h"
 #include "tests/support/child.h"
 
 namespace vedette::bench {
 
-// What one agent has of its own; all else is the default configuration.
+// What one agent has of its own; all else is the default configuration, with metrics on.
 struct AgentPlace {
   std::string program;
   std::string dir;      // Of its configuration, store, socket and findings.
@@ -45,14 +47,20 @@ class AgentProcess {
   absl::StatusOr<Resident> ReadResident() const;
   // Records that the kernel side has numbered until now, over all lanes and processors.
   absl::StatusOr<uint64_t> RecordsSent() const;
+  // Asks for its metrics each second from here on.
+  void BeginScrapes() { scraper_ = std::make_unique<Scraper>(metrics_port_); }
+  // How many were answered, which have to be all.
+  absl::StatusOr<int> EndScrapes() { return scraper_->Stop(); }
   // Takes what the agent wrote, so that it never waits for us.
   void DrainLog() { child_->Err(); }
 
  private:
-  AgentProcess(const AgentPlace& place, testing::Child child);
+  AgentProcess(const AgentPlace& place, int metrics_port, testing::Child child);
   absl::Status WaitUntilReady(absl::Time started);
 
   AgentPlace place_;
+  int metrics_port_;
+  std::unique_ptr<Scraper> scraper_;
   std::optional<testing::Child> child_;
   ApiClient client_;
   absl::Duration start_time_;

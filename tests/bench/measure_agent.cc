@@ -50,10 +50,12 @@ absl::StatusOr<std::vector<Figure>> MeasureAgent(const BenchNode& node, const Ex
     agent.DrainLog();
   }
   VEDETTE_RETURN_IF_ERROR(node.Learn(agent, kLearningSlice));
+  agent.BeginScrapes();
   Figure share = {"agent, of a core, known loads at work", "%", Target::kAtMost, kCpuTarget, {}};
   VEDETTE_ASSIGN_OR_RETURN(const double percent, SteadyShare(node, agent, extent.steady));
   share.samples.Add(percent);
   VEDETTE_ASSIGN_OR_RETURN(const Resident full, agent.ReadResident());
+  VEDETTE_ASSIGN_OR_RETURN(const int scrapes, agent.EndScrapes());
   Figure memory = {"agent, resident with 100 workloads", "MB", Target::kAtMost, kMemoryTarget, {}};
   memory.samples.Add(full.total_mb);
   return std::vector<Figure>{share,
@@ -61,7 +63,8 @@ absl::StatusOr<std::vector<Figure>> MeasureAgent(const BenchNode& node, const Ex
                              One("    of it anonymous", "MB", full.anonymous_mb),
                              One("    of it files (program, libraries, store)", "MB", full.file_mb),
                              One("    of it rings", "MB", full.rings_mb),
-                             One("    right after the start", "MB", fresh.total_mb)};
+                             One("    right after the start", "MB", fresh.total_mb),
+                             One("scrapes of its metrics meanwhile", "", scrapes)};
 }
 
 }  // namespace vedette::bench

@@ -52,6 +52,7 @@ absl::Status AwaitAgents(int count) {
 // started once for two pairs.
 absl::StatusOr<std::vector<Figure>> MeasureOverhead(const BenchNode& node, const Extent& extent) {
   std::map<std::string, Figure> cpu;
+  Figure scraped = {"scrapes of an agent's metrics meanwhile", "", Target::kNone, 0, {}};
   Figure wall = {"server, requests per second, on/off", "ratio", Target::kAtLeast, kTarget, {}};
   Figure start = {"start, exec to socket answering", "s", Target::kAtMost, kStartTarget, {}};
   Figure first = {"first start, empty store", "s", Target::kNone, 0, {}};
@@ -82,9 +83,12 @@ absl::StatusOr<std::vector<Figure>> MeasureOverhead(const BenchNode& node, const
       VEDETTE_ASSIGN_OR_RETURN(AgentProcess started, node.StartLearnedAgent(kLearningSlice));
       start.samples.Add(absl::ToDoubleSeconds(started.start_time()));
       agent.emplace(std::move(started));
+      agent->BeginScrapes();
       VEDETTE_ASSIGN_OR_RETURN(on, RunAll(node, extent.slice, 1));
     } else {
       VEDETTE_ASSIGN_OR_RETURN(on, RunAll(node, extent.slice, 1));
+      VEDETTE_ASSIGN_OR_RETURN(const int answered, agent->EndScrapes());
+      scraped.samples.Add(answered);
       agent.reset();
       VEDETTE_RETURN_IF_ERROR(AwaitAgents(0));
       VEDETTE_ASSIGN_OR_RETURN(off, RunAll(node, extent.slice, 0));
@@ -113,6 +117,7 @@ absl::StatusOr<std::vector<Figure>> MeasureOverhead(const BenchNode& node, const
   figures.push_back(std::move(start));
   figures.push_back(std::move(first));
   figures.push_back(std::move(thrown));
+  figures.push_back(std::move(scraped));
   return figures;
 }
 
