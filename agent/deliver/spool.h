@@ -23,6 +23,10 @@ inline constexpr char kDropUnreadable[] = "unreadable";  // The row is damaged.
 inline constexpr char kDropDamaged[] = "store-damaged";  // Was lost with a damaged database.
 inline constexpr char kDropRemoved[] = "sink-removed";   // The sink left the configuration.
 
+// All of them; docs/siem.md says what each means.
+inline constexpr const char* kDropReasons[] = {kDropSpoolFull, kDropRejected, kDropUnreadable,
+                                               kDropDamaged, kDropRemoved};
+
 // A sink that is no longer configured, and how much waited for it.
 struct GivenUpSink {
   std::string sink;

@@ -74,7 +74,7 @@ void Account::RefreshKernel(std::vector<std::string>& gaps) {
   for (const LaneCount& lane : pipeline_->parts().cache->ReadLanes()) {
     const std::string name =
         fmt::format("cpu{}/{}", lane.cpu, kLaneNames[lane.lane % std::size(kLaneNames)]);
-    ledger_.Account("kernel", name)
+    ledger_.Account(kStageKernel, name)
         .Set(lane.sequence, lane.sent, Dropped{{"ring-full", lane.dropped}});
     auto line = received.lines().find(KeyOf(lane));
     if (line == received.lines().end()) {
@@ -94,12 +94,12 @@ void Account::RefreshKernel(std::vector<std::string>& gaps) {
 
 void Account::RefreshStages() {
   const CollectCounts collect = collector_->counts();
-  ledger_.Account("collect", "records")
+  ledger_.Account(kStageCollect, "records")
       .Set(collect.received, collect.delivered, Dropped{{"undecodable", collect.undecodable}});
   const PipelineParts& parts = pipeline_->parts();
   const PipelineCounts& counts = pipeline_->counts();
   if (counts.leftovers.received > 0) {
-    ledger_.Account("collect", "leftovers")
+    ledger_.Account(kStageCollect, "leftovers")
         .Set(counts.leftovers.received, counts.leftovers.received - counts.leftovers.undecodable,
              Dropped{{"undecodable", counts.leftovers.undecodable}});
   }
@@ -109,17 +109,17 @@ void Account::RefreshStages() {
   uint64_t& by_rings = entered[static_cast<size_t>(Entrance::kRings)];
   by_rings = std::max(by_rings, collect.events);
   for (size_t i = 0; i < entered.size(); ++i) {
-    ledger_.Account("pipeline", kEntranceNames[i]).Set(entered[i], counts.enriched[i], Dropped{});
+    ledger_.Account(kStagePipeline, kEntranceNames[i])
+        .Set(entered[i], counts.enriched[i], Dropped{});
   }
   const Enricher::Ledger& enrich = parts.enricher->ledger();
   // What waits for the hash of a program is in flight.
-  ledger_.Account("enrich", "events")
+  ledger_.Account(kStageEnrich, "events")
       .Set(enrich.received, enrich.emitted - pipeline_->waiting().size(), Dropped{});
   const StageLedger& profile = parts.profiles->ledger();
-  ledger_.Account("profile", "events").Set(profile.received, profile.emitted, profile.dropped);
+  ledger_.Account(kStageProfile, "events").Set(profile.received, profile.emitted, profile.dropped);
   const ProfilesCounters& profiles = parts.profiles->counters();
-  // Not events: a stage of its own, so that the stages of events add up from end to end.
-  ledger_.Account("profiles", "workloads")
+  ledger_.Account(kStageProfiles, "workloads")
       .Set(profiles.profiles_made, parts.profiles->size(),
            Dropped{{"evicted", profiles.profiles_evicted},
                    {"frozen-evicted", profiles.frozen_evicted},
@@ -127,13 +127,13 @@ void Account::RefreshStages() {
                    {"max-size", profiles.profiles_shed}});
   const StoreBound::Removed& removed = parts.bound->removed();
   const uint64_t evicted = parts.correlator->evicted();
-  ledger_.Account("store", "findings")
+  ledger_.Account(kStageStore, "findings")
       .Set(removed.aged_findings + removed.shed_findings + evicted, 0,
            Dropped{{"max-age", removed.aged_findings},
                    {"max-size", removed.shed_findings},
                    {"max-count", evicted}});
   const StageLedger& correlate = parts.correlator->ledger();
-  ledger_.Account("correlate", "events")
+  ledger_.Account(kStageCorrelate, "events")
       .Set(correlate.received, correlate.emitted, correlate.dropped);
   RefreshSinks();
 }
@@ -141,12 +141,13 @@ void Account::RefreshStages() {
 void Account::RefreshSinks() {
   const Delivery& delivery = *pipeline_->parts().delivery;
   for (const SinkStats& sink : delivery.Stats()) {
-    ledger_.Account("export", sink.account.sink)
+    ledger_.Account(kStageExport, sink.account.sink)
         .Set(sink.account.received, sink.account.delivered,
              Dropped(sink.account.dropped.begin(), sink.account.dropped.end()));
   }
   for (const GivenUpSink& gone : delivery.given_up()) {
-    ledger_.Account("export", gone.sink).Set(gone.count, 0, Dropped{{kDropRemoved, gone.count}});
+    ledger_.Account(kStageExport, gone.sink)
+        .Set(gone.count, 0, Dropped{{kDropRemoved, gone.count}});
   }
 }
 
@@ -174,7 +175,7 @@ pb::Ledger LedgerOfGivenUp(const std::vector<GivenUpSink>& sinks, absl::Time now
   record.set_to_unix_ns(absl::ToUnixNanos(now));
   for (const GivenUpSink& gone : sinks) {
     pb::LedgerEntry* entry = record.add_entries();
-    entry->set_stage("export");
+    entry->set_stage(kStageExport);
     entry->set_counter(gone.sink);
     entry->set_received(gone.count);
     (*entry->mutable_dropped())[kDropRemoved] = gone.count;

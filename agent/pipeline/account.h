@@ -11,6 +11,18 @@
 
 namespace vedette {
 
+// Stages of the ledger, by the names that docs/siem.md and docs/configuration.md use.
+inline constexpr char kStageKernel[] = "kernel";
+inline constexpr char kStageCollect[] = "collect";
+inline constexpr char kStagePipeline[] = "pipeline";
+inline constexpr char kStageEnrich[] = "enrich";
+inline constexpr char kStageProfile[] = "profile";
+inline constexpr char kStageCorrelate[] = "correlate";
+inline constexpr char kStageExport[] = "export";
+// Not of events: stages of their own, so that the stages of events add up from end to end.
+inline constexpr char kStageProfiles[] = "profiles";
+inline constexpr char kStageStore[] = "store";
+
 // For the stream: what waited for sinks that are no longer configured.
 pb::Ledger LedgerOfGivenUp(const std::vector<GivenUpSink>& sinks, absl::Time now);
 
