@@ -9,6 +9,7 @@
 #include <fstream>
 #include <functional>
 #include <set>
+#include <thread>
 
 #include "absl/time/clock.h"
 #include "agent/base/mutex.h"
@@ -187,6 +188,32 @@ TEST_F(DeliveryTest, WhileTheFarSideIsAwayNothingIsLost) {
   Stop();
   EXPECT_TRUE(delivery_->Stats()[0].available);
   EXPECT_EQ(far_.taken().size(), 10u);
+  EXPECT_EQ(Account("fake").delivered, 10u);
+}
+
+TEST_F(DeliveryTest, ASpoolThatCannotBeReadIsATroubleUntilItCan) {
+  StartFake();
+  ASSERT_TRUE(db_->Exec("ALTER TABLE spool RENAME TO elsewhere").ok());
+  delivery_->Committed();
+  const auto stats_when = [this](bool ok) {
+    const absl::Time bound = absl::Now() + kBound;
+    while (delivery_->Stats()[0].ok() != ok && absl::Now() < bound) {
+      std::this_thread::yield();
+    }
+    return delivery_->Stats()[0];
+  };
+  const SinkStats stats = stats_when(false);
+  EXPECT_FALSE(stats.ok());
+  EXPECT_TRUE(stats.available) << "the sink itself is not to blame";
+  EXPECT_GE(stats.store_errors, 1u);
+  EXPECT_THAT(stats.problem(), testing::AllOf(testing::HasSubstr("the spool cannot be used"),
+                                              testing::HasSubstr("store.dir")));
+  ASSERT_TRUE(db_->Exec("ALTER TABLE elsewhere RENAME TO spool").ok());
+  Append(0, 10);
+  ASSERT_TRUE(far_.WaitForTaken(10));
+  EXPECT_TRUE(stats_when(true).ok());
+  EXPECT_EQ(stats_when(true).problem(), "");
+  Stop();
   EXPECT_EQ(Account("fake").delivered, 10u);
 }
 

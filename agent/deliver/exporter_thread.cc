@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/deliver/exporter_thread.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -197,12 +198,16 @@ void ExporterThread::Backoff() {
 
 void ExporterThread::RefreshAccount() {
   auto account = spool_->Account();
-  MutexLock lock(&mutex_);
-  if (account.ok()) {
-    stats_.account = *std::move(account);
-  } else {
-    ++stats_.store_errors;
+  if (!account.ok()) {
+    NoteStoreError(account.status());
+    return;
   }
+  MutexLock lock(&mutex_);
+  stats_.account = *std::move(account);
+  if (!stats_.store_trouble.empty()) {
+    spdlog::info("sink {}: the spool can be used again", options_.sink);
+  }
+  stats_.store_trouble.clear();
 }
 
 void ExporterThread::OnUnavailable(const absl::Status& status) {
@@ -265,17 +270,25 @@ void ExporterThread::OnRejected(const absl::Status& status) {
 }
 
 void ExporterThread::OnStoreError(const absl::Status& status) {
+  NoteStoreError(status);
+  Backoff();
+}
+
+void ExporterThread::NoteStoreError(const absl::Status& status) {
+  const std::string trouble = fmt::format(
+      "the spool cannot be used, so nothing is delivered: {}; look at the disk of store.dir, what "
+      "waits is tried again",
+      Message(status));
   uint64_t errors = 0;
   {
     MutexLock lock(&mutex_);
     errors = ++stats_.store_errors;
     stats_.store_damaged = stats_.store_damaged || absl::IsDataLoss(status);
+    stats_.store_trouble = trouble;
   }
   if (IsPowerOfTwo(errors)) {
-    spdlog::error("sink {}: the spool fails, {} times so far: {}", options_.sink, errors,
-                  std::string(status.message()));
+    spdlog::error("sink {}: {}, {} times so far", options_.sink, trouble, errors);
   }
-  Backoff();
 }
 
 }  // namespace vedette

@@ -33,8 +33,12 @@ struct SinkStats {
   uint64_t retries = 0;        // Batches that were Unavailable.
   bool store_damaged = false;  // The spool cannot be read.
   uint64_t store_errors = 0;
+  std::string store_trouble;  // One sentence while the spool fails.
   bool available = true;
   std::string trouble;  // One sentence while not available.
+
+  bool ok() const { return available && store_trouble.empty(); }
+  const std::string& problem() const { return store_trouble.empty() ? trouble : store_trouble; }
 };
 
 // Takes events of one sink from the spool, in order, one batch at a time, and passes the spool's
@@ -72,6 +76,7 @@ class ExporterThread {
   void LogDelays(const std::vector<SpoolRow>& rows, absl::Time taken) const;
   void OnRejected(const absl::Status& status);
   void OnStoreError(const absl::Status& status);
+  void NoteStoreError(const absl::Status& status);
 
   bool HasWork() const { return woken_ || stopping_; }
   bool IsStopping() const { return stopping_; }

@@ -15,6 +15,7 @@
 #include "agent/pipeline/event_line.h"
 #include "agent/pipeline/node.h"
 #include "agent/pipeline/node_metrics.h"
+#include "agent/pipeline/sinks.h"
 #include "agent/pipeline/top.h"
 #include "agent/profile/profile_json.h"
 
@@ -44,22 +45,6 @@ Json ProbesJson(const ProbeSet& probes, const std::vector<SkippedRuns>& skipped,
                     {"verified_instructions", probe.verified_instructions}});
     if (!probe.ok) {
       problems.push_back(fmt::format("probe {}: {}", probe.name, probe.reason));
-    }
-  }
-  return rows;
-}
-
-Json SinksJson(const Delivery& delivery, std::vector<std::string>& problems) {
-  Json rows = Json::array();
-  for (const SinkStats& sink : delivery.Stats()) {
-    rows.push_back({{"name", sink.account.sink},
-                    {"state", sink.available ? "ok" : "degraded"},
-                    {"reason", sink.trouble},
-                    {"delivered", sink.account.delivered},
-                    {"waiting", sink.account.lag()},
-                    {"retries", sink.retries}});
-    if (!sink.available) {
-      problems.push_back(fmt::format("sink {}: {}", sink.account.sink, sink.trouble));
     }
   }
   return rows;
@@ -131,7 +116,7 @@ Json ControlBackend::DoctorNow() {
   std::vector<std::string> problems;
   const std::vector<SkippedRuns> skipped = parts.probes->ReadSkippedRuns();
   Json probes = ProbesJson(*parts.probes, skipped, problems);
-  Json sinks = SinksJson(*parts.delivery, problems);
+  Json sinks = SinksJson(parts.delivery->Stats(), problems);
   account_->Refresh();
   for (const std::string& gap : account_->gaps()) {
     problems.push_back("ledger: " + gap);

@@ -35,6 +35,20 @@ void AddReasons(const NodeSample& sample, MetricSet& metrics) {
   }
 }
 
+void AddSinks(const std::vector<SinkStats>& sinks, MetricSet& metrics) {
+  for (const SinkStats& sink : sinks) {
+    const MetricSet::Labels labels = {{"sink", sink.account.sink}};
+    metrics.AddGauge("vedette_sink_ok", "1 while a sink takes what it is given.", sink.ok() ? 1 : 0,
+                     labels);
+    metrics.AddCounter("vedette_sink_retries_total",
+                       "Batches that a sink could not take; repeated.",
+                       static_cast<double>(sink.retries), labels);
+    metrics.AddCounter("vedette_sink_store_errors_total",
+                       "Times that the spool could not be read or written for a sink; repeated.",
+                       static_cast<double>(sink.store_errors), labels);
+  }
+}
+
 }  // namespace
 
 std::map<std::string, uint64_t> Bookkeeping(const Pipeline& pipeline) {
@@ -68,6 +82,7 @@ NodeSample TakeNodeSample(const Pipeline& pipeline, Account& account) {
   }
   sample.judged_without_hash = pipeline.waiting().given_up();
   sample.pipeline = pipeline.counts();
+  sample.sinks = parts.delivery->Stats();
   sample.series = parts.series->Sample();
   sample.cache_errors = parts.keeper->counts().errors;
   for (const FullWorkload& workload : parts.cache->FullWorkloads()) {
@@ -89,6 +104,7 @@ std::string MetricsText(const NodeSample& sample) {
   AddLedgerMetrics(sample.ledger, metrics);
   AddWorkloadMetrics(sample.series, metrics);
   AddReasons(sample, metrics);
+  AddSinks(sample.sinks, metrics);
   const auto counter = [&metrics](const char* name, const char* help, uint64_t value) {
     metrics.AddCounter(name, help, static_cast<double>(value));
   };

@@ -25,6 +25,7 @@ struct NodeSample {
   uint64_t hash_hanging = 0;
   uint64_t judged_without_hash = 0;
   PipelineCounts pipeline;
+  std::vector<SinkStats> sinks;
   SeriesSample series;
   uint64_t cache_errors = 0;
   uint64_t not_cached = 0;

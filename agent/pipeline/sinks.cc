@@ -52,4 +52,21 @@ absl::StatusOr<Sinks> MakeSinks(const Config& config) {
   return sinks;
 }
 
+nlohmann::json SinksJson(const std::vector<SinkStats>& sinks, std::vector<std::string>& problems) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const SinkStats& sink : sinks) {
+    rows.push_back({{"name", sink.account.sink},
+                    {"state", sink.ok() ? "ok" : "degraded"},
+                    {"reason", sink.problem()},
+                    {"delivered", sink.account.delivered},
+                    {"waiting", sink.account.lag()},
+                    {"retries", sink.retries},
+                    {"store_errors", sink.store_errors}});
+    if (!sink.ok()) {
+      problems.push_back(fmt::format("sink {}: {}", sink.account.sink, sink.problem()));
+    }
+  }
+  return rows;
+}
+
 }  // namespace vedette

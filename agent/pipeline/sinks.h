@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,5 +19,8 @@ struct Sinks {
 
 // Makes the exporters that the configuration names. Errors name the place in the configuration.
 absl::StatusOr<Sinks> MakeSinks(const Config& config);
+
+// How they do, for `doctor`; a sentence of each that does not.
+nlohmann::json SinksJson(const std::vector<SinkStats>& sinks, std::vector<std::string>& problems);
 
 }  // namespace vedette

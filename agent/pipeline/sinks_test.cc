@@ -34,5 +34,26 @@ TEST(SinksTest, WhatASinkIsCalledDoesNotDependOnTheOthers) {
   EXPECT_THAT(NamesOf(config), ElementsAre("archive"));
 }
 
+TEST(SinksTest, ASinkWhoseSpoolFailsIsDegradedAndSaysSo) {
+  SinkStats fine, away, broken;
+  fine.account.sink = "jsonl";
+  away.account.sink = "kafka";
+  away.available = false;
+  away.trouble = "Kafka cannot be reached";
+  broken.account.sink = "archive";
+  broken.store_trouble = "the spool cannot be used";
+  broken.store_errors = 7;
+  std::vector<std::string> problems;
+  const nlohmann::json rows = SinksJson({fine, away, broken}, problems);
+  EXPECT_EQ(rows[0]["state"], "ok");
+  EXPECT_EQ(rows[1]["state"], "degraded");
+  EXPECT_EQ(rows[1]["reason"], "Kafka cannot be reached");
+  EXPECT_EQ(rows[2]["state"], "degraded");
+  EXPECT_EQ(rows[2]["reason"], "the spool cannot be used");
+  EXPECT_EQ(rows[2]["store_errors"], 7);
+  EXPECT_THAT(problems, ElementsAre("sink kafka: Kafka cannot be reached",
+                                    "sink archive: the spool cannot be used"));
+}
+
 }  // namespace
 }  // namespace vedette
