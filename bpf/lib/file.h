@@ -56,7 +56,7 @@ struct birth {
   __u32 pad;
 };
 
-/* Who made it, and where its directory was. */
+/* Who made it; and where its directory was, if a class of directories may stand for it. */
 struct maker {
   __u64 workload;
   __u64 above;     /* inode of the directory that the file's directory was in */
@@ -90,9 +90,8 @@ struct file_act {
   __u32 mode;
   __u32 links;
   __u32 filesystem;
-  __u32 flags;       /* of the record */
-  __u32 is_in_place; /* its directory is where it was when the file was made */
-  __u64 directory;   /* keyed hash of the shape of the directory's name; 0: it has none */
+  __u32 flags; /* of the record */
+  __u64 directory; /* keyed hash of the shape of the directory's name; 0: it has none */
 };
 
 struct {
@@ -191,15 +190,25 @@ __noinline int make_directory_key(__u64 file_at) {
   struct file* file = (void*)file_at;
   struct dentry* directory;
   struct dentry* above;
+  struct maker* maker;
+  __u64 inode, name;
 
-  if (!act || !act->is_in_place) return false;
+  if (!act) return false;
   directory = BPF_CORE_READ(file, f_path.dentry, d_parent);
   above = BPF_CORE_READ(directory, d_parent);
   if (above == directory || BPF_CORE_READ(file, f_path.mnt, mnt_root) == directory) return false;
+  inode = BPF_CORE_READ(above, d_inode, i_ino);
+  name = BPF_CORE_READ(directory, d_name.hash_len);
+  if (act->key.verb == WIRE_VERB_FILE_WRITE) {
+    maker = bpf_map_lookup_elem(&vd_born, &act->birth);
+    if (!maker || maker->above != inode || maker->directory != name) return false;
+  }
   if (!read_name(act, directory) || !make_shape(1)) return false;
+  act->maker.above = inode;
+  act->maker.directory = name;
   act->directory = act->hash;
   act->class_key.inode = act->hash;
-  act->class_key.parent = BPF_CORE_READ(above, d_inode, i_ino);
+  act->class_key.parent = inode;
   act->class_key.grain = WIRE_GRAIN_DIRECTORY;
   return true;
 }
@@ -251,14 +260,6 @@ __noinline int read_access(__u64 file_at, __u32 verb) {
   return true;
 }
 
-/* Where a directory is, as a maker keeps it. */
-static __always_inline void read_maker(struct file_act* act, struct dentry* directory,
-                                       __u64 workload) {
-  act->maker.workload = workload;
-  act->maker.above = BPF_CORE_READ(directory, d_parent, d_inode, i_ino);
-  act->maker.directory = BPF_CORE_READ(directory, d_name.hash_len);
-}
-
 /* May a class stand for this file? A regular file with one link and no execute bit, whose place in
  * its directory is its own: no mount, and if it was there before, made right there, under this
  * name, by this workload, while we watched. What came by link, rename or mount was not. */
@@ -271,20 +272,15 @@ __noinline int may_be_class(__u64 file_at, __u64 workload) {
   if ((act->mode & S_IFMT) != S_IFREG || (act->mode & S_IXUGO) || act->links != 1 || !act->key.name)
     return false;
   if (BPF_CORE_READ(file, f_path.mnt, mnt_root) == BPF_CORE_READ(file, f_path.dentry)) return false;
-  act->is_in_place = true;
   if (act->key.verb == WIRE_VERB_FILE_CREATE) return true;
   if (act->key.verb != WIRE_VERB_FILE_WRITE) return false;
   maker = bpf_map_lookup_elem(&vd_born, &act->birth);
-  if (!maker || maker->workload != workload) return false;
-  read_maker(act, BPF_CORE_READ(file, f_path.dentry, d_parent), workload);
-  act->is_in_place = maker->above == act->maker.above && maker->directory == act->maker.directory;
-  return true;
+  return maker && maker->workload == workload;
 }
 
-static __always_inline void remember_birth(struct file* file, struct file_act* act,
-                                           __u64 workload) {
+static __always_inline void remember_birth(struct file_act* act, __u64 workload) {
   if (!act->birth.name) return;
-  read_maker(act, BPF_CORE_READ(file, f_path.dentry, d_parent), workload);
+  act->maker.workload = workload;
   if (bpf_map_update_elem(&vd_born, &act->birth, &act->maker, BPF_ANY))
     count_error(WIRE_ERROR_BIRTH);
 }
@@ -305,6 +301,8 @@ static __always_inline void look_up_file(struct file* file, struct file_act* act
                                          struct governed* g, struct lookup* l) {
   act->class_key.name = 0;
   act->directory = 0;
+  act->maker.above = 0;
+  act->maker.directory = 0;
   l->inner = bpf_map_lookup_elem(&vd_file_cache, &g->key);
   if (l->inner) l->verdict = bpf_map_lookup_elem(l->inner, &act->key);
   if (l->verdict || !may_be_class((__u64)file, g->key.workload)) return;

@@ -74,7 +74,7 @@ __noinline int file_opened(__u64 file_at, __u32 verb) {
   if (!act->key.name) act->flags |= WIRE_FILE_UNNAMED;
   governed_by(p->wire.home_cgroup_id, &g);
   look_up_file(file, act, &g, &l);
-  if (verb == WIRE_VERB_FILE_CREATE) remember_birth(file, act, g.key.workload);
+  if (verb == WIRE_VERB_FILE_CREATE) remember_birth(act, g.key.workload);
   class = classify(&g, &l);
   if (class == ACT_NEWS || class == ACT_TAPPED) {
     process_refresh(p, task);
