@@ -114,13 +114,13 @@ absl::Status VerdictCache::MarkClassKnown(const CacheSlot& class_slot, std::stri
   if (wire.empty()) {
     return absl::InvalidArgumentError("a class of what has none");
   }
+  const int fd = InnerFd(class_slot);
+  if (fd < 0) {
+    return absl::OkStatus();  // The generation is gone, and what was planned for it.
+  }
   if (auto planned = planned_classes_.find(class_slot.workload_number);
       planned != planned_classes_.end()) {
     planned->second.erase(wire);
-  }
-  const int fd = InnerFd(class_slot);
-  if (fd < 0) {
-    return absl::OkStatus();  // The generation is gone.
   }
   wire_verdict verdict = {};
   verdict.novelty = WIRE_NOVELTY_KNOWN;
