@@ -70,7 +70,7 @@ AgentProcess::AgentProcess(AgentProcess&& other) noexcept
 
 absl::StatusOr<AgentProcess> AgentProcess::Start(const AgentPlace& place) {
   const std::string config = place.dir + "/vedette.yaml";
-  const int metrics_port = FreePort();
+  VEDETTE_ASSIGN_OR_RETURN(const int metrics_port, FreePort());
   if (!testing::WriteFile(config, Configuration(place, metrics_port))) {
     return absl::ErrnoToStatus(errno, config);
   }

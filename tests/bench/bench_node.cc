@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/bench/bench_node.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,7 +11,6 @@
 #include <sstream>
 
 #include "agent/base/status.h"
-#include "agent/base/unique_fd.h"
 
 namespace vedette::bench {
 namespace {
@@ -23,19 +20,6 @@ constexpr int kLearningRounds = 40;
 constexpr int kQuietRounds = 2;
 
 std::atomic<bool> ended{false};
-
-// A port that nobody has at the moment; the loads bind it one after the other.
-absl::StatusOr<std::string> FreePort() {
-  const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  socklen_t size = sizeof(address);
-  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    return absl::ErrnoToStatus(errno, "no free port");
-  }
-  return std::to_string(ntohs(address.sin_port));
-}
 
 }  // namespace
 
@@ -77,7 +61,8 @@ absl::StatusOr<BenchNode> BenchNode::Create(const std::string& agent_program,
       agent_program.empty() ? (here.parent_path() / "vedette").string() : agent_program;
   node.place_.dir = node.directory_->path();
   node.place_.pin_dir = fmt::format("/sys/fs/bpf/vedette-bench-{}", getpid());
-  VEDETTE_ASSIGN_OR_RETURN(node.port_, FreePort());
+  VEDETTE_ASSIGN_OR_RETURN(const int port, FreePort());
+  node.port_ = std::to_string(port);
   return node;
 }
 

@@ -53,12 +53,14 @@ absl::Status ScrapeOnce(int port) {
 
 }  // namespace
 
-int FreePort() {
+absl::StatusOr<int> FreePort() {
   const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address = Loopback(0);
   socklen_t size = sizeof(address);
-  bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return absl::ErrnoToStatus(errno, "no free port");
+  }
   return ntohs(address.sin_port);
 }
 

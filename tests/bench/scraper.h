@@ -9,8 +9,8 @@
 
 namespace vedette::bench {
 
-// A port of 127.0.0.1 that was free a moment ago.
-int FreePort();
+// A port that nobody has at the moment; whoever is told binds it.
+absl::StatusOr<int> FreePort();
 
 // Asks for the agent's metrics each second, as a Prometheus would, over a connection of its own.
 // Has a thread of its own; the other calls are for one thread.
