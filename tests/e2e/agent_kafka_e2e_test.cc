@@ -10,6 +10,7 @@
 
 #include "tests/e2e/acts.h"
 #include "tests/support/agent/agent_process.h"
+#include "tests/support/events/record_errors.h"
 #include "tests/support/kafka/kafka_broker.h"
 #include "tests/support/kafka/kafka_reader.h"
 

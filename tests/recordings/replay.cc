@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/recordings/replay.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <optional>
@@ -8,7 +9,10 @@
 #include <variant>
 
 #include "agent/correlate/finding_json.h"
+#include "agent/deliver/to_event.h"
 #include "agent/pipeline/event_line.h"
+#include "exporters/schema/encode.h"
+#include "tests/support/events/record_errors.h"
 
 namespace vedette::testing {
 namespace {
@@ -58,6 +62,9 @@ void Replay::Judge(Event event, std::vector<std::string>& lines) {
   lines.push_back(EventLine(scored));
   if (std::optional<Finding> finding = correlator_->Correlate(std::move(scored))) {
     lines.push_back(nlohmann::json({{"finding", ToJson(*finding)}}).dump());
+    const EventSource source{"replay", kBootId, "0", absl::UnixEpoch()};
+    const std::string record = EncodeJson(ToEvent(source, *finding));
+    EXPECT_THAT(RecordErrors(record), ::testing::IsEmpty()) << record;
   }
   if (is_end && !frozen_) {
     frozen_ = true;

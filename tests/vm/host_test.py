@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Debian package on a booted Debian 12: installed, used, upgraded, rotated, killed, purged.
 
-  host_test.py DEB [CONSOLE]
+  host_test.py DEB VALIDATOR [CONSOLE]
+
+VALIDATOR is vedette_validate_records of the build.
 
 Boots the image of build_image.sh with what the package depends on, so that nothing else is fetched
 inside. Each check is a line of output; exit 1 when one did not hold.
@@ -121,6 +123,14 @@ def rotates(host):
               says="^root:vedette 640\n")
 
 
+def obeys_its_schemas(host, validator):
+    written = host.machine.must(f"cat {FINDINGS}.1 {FINDINGS}")
+    result = subprocess.run([validator], input=written, stdout=subprocess.PIPE, text=True,
+                            check=False)
+    host.check("all that was written obeys its schema", result.returncode == 0,
+               result.stdout[-SHOWN:])
+
+
 def survives(host):
     before = host.machine.must("systemctl show -P MainPID vedette").strip()
     host.runs("the agent is killed", f"kill -KILL {before}")
@@ -162,7 +172,7 @@ def goes(host, files, groups, programs, links):
     host.runs("nor a unit", "systemctl list-units --all --no-legend 'vedette*'", says="^$")
 
 
-def test(deb, console):
+def test(deb, validator, console):
     image = build_image(depends(deb))
     with tempfile.TemporaryDirectory(prefix="vedette-host.") as folder:
         started = time.monotonic()
@@ -177,6 +187,7 @@ def test(deb, console):
                 group_reads(host)
                 finds(host)
                 rotates(host)
+                obeys_its_schemas(host, validator)
                 survives(host)
             if host.failed:
                 print(machine.run("journalctl -u vedette -o short --no-pager | tail -n 40").output)
@@ -187,18 +198,19 @@ def test(deb, console):
 
 def main():
     deb = str(Path(sys.argv[1]).resolve())
-    console = (sys.argv[2:] or [f"{Path(sys.argv[1]).parent}/vm_host.console.log"])[0]
+    validator = sys.argv[2]
+    console = (sys.argv[3:] or [f"{Path(sys.argv[1]).parent}/vm_host.console.log"])[0]
     if not Path(deb).exists():
         print(f"host_test.py: {deb} is not there; build it with `ninja -C build/release deb`")
         return 1
     try:
-        failed = test(deb, console)
+        failed = test(deb, validator, console)
     except MachineError as error:
         print(f"FAIL {error}")
         failed = 1
     if failed:
         print(f"The console is in {console}. To repeat: ninja -C build/release deb && "
-              f"{Path(__file__).resolve()} {deb} {console}")
+              f"{Path(__file__).resolve()} {deb} {validator} {console}")
     return 1 if failed else 0
 
 

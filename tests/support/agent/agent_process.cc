@@ -11,8 +11,7 @@
 #include <sstream>
 
 #include "agent/base/status.h"
-#include "tests/support/events/json_schema.h"
-#include "tests/support/events/ocsf_validator.h"
+#include "tests/support/events/record_errors.h"
 
 namespace vedette::testing {
 
@@ -197,12 +196,6 @@ void AgentProcess::ExpectValidJsonLines() const {
   for (const std::string& line : lines) {
     EXPECT_THAT(RecordErrors(line), ::testing::IsEmpty()) << line;
   }
-}
-
-std::vector<std::string> RecordErrors(const std::string& json) {
-  return json.starts_with(R"({"schema":"vedette.ledger/)")
-             ? JsonSchemaErrors(json, "exporters/schema/ledger.schema.json")
-             : OcsfErrors(json);
 }
 
 std::vector<Json> AgentProcess::FindingLines(const std::string& mentioning) const {

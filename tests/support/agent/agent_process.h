@@ -98,7 +98,4 @@ class AgentProcess {
   std::optional<Child> child_;
 };
 
-// What is wrong with a record that left the agent, by OCSF or by the schema of the ledger.
-std::vector<std::string> RecordErrors(const std::string& json);
-
 }  // namespace vedette::testing
