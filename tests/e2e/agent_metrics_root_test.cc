@@ -279,7 +279,7 @@ TEST_F(AgentMetricsTest, DoctorsAnswerHasTheShapeOfTheDocumentation) {
 
 TEST_F(AgentMetricsTest, EveryQueryOfTheDashboardHasAnAnswer) {
   ASSERT_NO_FATAL_FAILURE(Start());
-  constexpr std::string_view kPort = "metrics: port ";
+  constexpr std::string_view kPort = "metrics: on http://127.0.0.1:";
   const std::string log = agent_.Log();
   ASSERT_THAT(log, HasSubstr(kPort));
   const std::string port = std::to_string(std::stoi(log.substr(log.find(kPort) + kPort.size())));
