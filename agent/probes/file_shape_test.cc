@@ -76,7 +76,9 @@ TEST(FileShapeTest, NamesOfDirectories) {
   // Which stay the same, mostly: it takes more than for a file.
   EXPECT_EQ(TextOf("/srv/kvmtools/x"), "");
   EXPECT_EQ(TextOf("/srv/kvmtools"), "/srv/????????");
-  EXPECT_EQ(TextOf("/srv/req-AbXdEg/x"), "/srv/req-?????" "?/x");
+  EXPECT_EQ(TextOf("/srv/req-AbXdEg/x"),
+            "/srv/req-?????"
+            "?/x");
 }
 
 // Of names that a generator makes, nearly all are of one shape; and what is made of words has none.

@@ -90,7 +90,7 @@ struct file_act {
   __u32 mode;
   __u32 links;
   __u32 filesystem;
-  __u32 flags; /* of the record */
+  __u32 flags;     /* of the record */
   __u64 directory; /* keyed hash of the shape of the directory's name; 0: it has none */
 };
 
