@@ -4,12 +4,18 @@
 
 readonly DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# open_suite WORK SUITE ARCHIVE: the lists of the suite, for the calls below; false: no network.
+# open_suite WORK SUITE ARCHIVE: the lists of the suite, for the calls below, from where this machine
+# has its packages from; false: no network.
 open_suite() {
-  local work="$1"
+  local work="$1" site
   command -v apt-get >/dev/null || return 1
+  # Where the lists are not there yet, as the sources say.
+  site=$({ apt-get indextargets --format '$(SITE)'
+    grep -rhoE 'https?://[^ ]+' /etc/apt/sources.list /etc/apt/sources.list.d; } 2>/dev/null |
+    awk '/\/debian\/*$/ && !n++')
+  [ -n "$site" ] || return 1
   mkdir -p "$work"/{state/lists/partial,cache/archives/partial}
-  echo "deb [arch=amd64 signed-by=$DEBIAN_KEYRING] http://deb.debian.org/$3 $2 main" >"$work/sources.list"
+  echo "deb [arch=amd64 signed-by=$DEBIAN_KEYRING] ${site%/debian*}/$3 $2 main" >"$work/sources.list"
   suite_apt=(-qq -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
     -o "Dir::State=$work/state" -o "Dir::Cache=$work/cache" -o Acquire::Languages=none
     -o "APT::Sandbox::User=$(id -un)" -o "APT::Default-Release=$2")
