@@ -9,20 +9,17 @@
 namespace vedette::testing {
 namespace {
 
-// The class of what a shell makes and writes as request-N.tmp, known to the kernel.
-class FileClassTest : public FilesTest {
+// Classes that are known to the kernel, of a file that a shell makes and writes.
+class KnownClassTest : public FilesTest {
  protected:
-  void SetUp() override {
-    FilesTest::SetUp();
-    if (IsSkipped()) {
-      return;
-    }
+  // `script` makes `name` and writes it; the path of their class ends with `shape`.
+  void Know(const std::string& script, const std::string& name, const std::string& shape) {
     cgroup_.emplace(WatchedCgroup());
-    Shell(*cgroup_, "echo x > request-1.tmp; echo x >> request-1.tmp");
-    auto made = AwaitFile(FileVerb::kCreate, "request-1.tmp");
-    auto written = AwaitFile(FileVerb::kWrite, "request-1.tmp");
+    Shell(*cgroup_, script);
+    auto made = AwaitFile(FileVerb::kCreate, name);
+    auto written = AwaitFile(FileVerb::kWrite, name);
     ASSERT_TRUE(made && written);
-    EXPECT_TRUE(made->body.shape.ends_with("/request-*.tmp")) << made->body.shape;
+    EXPECT_TRUE(made->body.shape.ends_with(shape)) << made->body.shape;
     create_class_ = MakeClassKnown(*made);
     write_class_ = MakeClassKnown(*written);
   }
@@ -31,6 +28,17 @@ class FileClassTest : public FilesTest {
 
   std::optional<ScopedCgroup> cgroup_;
   CacheSlot create_class_, write_class_;
+};
+
+// The class of request-N.tmp.
+class FileClassTest : public KnownClassTest {
+ protected:
+  void SetUp() override {
+    FilesTest::SetUp();
+    if (!IsSkipped()) {
+      Know("echo x > request-1.tmp; echo x >> request-1.tmp", "request-1.tmp", "/request-*.tmp");
+    }
+  }
 };
 
 TEST_F(FileClassTest, ItStandsForAllNamesOfItsShape) {
@@ -130,28 +138,16 @@ TEST_F(FileClassTest, WhatIsNoRegularFileIsNews) {
   EXPECT_EQ(NewsOf("mkfifo request-2.tmp; exec 3<>request-2.tmp"), Strings{"write request-2.tmp"});
 }
 
-// The class of what a shell makes and writes as req-N/out.txt, known to the kernel.
-class DirectoryClassTest : public FilesTest {
+// The class of req-N/out.txt.
+class DirectoryClassTest : public KnownClassTest {
  protected:
   void SetUp() override {
     FilesTest::SetUp();
-    if (IsSkipped()) {
-      return;
+    if (!IsSkipped()) {
+      Know("mkdir req-1; echo x > req-1/out.txt; echo x >> req-1/out.txt", "req-1/out.txt",
+           "/req-*/out.txt");
     }
-    cgroup_.emplace(WatchedCgroup());
-    Shell(*cgroup_, "mkdir req-1; echo x > req-1/out.txt; echo x >> req-1/out.txt");
-    auto made = AwaitFile(FileVerb::kCreate, "req-1/out.txt");
-    auto written = AwaitFile(FileVerb::kWrite, "req-1/out.txt");
-    ASSERT_TRUE(made && written);
-    EXPECT_TRUE(made->body.shape.ends_with("/req-*/out.txt")) << made->body.shape;
-    create_class_ = MakeClassKnown(*made);
-    write_class_ = MakeClassKnown(*written);
   }
-
-  Strings NewsOf(const std::string& script) { return FilesTest::NewsOf(*cgroup_, script); }
-
-  std::optional<ScopedCgroup> cgroup_;
-  CacheSlot create_class_, write_class_;
 };
 
 TEST_F(DirectoryClassTest, ItStandsForAllDirectoriesOfItsShape) {
