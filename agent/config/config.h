@@ -106,6 +106,7 @@ struct Config {
     uint32_t exec_entries = 512;
     uint32_t flow_entries = 1024;
     uint32_t file_entries = 1024;
+    uint32_t processes = 16384;  // Of the whole node.
   } cache;
   struct {
     std::string pin_dir = "/sys/fs/bpf/vedette";

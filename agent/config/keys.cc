@@ -344,6 +344,8 @@ void AppendKernelKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(CountKey(
       "cache.file_entries", [](Config& c) -> uint32_t& { return c.cache.file_entries; }, 16,
       1 << 20));
+  keys.push_back(CountKey(
+      "cache.processes", [](Config& c) -> uint32_t& { return c.cache.processes; }, 1024, 1 << 20));
   keys.push_back(StringKey(
       "bpf.pin_dir", "path", [](Config& c) -> std::string& { return c.bpf.pin_dir; },
       CheckAbsolute));

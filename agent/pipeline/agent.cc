@@ -111,6 +111,7 @@ absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
   VEDETTE_ASSIGN_OR_RETURN(cgroup_root, FindCgroup2Mount());
   options.cgroup_root = cgroup_root;
   options.ring_bytes = ring_bytes;
+  options.max_processes = config.cache.processes;
   options.privilege = config.probes.privilege;
   options.capabilities = config.probes.capabilities;
   options.files = config.probes.files;

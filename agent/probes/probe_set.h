@@ -32,7 +32,7 @@ struct ProbeOptions {
   std::string pin_dir;      // On a bpffs, for agents alone; made, and removed by Remove().
   std::string cgroup_root;  // Where the v2 hierarchy is mounted.
   uint32_t ring_bytes = 1 << 20;
-  uint32_t max_processes = 65536;
+  uint32_t max_processes = 16384;
   bool privilege = true;      // The probe of that name.
   bool capabilities = false;  // The probe `capability`, which is called very often.
   bool files = false;  // The probe of that name, which every system call of everybody pays for.

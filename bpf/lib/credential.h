@@ -71,7 +71,7 @@ static __always_inline void credential_act(struct task_struct* task, struct proc
       lane_submit(lane, &r->header, false);
     }
   }
-  count_act(&g, &l);
+  count_act(&g, &l, bpf_ktime_get_boot_ns());
 }
 
 /* Capabilities that were given up are no news; a user or group that changed is. */

@@ -92,17 +92,6 @@ static __always_inline void fill_flow(struct wire_flow* r, struct socket_owner* 
   r->pad = 0;
 }
 
-/* As count_act, with the time at which the flow began: a clock costs as much as a look-up. */
-static __always_inline void count_flow_act(struct governed* g, struct lookup* l, __u64 now) {
-  struct wire_count* c;
-
-  if (l->is_first) return;
-  c = count_of(g, l->slot);
-  if (!c) return;
-  __sync_fetch_and_add(&c->acts, 1);
-  c->last_ns = now;
-}
-
 /* The first act of a flow, of which key says what it is. Looks it up, counts it, tells it when it
  * is news, and remembers in o what the rest of the flow belongs to. Of a socket that several CPUs
  * use at once, key must be the caller's own: o is written last. */
@@ -141,7 +130,7 @@ static __always_inline void flow_act(struct socket_owner* o, struct wire_flow_ke
   o->slot.generation = g.key.generation;
   o->slot.cache = WIRE_CACHE_FLOW;
   o->slot.slot = l.slot;
-  count_flow_act(&g, &l, o->start_ns);
+  count_act(&g, &l, o->start_ns);
 }
 
 /* Is what becomes of this flow told to anybody? If not, what would be told need not be gathered. */

@@ -50,11 +50,11 @@ struct {
 } vd_errors SEC(".maps");
 
 /* Processes by tgid. A hash and not task storage: it survives an exec by a thread that is not the
- * leader, costs a tenth at fork, and exists on 5.10. Sized by the agent. */
+ * leader, costs a tenth at fork, and exists on 5.10. Allocated beforehand (ADR 2). Sized by the
+ * agent. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 65536);
+  __uint(max_entries, 16384);
   __type(key, __u32);
   __type(value, struct process_context);
 } vd_processes SEC(".maps");

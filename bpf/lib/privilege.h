@@ -164,6 +164,6 @@ __noinline int privileged_act(__u64 object, __u64 flags) {
       lane_submit(lane, &r->header, false);
     }
   }
-  count_act(&g, &l);
+  count_act(&g, &l, bpf_ktime_get_boot_ns());
   return l.slot != 0;
 }

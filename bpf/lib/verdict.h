@@ -48,15 +48,16 @@ static __always_inline struct wire_count* count_of(struct governed* g, __u32 slo
 
 /* The act that made an entry is not counted here: that there is an entry says it. Making a count is
  * by far the dearest part of a new behaviour, since the allocator of per-CPU memory refills itself
- * by an interrupt, and many behaviours are seen once. */
-static __always_inline void count_act(struct governed* g, struct lookup* l) {
+ * by an interrupt, and many behaviours are seen once. now: of the clock of boot, which costs as
+ * much as a look-up; where the act has asked it already. */
+static __always_inline void count_act(struct governed* g, struct lookup* l, __u64 now) {
   struct wire_count* c;
 
   if (l->is_first) return;
   c = count_of(g, l->slot);
   if (c) {
     __sync_fetch_and_add(&c->acts, 1);
-    c->last_ns = bpf_ktime_get_boot_ns();
+    c->last_ns = now;
   }
 }
 

@@ -86,7 +86,7 @@ __noinline int file_opened(__u64 file_at, __u32 verb) {
       if (class == ACT_NEWS) claim(&g, &l, &act->key, &p->wire.id, false);
     }
   }
-  count_act(&g, &l);
+  count_act(&g, &l, bpf_ktime_get_boot_ns());
   return 0;
 }
 

@@ -244,7 +244,7 @@ __noinline int report_exec(__u32 class) {
     lane_dropped(lane);
     if (class == ACT_NEWS) keep_for_sweep(p, act, &g, &l);
   }
-  count_act(&g, &l);
+  count_act(&g, &l, p->wire.id.start_ns);
   return 0;
 }
 
@@ -400,7 +400,7 @@ int BPF_PROG(process_exec, struct task_struct* task, int old_pid, struct linux_b
   if (class == ACT_NEWS || class == ACT_TAPPED)
     report_exec(class);
   else
-    count_act(&g, &l);
+    count_act(&g, &l, p->wire.id.start_ns);
   if (gained) {
     p->wire.credentials = act->before;
     look_at_credentials();
@@ -443,9 +443,13 @@ int BPF_PROG(process_exit, struct task_struct* task) {
   if (task->signal->live.counter != 0) return 0;
   p = process_find(tgid);
   if (!p) return 0;
-  governed_by(p->wire.home_cgroup_id, &g);
   read_credentials(cred, &now);
   if (!has_same_credentials(&now, &p->wire.credentials)) look_for_the_last_time(p, &now);
+  if (!(p->flags & PROCESS_NEWS) && is_nothing_tapped()) {
+    process_end(tgid, p->charged);
+    return 0;
+  }
+  governed_by(p->wire.home_cgroup_id, &g);
   if ((p->flags & PROCESS_NEWS) || is_tapped(&g))
     emit_exit(task, p, &g, p->flags & PROCESS_NEWS);
   else

@@ -40,7 +40,6 @@ void KernelTest::SetUp() {
                                  test->test_suite_name(), test->name());
   options_.cgroup_root = CgroupV2Mount().value();
   options_.ring_bytes = kRingBytes;
-  options_.max_processes = 16384;
   Change(options_);
   Load();
 }
