@@ -79,6 +79,7 @@ void GiveBackPagesOfTheStart() {
 }
 
 constexpr int kMaxDamages = 5;  // In one run; more is a disk that fails.
+constexpr absl::Duration kTrimInterval = absl::Minutes(1);
 
 enum class End { kStop, kStoreDamaged };
 
@@ -88,7 +89,7 @@ End WaitForEnd(Agent& agent, const sigset_t& signals, Deadline end) {
     if (end.IsPassed()) {
       return End::kStop;
     }
-    const timespec wait = absl::ToTimespec(std::min(end.Left(), absl::Hours(1)));
+    const timespec wait = absl::ToTimespec(std::min(end.Left(), kTrimInterval));
     switch (sigtimedwait(&signals, nullptr, &wait)) {
       case SIGINT:
       case SIGTERM:
@@ -102,6 +103,7 @@ End WaitForEnd(Agent& agent, const sigset_t& signals, Deadline end) {
         }
         break;
       default:
+        malloc_trim(0);  // What a burst needed.
         break;
     }
   }

@@ -133,7 +133,7 @@ Correlator::Open& Correlator::Hold(const Finding& finding) {
   Open open;
   open.last_seen = finding.last_seen;
   open.emitted_at = clock_->Now();
-  open.unsaved = finding;
+  open.unsaved = std::make_unique<Finding>(finding);
   dirty_.insert(finding.uid);
   removed_.erase(finding.uid);
   return open_.insert_or_assign(finding.uid, std::move(open)).first->second;

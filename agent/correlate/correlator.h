@@ -111,7 +111,7 @@ class Correlator {
     uint64_t emitted_count = 1;
     absl::Time last_seen;
     absl::Time emitted_at;
-    std::optional<Finding> unsaved;  // The whole, until it is in the store.
+    std::unique_ptr<Finding> unsaved;  // The whole, until it is in the store; 2 KB.
     bool written = false;
     // In the store only, until it comes again in an hour that has room for it. Its emitted_count is
     // zero.

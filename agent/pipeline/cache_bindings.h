@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/container/node_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/base/sqlite.h"
@@ -81,7 +82,7 @@ class CacheBindings {
   absl::Status ReadRows();
 
   SqliteDatabase* const db_;
-  absl::flat_hash_map<CacheSlot, Row> rows_;
+  absl::node_hash_map<CacheSlot, Row> rows_;  // Rows are large.
   std::vector<CacheSlot> dirty_;
   std::vector<uint64_t> forgotten_;
   std::vector<CacheSlot> gone_;

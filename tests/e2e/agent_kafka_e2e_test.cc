@@ -168,7 +168,7 @@ absl::Duration AwayTime() {
 TEST_F(AgentKafkaTest, ABrokerThatIsAwayTakesNoMemory) {
   constexpr int kPrograms = 256;  // As many deviations as a profile tells apart.
   constexpr uint64_t kMostBytes = 64'000'000;
-  constexpr absl::Duration kEach = absl::Seconds(10);
+  constexpr absl::Duration kEach = absl::Seconds(25);
   const absl::Time start = absl::Now();
   const int workloads = std::max(8, static_cast<int>(AwayTime() / kEach));
   MakeTopics();
