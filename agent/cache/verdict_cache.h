@@ -197,6 +197,8 @@ class VerdictCache {
   uint32_t limit(uint32_t cache) const;
   KernelErrors ReadErrors() const;
   std::vector<LaneCount> ReadLanes() const;
+  // Changes of TCP states in whose place the kernel skipped a program, and that another handled.
+  uint64_t TakenOver() const;
   // Walks all entries: for people who ask, not for every second.
   std::vector<CacheFill> ReadFill() const;
   std::vector<FullWorkload> FullWorkloads() const;

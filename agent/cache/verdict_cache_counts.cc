@@ -23,7 +23,7 @@ constexpr std::string_view kErrorNames[WIRE_ERRORS] = {
     "no_scratch",         "no_socket_owner",     "novelty_lost",
     "process_share_used", "script_table_full",   "connection_table_full",
     "dns_query",          "instance_share_used", "birth_not_kept",
-    "unread_datagram"};
+    "unread_datagram",    "no_program"};
 
 // Read at once: with all CPUs a machine may have, some hundred KiB.
 constexpr uint32_t kCountsAtOnce = 128;
@@ -114,6 +114,18 @@ KernelErrors VerdictCache::ReadErrors() const {
     }
   }
   return errors;
+}
+
+uint64_t VerdictCache::TakenOver() const {
+  uint64_t total = 0;
+  const uint32_t zero = 0;
+  std::vector<wire_tcp_pair> values(static_cast<size_t>(options_.cpus));
+  if (bpf_map_lookup_elem(maps_("vd_tcp_pair"), &zero, values.data()) == 0) {
+    for (const wire_tcp_pair& pair : values) {
+      total += pair.taken_over;
+    }
+  }
+  return total;
 }
 
 std::vector<LaneCount> VerdictCache::ReadLanes() const {

@@ -59,6 +59,7 @@ std::map<std::string, uint64_t> Bookkeeping(const Pipeline& pipeline) {
           {"files_dropped", parts.keeper->counts().files_dropped},
           {"records_uncounted", pipeline.records().left_out()},
           {"slots_full", profiles.slots_full},
+          {"taken_over", parts.cache->TakenOver()},
           {"told_twice", parts.keeper->counts().told_twice},
           {"unbound_hits", profiles.unbound_hits}};
 }

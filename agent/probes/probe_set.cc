@@ -8,10 +8,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 
-#include <filesystem>
 #include <thread>
 
 #include "agent/base/status.h"
@@ -21,14 +19,12 @@
 #include "agent/probes/leftovers.h"
 #include "agent/probes/libbpf_reason.h"
 #include "agent/probes/objects.h"
-#include "agent/probes/pin_dir.h"
 #include "agent/probes/program_kind.h"
 #include "agent/probes/registry.h"
 
 namespace vedette {
 namespace {
 
-constexpr std::string_view kSharedMapPrefix = "vd_";
 constexpr std::string_view kMapsObject = "maps";
 // All probes and the scan in two objects, each loaded by a thread of its own.
 constexpr std::string_view kTogetherObjects[] = {"together_code", "together_flow"};
@@ -129,85 +125,6 @@ void ProbeSet::LoadOneByOne() {
   LoadOrDegrade(kScan);
 }
 
-absl::Status ProbeSet::TakePinDir() {
-  VEDETTE_ASSIGN_OR_RETURN(mounted_bpffs_, EnsureBpffsDir(options_.pin_dir));
-  lock_ = UniqueFd(open(options_.pin_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!lock_.valid() || flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
-    remove_on_exit_ = false;
-    return absl::AlreadyExistsError(
-        fmt::format("{}: another agent uses these pins; stop it, or give this one its own "
-                    "bpf.pin_dir",
-                    options_.pin_dir));
-  }
-  absl::StatusOr<std::vector<std::string>> builds = FindPinnedBuilds(options_.pin_dir);
-  if (!builds.ok()) {
-    remove_on_exit_ = false;
-    if (mounted_bpffs_) {
-      UnmountBpffs();
-    }
-    return builds.status();
-  }
-  std::error_code error;
-  for (const std::string& build : *builds) {
-    if (std::filesystem::path(build) != build_dir_) {
-      discarded_.push_back(
-          fmt::format("{}: left by another build of the agent, which was killed; what it had not "
-                      "told is lost",
-                      build));
-      spdlog::warn("{}", discarded_.back());
-      std::filesystem::remove_all(build, error);
-    }
-  }
-  adopted_ = KeepLeftovers(build_dir_);
-  std::filesystem::create_directories(build_dir_ + "/maps", error);
-  std::filesystem::create_directories(build_dir_ + "/links", error);
-  if (error) {
-    return absl::PermissionDeniedError(fmt::format("{}: {}", build_dir_, error.message()));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ProbeSet::PrepareMap(bpf_map* map) {
-  const std::string name = bpf_map__name(map);
-  if (name.rfind(kSharedMapPrefix, 0) != 0) {
-    return absl::OkStatus();
-  }
-  if (!maps_.contains(name)) {
-    const std::string pin = build_dir_ + "/maps/" + name;
-    if (UniqueFd pinned(bpf_obj_get(pin.c_str())); pinned.valid()) {
-      maps_[name] = std::move(pinned);
-    }
-  }
-  if (auto it = maps_.find(name); it != maps_.end()) {
-    if (bpf_map__reuse_fd(map, it->second.get()) != 0) {
-      return absl::InternalError(LibbpfReason("cannot share map " + name, errno));
-    }
-    return absl::OkStatus();
-  }
-  if (name.starts_with("vd_ring_")) {
-    bpf_map__set_max_entries(map, options_.ring_bytes);
-  } else if (name == "vd_processes") {
-    bpf_map__set_max_entries(map, options_.max_processes);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ProbeSet::ShareMaps(bpf_object* object) {
-  bpf_map* map;
-  bpf_object__for_each_map(map, object) {
-    const std::string name = bpf_map__name(map);
-    if (name.rfind(kSharedMapPrefix, 0) != 0 || maps_.contains(name)) {
-      continue;
-    }
-    const std::string pin = build_dir_ + "/maps/" + name;
-    if (bpf_obj_pin(bpf_map__fd(map), pin.c_str()) != 0) {
-      return absl::InternalError(LibbpfReason("cannot pin map at " + pin, errno));
-    }
-    maps_[name] = UniqueFd(fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 0));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<ProbeSet::LoadedObject> ProbeSet::OpenObject(std::string_view name) {
   const EmbeddedObject* embedded = FindObject(options_.objects, name);
   if (embedded == nullptr) {
@@ -287,7 +204,7 @@ absl::StatusOr<bpf_link*> ProbeSet::AttachProgram(bpf_program* program) {
   return link;
 }
 
-void ProbeSet::AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status) {
+bool ProbeSet::AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status) {
   const std::string name = bpf_program__name(program);
   const std::string pin = fmt::format("{}/links/{}", build_dir_, name);
   status.verified_instructions += VerifiedInstructions(bpf_program__fd(program));
@@ -295,27 +212,41 @@ void ProbeSet::AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus&
     object.links.emplace_back(pinned);
     status.programs.push_back(name);
     attached_.Note(status.name, name, pinned);
-    return;
+    return false;
   }
   absl::StatusOr<bpf_link*> link = AttachProgram(program);
   if (!link.ok()) {
     status.ok = false;
     status.reason = std::string(Message(link.status()));
     spdlog::warn("probe {} is degraded: {}", status.name, status.reason);
-    return;
+    return true;
   }
   object.links.emplace_back(*link);
   status.programs.push_back(name);
   attached_.Note(status.name, name, *link);
+  return true;
 }
 
 // Whichever object its programs are in.
 void ProbeSet::AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status) {
+  std::string_view new_on;  // A hook.
   bpf_program* program;
   bpf_object__for_each_program(program, object.object.get()) {
-    if (!IsIterator(program) && bpf_program__autoload(program) &&
-        IsOfProbe(bpf_program__name(program), probe)) {
-      AttachTo(program, object, status);
+    const std::string_view name = bpf_program__name(program);
+    if (IsIterator(program) || !bpf_program__autoload(program) || !IsOfProbe(name, probe)) {
+      continue;
+    }
+    if (IsBody(program)) {
+      status.verified_instructions += VerifiedInstructions(bpf_program__fd(program));
+      continue;
+    }
+    const std::string_view hook = bpf_program__section_name(program);
+    if (hook == new_on) {
+      // Programs of one hook run in the order in which they are attached.
+      unlink(fmt::format("{}/links/{}", build_dir_, name).c_str());
+    }
+    if (AttachTo(program, object, status)) {
+      new_on = hook;
     }
   }
 }

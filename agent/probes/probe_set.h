@@ -123,7 +123,8 @@ class ProbeSet {
   // Programs that are not wanted, or whose hook the kernel lacks, are not loaded.
   void LeaveOut(bpf_object* object) const;
   void AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status);
-  void AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status);
+  // False: it was attached already, by the agent before.
+  bool AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status);
 
   ProbeOptions options_;
   std::string build_dir_;

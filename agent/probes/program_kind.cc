@@ -21,6 +21,10 @@ bool IsIterator(const bpf_program* program) {
   return bpf_program__expected_attach_type(program) == BPF_TRACE_ITER;
 }
 
+bool IsBody(const bpf_program* program) {
+  return std::string_view(bpf_program__name(program)).ends_with("_body");
+}
+
 bool IsOfProbe(std::string_view program, std::string_view probe) {
   return program.size() > probe.size() && program.starts_with(probe) &&
          program[probe.size()] == '_';

@@ -14,6 +14,9 @@ bool IsCgroupProgram(const bpf_program* program);
 // Is it run by reading, and attached to nothing?
 bool IsIterator(const bpf_program* program);
 
+// Is it attached to nothing, and run by others that go on as it?
+bool IsBody(const bpf_program* program);
+
 // Does a program of this name belong to the probe? It begins with the name of that.
 bool IsOfProbe(std::string_view program, std::string_view probe);
 

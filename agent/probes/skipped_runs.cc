@@ -13,10 +13,32 @@
 #include <utility>
 
 namespace vedette {
+namespace {
+
+// docs/adr/0012-two-programs-on-tcp-state.md
+constexpr std::string_view kPair[] = {"tcp_state", "tcp_nested"};
+
+}  // namespace
 
 bool TellsSkippedRuns(uint32_t info_bytes) {
   return info_bytes >=
          offsetof(bpf_prog_info, recursion_misses) + sizeof(bpf_prog_info::recursion_misses);
+}
+
+void LeaveOutPairs(std::vector<SkippedRuns>& runs) {
+  const auto find = [&](std::string_view name) -> SkippedRuns* {
+    for (SkippedRuns& program : runs) {
+      if (program.program == name && !program.detached) {
+        return &program;
+      }
+    }
+    return nullptr;
+  };
+  SkippedRuns* const first = find(kPair[0]);
+  SkippedRuns* const second = find(kPair[1]);
+  if (first != nullptr && second != nullptr) {
+    first->count = second->count = 0;
+  }
 }
 
 uint64_t SumOfSkippedRuns(const std::vector<SkippedRuns>& runs, std::string_view probe) {
@@ -91,6 +113,7 @@ std::vector<SkippedRuns> AttachedPrograms::Read() const {
       skipped.push_back({program.probe, program.name, 0, detached});
     }
   }
+  LeaveOutPairs(skipped);
   return skipped;
 }
 

@@ -13,7 +13,7 @@ struct bpf_link;
 namespace vedette {
 
 // How often the kernel did not run a program, since the CPU was running it already and was
-// interrupted: acts that no program saw.
+// interrupted: acts that no program saw. Those that another program saw are not counted.
 struct SkippedRuns {
   std::string probe;
   std::string program;
@@ -26,6 +26,10 @@ inline constexpr char kSkippedRuns[] = "skipped_runs";
 
 // Does the kernel, which has filled this many bytes of a program's description, tell the count?
 bool TellsSkippedRuns(uint32_t info_bytes);
+
+// Of two programs on one hook of which one does what the other is skipped for, sets the counts to 0
+// while both are attached.
+void LeaveOutPairs(std::vector<SkippedRuns>& runs);
 
 // Of one probe, or with an empty name of all.
 uint64_t SumOfSkippedRuns(const std::vector<SkippedRuns>& runs, std::string_view probe);

@@ -37,5 +37,18 @@ TEST(SkippedRunsTest, AGapNamesTheProgramAndTheNumber) {
               ElementsAre(HasSubstr("program udp_egress was detached by somebody else")));
 }
 
+TEST(SkippedRunsTest, WhatTheOtherOfAPairDidIsNotSkipped) {
+  std::vector<SkippedRuns> runs = {{"tcp", "tcp_state", 5}, {"udp", "udp_egress", 2}};
+  LeaveOutPairs(runs);
+  EXPECT_EQ(SumOfSkippedRuns(runs, "tcp"), 5u) << "the other is not attached";
+  runs.push_back({"tcp", "tcp_nested", 3, true});
+  LeaveOutPairs(runs);
+  EXPECT_EQ(SumOfSkippedRuns(runs, "tcp"), 8u) << "it does not run";
+  runs.back().detached = false;
+  LeaveOutPairs(runs);
+  EXPECT_EQ(SumOfSkippedRuns(runs, "tcp"), 0u);
+  EXPECT_EQ(SumOfSkippedRuns(runs, ""), 2u) << "of other programs";
+}
+
 }  // namespace
 }  // namespace vedette

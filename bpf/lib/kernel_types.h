@@ -219,6 +219,7 @@ struct signal_struct {
 
 struct task_struct {
   struct thread_info thread_info;
+  void* stack;
   struct files_struct* files;
   unsigned int flags;
   int pid;

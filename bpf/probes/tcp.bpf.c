@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "bpf/lib/tcp.h"
 #include "bpf/lib/actor.h"
+#include "bpf/lib/tcp_pair.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -145,14 +146,15 @@ static __always_inline void tcp_ended(struct sock* sk, int old_state) {
   if (c) connection_leave(c, sk->__sk_common.skc_cookie.counter);
 }
 
-/* Every change of state of a TCP socket; in the caller's context for connect, listen and the
- * caller's own end of a connection, else mostly in softirq. Most changes leave at once. */
+/* Every change of state of a TCP socket that matters, in the context of the change. Nothing is
+ * attached to it: reached by a tail call of the other two, so verified once and, which is the
+ * point, run again by an interrupt of itself, as no program that is attached is. All it shares is
+ * made for that. */
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp_state, struct sock* sk, int old_state, int new_state) {
-  if (new_state != TCP_ESTABLISHED && new_state != TCP_CLOSE && new_state != TCP_LISTEN &&
-      new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK)
-    return 0;
-  if (sk->sk_protocol != IPPROTO_TCP) return 0;
+int BPF_PROG(tcp_body, struct sock* sk, int old_state, int new_state) {
+  /* Never so. A program that can call another has its variables on the stack of the task or of the
+   * interrupt; else, since 6.13, in memory of the CPU, that an interrupt's run would write to. */
+  if (new_state < 0) bpf_tail_call(ctx, &vd_tcp_body, TCP_NO_BODY);
   if (new_state == TCP_ESTABLISHED)
     tcp_opened(sk, old_state);
   else if (new_state == TCP_LISTEN)
@@ -164,4 +166,40 @@ int BPF_PROG(tcp_state, struct sock* sk, int old_state, int new_state) {
   else
     tcp_ended(sk, old_state);
   return 0;
+}
+
+/* Every change of state of a TCP socket; in the caller's context for connect, listen and the
+ * caller's own end of a connection, else mostly in softirq. Most changes leave at once. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state, struct sock* sk, int old_state, int new_state) {
+  struct wire_tcp_pair* pair;
+  struct change change;
+
+  if (!matters(sk, new_state)) return 0;
+  change = change_of(sk, old_state, new_state);
+  pair = tcp_pair();
+  if (pair) *tcp_note(pair, &change) = change.name;
+  return tcp_handle(ctx);
+}
+
+/* The same changes once more, after tcp_state. The kernel skips a program that its CPU is running
+ * already, so tcp_state does not see the change in a softirq that interrupts it: this one does that
+ * in its place. Where this one is interrupted, and skipped, tcp_state was not. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_nested, struct sock* sk, int old_state, int new_state) {
+  struct wire_tcp_pair* pair;
+  struct change change;
+  __u64* note;
+
+  if (!matters(sk, new_state)) return 0;
+  change = change_of(sk, old_state, new_state);
+  pair = tcp_pair();
+  if (!pair) return 0;
+  note = tcp_note(pair, &change);
+  if (*note == change.name) {
+    *note = 0;
+    return 0;
+  }
+  __sync_fetch_and_add(&pair->taken_over, 1);
+  return tcp_handle(ctx);
 }

@@ -41,6 +41,7 @@ struct wire_workload abi_workload;
 struct wire_capabilities abi_capabilities;
 struct wire_config abi_config;
 struct wire_lane_count abi_lane_count;
+struct wire_tcp_pair abi_tcp_pair;
 
 enum wire_kind abi_kind;
 enum wire_version abi_version;

@@ -215,6 +215,18 @@ struct wire_config {
 };
 WIRE_LAYOUT(struct wire_config, 40);
 
+#define WIRE_TCP_TASK_NOTES 8
+
+/* What the first program on changes of TCP states tells the second, on one CPU: which changes it
+ * has handled. Softirqs do not nest, so one note is enough for them; tasks have more, since from 7
+ * on they can be preempted here. */
+struct wire_tcp_pair {
+  __u64 softirq;
+  __u64 tasks[WIRE_TCP_TASK_NOTES];
+  __u64 taken_over; /* how many changes the second handled */
+};
+WIRE_LAYOUT(struct wire_tcp_pair, 80);
+
 /* Per CPU and lane. sent + dropped = sequence. */
 struct wire_lane_count {
   __u64 sequence;

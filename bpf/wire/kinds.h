@@ -77,5 +77,6 @@ enum wire_error {
   WIRE_ERROR_INSTANCE_SHARE = 19,  /* the workload has used up its share of the table of cgroups */
   WIRE_ERROR_BIRTH = 20,           /* where a file was made could not be kept */
   WIRE_ERROR_DATAGRAM = 21,        /* a UDP packet that is not read, or of an unknown owner */
-  WIRE_ERRORS = 22,
+  WIRE_ERROR_NO_PROGRAM = 22,      /* the program that goes on with an act was not there */
+  WIRE_ERRORS = 23,
 };

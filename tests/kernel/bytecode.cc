@@ -14,12 +14,14 @@
 #include <sstream>
 
 #include "agent/base/status.h"
+#include "agent/base/unique_fd.h"
 
 namespace vedette::testing {
 namespace {
 
 constexpr size_t kRegisters = 11;
-constexpr uint8_t kKernelFunction = 2;  // src_reg of a call of a kfunc.
+constexpr std::string_view kOwnPrograms = "vd_tcp_body";  // What it holds is looked at by itself.
+constexpr uint8_t kKernelFunction = 2;                    // src_reg of a call of a kfunc.
 
 constexpr size_t kStackSlots = 64;  // Of eight bytes.
 // Stands in a register for the address of the program's context. No program holds such a number.
@@ -279,6 +281,34 @@ uint64_t CallBase() {
   return base;
 }
 
+// The name of the map whose program a tail call goes on as; empty: it is not clear.
+std::string ProgramArrayOf(const Bytecode& program, size_t at) {
+  while (at-- > 0) {
+    const bpf_insn& i = program.instructions[at];
+    if (IsJump(i)) {
+      return "";
+    }
+    if (i.dst_reg != BPF_REG_2 || BPF_CLASS(i.code) == BPF_ST || BPF_CLASS(i.code) == BPF_STX ||
+        i.code == 0) {  // The second half of a load.
+      continue;
+    }
+    if (i.code != (BPF_LD | BPF_IMM | BPF_DW) || i.src_reg != BPF_PSEUDO_MAP_FD) {
+      return "";
+    }
+    const UniqueFd map(bpf_map_get_fd_by_id(static_cast<uint32_t>(i.imm)));
+    bpf_map_info info = {};
+    uint32_t size = sizeof(info);
+    return bpf_obj_get_info_by_fd(map.get(), &info, &size) == 0 ? info.name : "";
+  }
+  return "";
+}
+
+absl::Status CheckTailCall(const Bytecode& program, size_t at) {
+  return ProgramArrayOf(program, at) == kOwnPrograms
+             ? absl::OkStatus()
+             : Refused(program, at, "goes on as a program that this check does not know");
+}
+
 }  // namespace
 
 bool IsCgroupType(uint32_t type) {
@@ -324,6 +354,7 @@ absl::Status CheckOnlyObserves(const Bytecode& program) {
                                                    "array_map_lookup_elem",
                                                    "bpf_get_current_cgroup_id",
                                                    "bpf_get_current_pid_tgid",
+                                                   "bpf_get_current_task",
                                                    "bpf_get_current_task_btf",
                                                    "bpf_get_smp_processor_id",
                                                    "bpf_get_socket_cookie",
@@ -364,6 +395,10 @@ absl::Status CheckOnlyObserves(const Bytecode& program) {
       continue;
     }
     if (i.code != (BPF_JMP | BPF_CALL) || i.src_reg == BPF_PSEUDO_CALL) {
+      continue;
+    }
+    if (i.src_reg == 0 && i.imm == BPF_FUNC_tail_call) {
+      VEDETTE_RETURN_IF_ERROR(CheckTailCall(program, at));
       continue;
     }
     if (i.src_reg != 0 && i.src_reg != kKernelFunction) {

@@ -110,6 +110,7 @@ TEST_F(ObserveTest, TheSkippedRunsOfEveryAttachedProgramAreCounted) {
   EXPECT_TRUE(counted().empty());
   Attach();
   EXPECT_EQ(names().count("tcp_state"), 1u);
+  EXPECT_EQ(names().count("tcp_body"), 0u) << "nothing is attached to it";
   EXPECT_EQ(counted(), names());
   // Of an adopted link they are those of the program that runs, not of the one just loaded.
   KillAndLoad();
@@ -184,6 +185,39 @@ TEST_F(ObserveAllTest, NoCgroupProgramCanReturnAnythingButOneAndNoneSendsASignal
     unseen.erase(kCapabilityProbe);
   }
   EXPECT_THAT(unseen, IsEmpty()) << "none of their programs was looked at";
+}
+
+// A program may go on as another where that is one of ours, checked as all are.
+TEST_F(ObserveTest, WhatProgramsGoOnAsIsOneOfThem) {
+  std::set<uint32_t> ours;
+  for (const auto& [name, fd] : probes().ProgramFds()) {
+    bpf_prog_info info = {};
+    uint32_t size = sizeof(info);
+    ASSERT_EQ(bpf_obj_get_info_by_fd(fd, &info, &size), 0) << name;
+    ours.insert(info.id);
+  }
+  size_t found = 0;
+  uint32_t id = 0;
+  for (uint32_t i = 0; i < probes().MaxEntries("vd_tcp_body"); ++i) {
+    if (bpf_map_lookup_elem(probes().MapFd("vd_tcp_body"), &i, &id) == 0) {
+      EXPECT_EQ(ours.count(id), 1u);
+      ++found;
+    }
+  }
+  EXPECT_EQ(found, 1u);
+}
+
+TEST(BytecodeTest, TheCheckFindsATailCallToAnythingElse) {
+  const UniqueFd map(bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "elsewhere", 4, 4, 1, nullptr));
+  ASSERT_TRUE(map.valid()) << strerror(errno);
+  const UniqueFd fd = LoadProgram(
+      BPF_PROG_TYPE_RAW_TRACEPOINT,
+      {Instruction(BPF_LD | BPF_IMM | BPF_DW, 2, BPF_PSEUDO_MAP_FD, 0, map.get()),
+       Instruction(0, 0, 0, 0, 0), Set(3, 0), Call(BPF_FUNC_tail_call), Set(0, 0), Exit()});
+  absl::StatusOr<Bytecode> program = ReadBytecode(fd.get());
+  ASSERT_TRUE(program.ok()) << program.status();
+  EXPECT_THAT(std::string(CheckOnlyObserves(*program).message()),
+              HasSubstr("goes on as a program that this check does not know"));
 }
 
 TEST(BytecodeTest, TheCheckFindsAProgramThatReturnsZero) {

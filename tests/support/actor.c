@@ -45,7 +45,7 @@ struct sockaddr_in loopback(unsigned host, long port) {
   return address;
 }
 
-static int tcp_socket(void) {
+int tcp_socket(void) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) fail("socket");
   return fd;
@@ -189,7 +189,7 @@ static int listening_beside(int bind_first, long port, int is_shared) {
   return fd;
 }
 
-static int listening(int bind_first, long port) { return listening_beside(bind_first, port, 0); }
+int listening(int bind_first, long port) { return listening_beside(bind_first, port, 0); }
 
 // Without a bind the kernel picks the port, and no bind hook sees it. The socket stays open.
 static void act_listen(char** fields, int count) {
@@ -217,31 +217,6 @@ static void act_serve(char** fields, int count) {
 }
 
 // Listens, connects to itself and sends bytes over: every step of a TCP flow from one process.
-static void act_flow(char** fields, int count) {
-  long bytes = number(fields, count, 1, 1);
-  int server = listening(1, 0);
-  int client = tcp_socket();
-  struct sockaddr_in to = loopback(1, bound_port(server));
-  if (connect(client, (struct sockaddr*)&to, sizeof(to)) != 0) fail("connect");
-  int peer = accept4(server, NULL, NULL, SOCK_CLOEXEC);
-  if (peer < 0) fail("accept");
-  char buffer[4096] = {0};
-  for (long left = bytes; left > 0;) {
-    long chunk = left < (long)sizeof(buffer) ? left : (long)sizeof(buffer);
-    if (write(client, buffer, (size_t)chunk) != chunk) fail("write");
-    for (long got = 0; got < chunk;) {
-      ssize_t n = read(peer, buffer, sizeof(buffer));
-      if (n <= 0) fail("read");
-      got += n;
-    }
-    left -= chunk;
-  }
-  close(client);
-  close(peer);
-  close(server);
-  printf("flow bytes=%ld\n", bytes);
-}
-
 static void* thread_nothing(void* arg) { return arg; }
 
 static void act_thread(char** fields, int count) {
@@ -400,6 +375,9 @@ static const struct act kActs[] = {
     {"bind", "bind[:PORT]                TCP bind and listen, stays open", act_bind},
     {"serve", "serve[:TIMES[:PORT[:shared]]]  accept connections, read each to its end", act_serve},
     {"flow", "flow[:BYTES]               a TCP flow to itself", act_flow},
+    {"crossing",
+     "crossing[:TIMES]           flows of a byte whose packets interrupt others' changes",
+     act_crossing},
     {"setuid", "setuid[:UID]               drop to UID (65534)", act_setuid},
     {"setgid", "setgid[:GID]               only the real group becomes GID (65534)", act_setgid},
     {"thread", "thread[:TIMES]             threads that only end", act_thread},

@@ -9,6 +9,8 @@
 _Noreturn void fail(const char* what);
 long number(char** fields, int count, int index, long fallback);
 struct sockaddr_in loopback(unsigned host, long port);  // 127.0.0.<host>
+int tcp_socket(void);
+int listening(int bind_first, long port);
 unsigned bound_port(int fd);
 void reap(pid_t pid, const char* what);
 void wait_for_line(const char* what);
@@ -35,6 +37,10 @@ void act_again(char** fields, int count);
 void act_stage(char** fields, int count);
 void act_own_mounts(char** fields, int count);
 void act_place(char** fields, int count);
+
+// actor_flows.c
+void act_flow(char** fields, int count);
+void act_crossing(char** fields, int count);
 
 // actor_privilege.c
 void act_setuid(char** fields, int count);

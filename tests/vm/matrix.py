@@ -40,6 +40,8 @@ TESTS = {
     "kernel_connect_root_test":
         "ConnectTest.AConnectNamesItsProcessAndItsPeerAndThenItsOutcome",
     "kernel_tcp_root_test": "TcpTest.BothEndsOfAFlowCountItsBytesExactly",
+    "kernel_tcp_pair_root_test": "TcpPairTest.NoChangeIsLostThatInterruptsAnother:"
+                                 "TcpPairTest.TheBodyHasItsVariablesOnTheStackOfWhoRunsIt",
     "kernel_udp_root_test": "UdpTest.BothEndsCountBytesAndPacketsExactly",
     "kernel_privilege_root_test": "PrivilegeTest.ASignalToAProcessOfAnotherWorkloadIsTold",
     "kernel_scan_root_test": "ScanTest.AProcessFromBeforeIsSeenWithItsContext",
