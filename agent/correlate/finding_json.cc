@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "agent/base/text.h"
+#include "agent/base/time_text.h"
 #include "agent/correlate/finding_of.h"
 #include "agent/enrich/code_names.h"
 #include "agent/profile/profile_json.h"
@@ -16,10 +17,6 @@ namespace vedette {
 namespace {
 
 using nlohmann::json;
-
-std::string TimeText(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone());
-}
 
 // Sets what is known; an empty string means that it is not.
 void SetText(json& out, const char* key, const std::string& value) {

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "agent/base/text.h"
+#include "agent/base/time_text.h"
 #include "agent/pipeline/event_facts.h"
 #include "agent/pipeline/event_summary.h"
 
@@ -111,17 +112,16 @@ absl::Status CheckEventKinds(const std::vector<std::string>& kinds) {
 
 std::string EventLine(const ScoredEvent& scored) {
   const EnrichedEvent& event = scored.enriched;
-  Json json = {
-      {"time", absl::FormatTime(absl::RFC3339_full, event.event.header.time, absl::UTCTimeZone())},
-      {"workload", event.workload.name},
-      {"instance", PrintableUtf8(event.instance.cgroup_path)},
-      {"kind", EventKind(event.event)},
-      {"reason", ReasonName(event.event.header.reason)},
-      {"judgement", JudgementName(scored.judgement, event.event.header.reason)},
-      {"pid", event.process.pid},
-      {"comm", PrintableUtf8(event.process.comm)},
-      {"path", PrintableUtf8(event.process.code.path)},
-      {"summary", PrintableUtf8(EventSummary(event))}};
+  Json json = {{"time", TimeText(event.event.header.time)},
+               {"workload", event.workload.name},
+               {"instance", PrintableUtf8(event.instance.cgroup_path)},
+               {"kind", EventKind(event.event)},
+               {"reason", ReasonName(event.event.header.reason)},
+               {"judgement", JudgementName(scored.judgement, event.event.header.reason)},
+               {"pid", event.process.pid},
+               {"comm", PrintableUtf8(event.process.comm)},
+               {"path", PrintableUtf8(event.process.code.path)},
+               {"summary", PrintableUtf8(EventSummary(event))}};
   json.update(EventFacts(event));
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "agent/base/text.h"
+#include "agent/base/time_text.h"
 #include "agent/profile/peer_name.h"
 
 namespace vedette {
@@ -56,18 +57,17 @@ Json FlowRow(const std::string& workload, const BehaviourRecord& record) {
 }
 
 Json PeerRow(const ServicePeer& peer) {
-  Json row = {
-      {"workload", PrintableUtf8(peer.workload)},
-      {"direction", DirectionName(peer.name)},
-      {"peer", PrintableUtf8(peer.name.peer)},
-      {"port", peer.name.port},
-      {"protocol", peer.name.protocol},
-      {"connections", peer.connections},
-      {"failures", peer.failures},
-      {"sent_bytes", peer.sent_bytes},
-      {"received_bytes", peer.received_bytes},
-      {"retransmits", peer.retransmits},
-      {"last_seen", absl::FormatTime(absl::RFC3339_full, peer.last_seen, absl::UTCTimeZone())}};
+  Json row = {{"workload", PrintableUtf8(peer.workload)},
+              {"direction", DirectionName(peer.name)},
+              {"peer", PrintableUtf8(peer.name.peer)},
+              {"port", peer.name.port},
+              {"protocol", peer.name.protocol},
+              {"connections", peer.connections},
+              {"failures", peer.failures},
+              {"sent_bytes", peer.sent_bytes},
+              {"received_bytes", peer.received_bytes},
+              {"retransmits", peer.retransmits},
+              {"last_seen", TimeText(peer.last_seen)}};
   if (!peer.peer_workload.empty()) {
     row["peer_workload"] = PrintableUtf8(peer.peer_workload);
   }

@@ -6,15 +6,12 @@
 
 #include "absl/time/time.h"
 #include "agent/base/text.h"
+#include "agent/base/time_text.h"
 
 namespace vedette {
 namespace {
 
 using nlohmann::json;
-
-std::string TimeText(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone());
-}
 
 std::string_view StateName(ProfileState state) {
   switch (state) {
