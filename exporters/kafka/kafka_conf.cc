@@ -5,6 +5,8 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <map>
 #include <utility>
 
@@ -14,12 +16,15 @@ namespace vedette {
 namespace {
 
 constexpr size_t kErrorSize = 512;
+constexpr char kMessageTimeout[] = "message.timeout.ms";
+constexpr char kLongestMessageTimeout[] = "2147483647";
 constexpr std::string_view kRedacted = "[redacted]";
 
 // What the user did not set. Batches come ready-made from the spool, so librdkafka need not linger.
 // With more than one request under way, a broker that has no memory of this producer (a new topic,
 // a new leader) takes the second where it refuses the first, whose records then count as copies.
 // Ten seconds are long enough for a broker to restart and short enough to tell that it is away.
+// Idempotence alone would send what is behind a refused request; with "gapless" nothing is.
 constexpr std::pair<const char*, const char*> kDefaults[] = {
     {"client.id", "vedette"},
     {"enable.idempotence", "true"},
@@ -29,11 +34,17 @@ constexpr std::pair<const char*, const char*> kDefaults[] = {
     {"partitioner", "murmur2_random"},
     {"linger.ms", "0"},
     {"socket.nagle.disable", "true"},
-    {"message.timeout.ms", "10000"},
+    {kMessageTimeout, "10000"},
     {"topic.metadata.propagation.max.ms", "3000"},
     {"reconnect.backoff.max.ms", "1000"},
     {"log.connection.close", "false"},
 };
+
+std::string GetOption(rd_kafka_conf_t* conf, const char* name) {
+  char value[64] = "";
+  size_t size = sizeof(value);
+  return rd_kafka_conf_get(conf, name, value, &size) == RD_KAFKA_CONF_OK ? value : "";
+}
 
 // librdkafka ends some of its messages with a newline.
 std::string OneLine(std::string text) {
@@ -81,7 +92,23 @@ absl::StatusOr<std::vector<std::string>> SetKafkaConf(const KafkaOptions& option
       }
     }
   }
+  if (GetOption(conf, "enable.idempotence") == "true") {
+    VEDETTE_RETURN_IF_ERROR(SetOption(conf, "enable.gapless.guarantee", "true"));
+  }
   return hidden;
+}
+
+absl::StatusOr<absl::Duration> TakeMessageTimeout(rd_kafka_conf_t* conf) {
+  const std::string text = GetOption(conf, kMessageTimeout);
+  int64_t milliseconds = 0;
+  std::from_chars(text.data(), text.data() + text.size(), milliseconds);
+  if (milliseconds <= 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("sinks.kafka.librdkafka.{}: {} would wait forever; give milliseconds above 0",
+                    kMessageTimeout, text));
+  }
+  VEDETTE_RETURN_IF_ERROR(SetOption(conf, kMessageTimeout, kLongestMessageTimeout));
+  return absl::Milliseconds(milliseconds);
 }
 
 std::string CleanKafkaText(std::string text, const std::vector<std::string>& secrets) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "exporters/kafka/kafka_options.h"
 
 struct rd_kafka_conf_s;
@@ -18,6 +19,10 @@ std::string JoinBrokers(const KafkaOptions& options);
 // the secrets. InvalidArgument with one sentence that has none of them.
 absl::StatusOr<std::vector<std::string>> SetKafkaConf(const KafkaOptions& options,
                                                       rd_kafka_conf_s* conf);
+
+// The message.timeout.ms of `conf`, which librdkafka is left without: it takes single messages out
+// of a queue and then sends those behind them.
+absl::StatusOr<absl::Duration> TakeMessageTimeout(rd_kafka_conf_s* conf);
 
 // Text of librdkafka on one line, with "[redacted]" for the values of secrets.
 std::string CleanKafkaText(std::string text, const std::vector<std::string>& secrets);

@@ -8,8 +8,10 @@
 namespace vedette {
 
 absl::StatusOr<std::unique_ptr<KafkaExporter>> KafkaExporter::Create(KafkaOptions options) {
-  VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<KafkaProducer> producer, KafkaProducer::Create(options));
-  return std::unique_ptr<KafkaExporter>(new KafkaExporter(std::move(options), std::move(producer)));
+  std::unique_ptr<KafkaExporter> exporter(new KafkaExporter(std::move(options)));
+  VEDETTE_ASSIGN_OR_RETURN(exporter->producer_,
+                           KafkaProducer::Create(exporter->options_, &exporter->shortened_));
+  return exporter;
 }
 
 void KafkaExporter::Export(std::vector<pb::Event> batch, Done done) {
@@ -21,7 +23,8 @@ void KafkaExporter::Export(std::vector<pb::Event> batch, Done done) {
     producer_.reset();
   }
   if (producer_ == nullptr) {
-    absl::StatusOr<std::unique_ptr<KafkaProducer>> made = KafkaProducer::Create(options_);
+    absl::StatusOr<std::unique_ptr<KafkaProducer>> made =
+        KafkaProducer::Create(options_, &shortened_);
     if (!made.ok()) {
       // The same options were good at the start, so this is a want of memory, threads or files.
       done(absl::UnavailableError(std::string(made.status().message())));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,10 +30,10 @@ class KafkaExporter final : public Exporter {
   absl::Status Shutdown(Deadline deadline) override;
 
  private:
-  KafkaExporter(KafkaOptions options, std::unique_ptr<KafkaProducer> producer)
-      : options_(std::move(options)), producer_(std::move(producer)) {}
+  explicit KafkaExporter(KafkaOptions options) : options_(std::move(options)) {}
 
   const KafkaOptions options_;
+  std::atomic<uint64_t> shortened_ = 0;
   std::unique_ptr<KafkaProducer> producer_;  // Null after Shutdown, or when it could not be remade.
   bool shut_down_ = false;
 };

@@ -49,6 +49,12 @@ TEST(KafkaExporterTest, OptionsThatContradictEachOtherAreRefused) {
   EXPECT_THAT(Refusal(options), AllOf(HasSubstr("sinks.kafka.librdkafka"), HasSubstr("acks")));
 }
 
+TEST(KafkaExporterTest, AClusterThatRefusesIdempotentProducersCanBeServed) {
+  KafkaOptions options = Nowhere();
+  options.options["enable.idempotence"] = "false";
+  EXPECT_TRUE(KafkaExporter::Create(options).ok());
+}
+
 TEST(KafkaExporterTest, OptionsThatAreOursAreRefused) {
   KafkaOptions options = Nowhere();
   options.options["bootstrap.servers"] = "a:1";
@@ -61,6 +67,14 @@ TEST(KafkaExporterTest, OptionsThatAreOursAreRefused) {
     options.options[name] = "5";
     EXPECT_THAT(Refusal(options), HasSubstr("more than one request under way"));
   }
+  for (const char* name : {"retries", "message.send.max.retries"}) {
+    options = Nowhere();
+    options.options[name] = "5";
+    EXPECT_THAT(Refusal(options), HasSubstr("a record given up alone is overtaken by the next"));
+  }
+  options = Nowhere();
+  options.options["enable.gapless.guarantee"] = "false";
+  EXPECT_THAT(Refusal(options), HasSubstr("sinks.kafka.librdkafka.enable.gapless.guarantee"));
   options = Nowhere();
   options.options["message.timeout.ms"] = "0";
   EXPECT_THAT(Refusal(options), HasSubstr("would wait forever"));

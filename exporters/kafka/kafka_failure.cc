@@ -135,6 +135,19 @@ bool IsRefusedConnection(int error) {
   return error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL;
 }
 
+bool IsConsequence(int error) {
+  return error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
+         error == RD_KAFKA_RESP_ERR__FATAL || error == RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE ||
+         error == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+}
+
+int KafkaErrorWeight(int error) {
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return 0;
+  }
+  return IsConsequence(error) ? 1 : IsTheEventsFault(error) ? 2 : 3;
+}
+
 absl::Status KafkaStatus(const KafkaPlace& place, const KafkaFailure& failure,
                          const KafkaTrouble& trouble) {
   const int error = failure.error;

@@ -39,6 +39,12 @@ bool IsTheEventsFault(int error);
 // reads.
 bool IsRefusedConnection(int error);
 
+// Says only that something before it failed, or that it was given up.
+bool IsConsequence(int error);
+// How much an error says of why a batch failed: nothing, that something else did, that the event is
+// at fault, or the connection, which is the most since the batch has to come again anyway.
+int KafkaErrorWeight(int error);
+
 // OK, Unavailable (try again later) or InvalidArgument (never), each with one sentence that says
 // what, where and what to do.
 absl::Status KafkaStatus(const KafkaPlace& place, const KafkaFailure& failure,

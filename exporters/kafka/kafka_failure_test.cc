@@ -12,6 +12,14 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+TEST(KafkaFailureTest, WhatOnlyFollowsFromAnotherFaultDoesNotHideIt) {
+  const int by_weight[] = {RD_KAFKA_RESP_ERR_NO_ERROR, RD_KAFKA_RESP_ERR__PURGE_QUEUE,
+                           RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT};
+  for (int i = 1; i < 4; ++i) {
+    EXPECT_GT(KafkaErrorWeight(by_weight[i]), KafkaErrorWeight(by_weight[i - 1])) << i;
+  }
+}
+
 TEST(KafkaFailureTest, WhatIsGivenUpAtTheEndKeepsTheReasonThatWasKnown) {
   const KafkaPlace place = {"k:9092", ""};
   for (const int error : {RD_KAFKA_RESP_ERR__PURGE_QUEUE, RD_KAFKA_RESP_ERR__PURGE_INFLIGHT}) {

@@ -27,6 +27,9 @@ absl::Status CheckTopic(std::string_view key, const std::string& topic) {
 
 // These would take away what the agent promises, so they are not the user's to set.
 absl::Status CheckNotOurs(const KafkaOptions& options) {
+  static constexpr std::string_view kRetries =
+      "remove it: a record given up alone is overtaken by the next; how long all are tried says "
+      "message.timeout.ms";
   static constexpr struct {
     std::string_view name, instead;
   } kOwn[] = {
@@ -35,6 +38,9 @@ absl::Status CheckNotOurs(const KafkaOptions& options) {
       {"max.in.flight", "remove it: with more than one request under way records can be lost"},
       {"max.in.flight.requests.per.connection",
        "remove it: with more than one request under way records can be lost"},
+      {"retries", kRetries},
+      {"message.send.max.retries", kRetries},
+      {"enable.gapless.guarantee", "remove it: it is on wherever enable.idempotence is"},
       {"transactional.id", "remove it: findings are not sent in transactions"}};
   for (const auto& own : kOwn) {
     const std::string name(own.name);

@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "agent/base/status.h"
 #include "exporters/kafka/kafka_conf.h"
+#include "exporters/kafka/kafka_record.h"
 #include "exporters/kafka/kafka_topics.h"
 #include "exporters/kafka/shorten.h"
 #include "exporters/schema/encode.h"
@@ -22,8 +23,6 @@ namespace {
 
 constexpr int kPollMs = 100;
 constexpr int kEncodingMs = 1;
-constexpr absl::Duration kQueueFullWait = absl::Seconds(10);
-constexpr absl::Duration kPurgeWait = absl::Seconds(2);
 constexpr absl::Duration kCreateBound = absl::Seconds(5);
 constexpr size_t kErrorSize = 512;
 
@@ -40,10 +39,12 @@ KafkaPlace PlaceOf(const KafkaOptions& options) {
 // that the last report of a part cannot answer for the whole.
 struct KafkaProducer::Batch {
   Exporter::Done done;
-  std::optional<pb::Event> alone;  // The event of a batch of one, until it was shortened.
+  Deadline deadline;
+  std::list<Batch*>::iterator place = {};
+  std::optional<pb::Event> alone = {};  // The event of a batch of one that may be shortened.
   uint64_t waiting = 1;
   size_t shortened_from = 0;
-  KafkaFailure failure;
+  KafkaFailure failure = {};
 };
 
 struct KafkaProducer::Callbacks {
@@ -68,25 +69,22 @@ struct KafkaProducer::Callbacks {
   }
 };
 
-KafkaProducer::KafkaProducer(const KafkaOptions& options)
-    : place_(PlaceOf(options)),
-      topic_(options.topic),
-      ledger_topic_(options.ledger_topic),
-      create_topics_(options.create_topics),
-      partitions_(options.partitions),
-      replication_(options.replication) {}
+KafkaProducer::KafkaProducer(const KafkaOptions& options, std::atomic<uint64_t>* shortened)
+    : options_(options), place_(PlaceOf(options)), shortened_(shortened) {}
 
-absl::StatusOr<std::unique_ptr<KafkaProducer>> KafkaProducer::Create(const KafkaOptions& options) {
+absl::StatusOr<std::unique_ptr<KafkaProducer>> KafkaProducer::Create(
+    const KafkaOptions& options, std::atomic<uint64_t>* shortened) {
   VEDETTE_RETURN_IF_ERROR(CheckKafkaOptions(options));
-  std::unique_ptr<KafkaProducer> producer(new KafkaProducer(options));
-  VEDETTE_RETURN_IF_ERROR(producer->Open(options));
+  std::unique_ptr<KafkaProducer> producer(new KafkaProducer(options, shortened));
+  VEDETTE_RETURN_IF_ERROR(producer->Open());
   return producer;
 }
 
-absl::Status KafkaProducer::Open(const KafkaOptions& options) {
+absl::Status KafkaProducer::Open() {
   std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> conf(rd_kafka_conf_new(),
                                                                           &rd_kafka_conf_destroy);
-  VEDETTE_ASSIGN_OR_RETURN(secrets_, SetKafkaConf(options, conf.get()));
+  VEDETTE_ASSIGN_OR_RETURN(secrets_, SetKafkaConf(options_, conf.get()));
+  VEDETTE_ASSIGN_OR_RETURN(timeout_, TakeMessageTimeout(conf.get()));
   rd_kafka_conf_set_opaque(conf.get(), this);
   rd_kafka_conf_set_log_cb(conf.get(), &Callbacks::Log);
   rd_kafka_conf_set_error_cb(conf.get(), &Callbacks::Error);
@@ -101,7 +99,7 @@ absl::Status KafkaProducer::Open(const KafkaOptions& options) {
   }
   conf.release();  // The producer owns it now.
   // A topic that is looked for may be created by the broker, in the broker's own way.
-  if (!create_topics_) {
+  if (!options_.create_topics) {
     VEDETTE_RETURN_IF_ERROR(OpenTopics());
   }
   server_ = std::thread([this] { Serve(); });
@@ -109,8 +107,8 @@ absl::Status KafkaProducer::Open(const KafkaOptions& options) {
 }
 
 absl::Status KafkaProducer::OpenTopics() {
-  findings_ = rd_kafka_topic_new(kafka_, topic_.c_str(), nullptr);
-  ledger_ = rd_kafka_topic_new(kafka_, ledger_topic_.c_str(), nullptr);
+  findings_ = rd_kafka_topic_new(kafka_, options_.topic.c_str(), nullptr);
+  ledger_ = rd_kafka_topic_new(kafka_, options_.ledger_topic.c_str(), nullptr);
   if (findings_ == nullptr || ledger_ == nullptr) {
     return absl::InvalidArgumentError(
         fmt::format("sinks.kafka.librdkafka: librdkafka refuses the options of the topics: {}",
@@ -123,17 +121,17 @@ absl::Status KafkaProducer::EnsureTopics() {
   if (findings_ != nullptr) {
     return absl::OkStatus();
   }
-  std::vector<std::string> topics = {topic_};
-  if (ledger_topic_ != topic_) {
-    topics.push_back(ledger_topic_);
+  std::vector<std::string> topics = {options_.topic};
+  if (options_.ledger_topic != options_.topic) {
+    topics.push_back(options_.ledger_topic);
   }
-  auto refused =
-      CreateKafkaTopics(kafka_, {std::move(topics), partitions_, replication_}, kCreateBound);
+  auto refused = CreateKafkaTopics(
+      kafka_, {std::move(topics), options_.partitions, options_.replication}, kCreateBound);
   if (!refused.has_value()) {
     rd_kafka_poll(kafka_, 0);  // What the connections complained of.
     MutexLock lock(&mutex_);
     stale_ = stale_ || IsRefusedConnection(trouble_.error);
-    return KafkaStatus(place_, {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, topic_, 0, ""}, trouble_);
+    return KafkaStatus(place_, {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, options_.topic, 0, ""}, trouble_);
   }
   {
     // Not an error yet: the topic may be there for those who may not create it.
@@ -145,7 +143,7 @@ absl::Status KafkaProducer::EnsureTopics() {
 
 KafkaProducer::~KafkaProducer() {
   if (server_.joinable()) {
-    Drain(Deadline::Now());
+    Drain(Deadline::Now());  // The server ends when the last report is in.
     {
       MutexLock lock(&mutex_);
       closing_ = true;
@@ -167,7 +165,7 @@ void KafkaProducer::Serve() {
     {
       MutexLock lock(&mutex_);
       mutex_.Await([this] { return MustServe(); });
-      if (closing_) {
+      if (closing_ && NothingUnderWay()) {
         return;
       }
     }
@@ -176,7 +174,58 @@ void KafkaProducer::Serve() {
     if (rd_kafka_flush(kafka_, kPollMs) == RD_KAFKA_RESP_ERR_NO_ERROR) {
       rd_kafka_poll(kafka_, kEncodingMs);
     }
+    EndWhatFailed();
   }
+}
+
+void KafkaProducer::EndWhatFailed() {
+  bool is_late = false, has_messages = false;
+  {
+    MutexLock lock(&mutex_);
+    const auto late = [](const Batch* batch) { return batch->deadline.IsPassed(); };
+    is_late = given_up_ != RD_KAFKA_RESP_ERR_NO_ERROR ||
+              std::any_of(under_way_.begin(), under_way_.end(), late);
+    has_messages = messages_ > 0;
+  }
+  if (is_late) {
+    GiveUp(RD_KAFKA_RESP_ERR__MSG_TIMED_OUT);
+  } else if (has_messages && Fatal() != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    // The request behind a refused one may come back to the queue after librdkafka's own purge.
+    rd_kafka_purge(kafka_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
+  }
+}
+
+// A rd_kafka_resp_err_t.
+int KafkaProducer::Fatal() const {
+  char text[kErrorSize] = "";
+  return rd_kafka_fatal_error(kafka_, text, sizeof(text));
+}
+
+// librdkafka's own time-out, and a purge too, takes records away while its threads may go on
+// sending those behind them. So first comes a fatal error, after which they send none, though the
+// call was made for tests. What a purge misses because it is on its way between two of these
+// threads, the next one finds. Any thread.
+void KafkaProducer::GiveUp(int error) {
+  KafkaProducer* for_short = nullptr;
+  {
+    MutexLock lock(&mutex_);
+    stale_ = true;
+    given_up_ = given_up_ == RD_KAFKA_RESP_ERR_NO_ERROR ? error : given_up_;
+    for_short = for_short_.get();
+  }
+  rd_kafka_test_fatal_error(kafka_, static_cast<rd_kafka_resp_err_t>(error), "given up");
+  rd_kafka_purge(
+      kafka_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+  if (for_short != nullptr) {
+    for_short->GiveUp(error);
+  }
+}
+
+KafkaProducer::Batch* KafkaProducer::NewBatch(Exporter::Done done) {
+  auto* batch = new Batch{std::move(done), Deadline::In(timeout_)};
+  MutexLock lock(&mutex_);
+  batch->place = under_way_.insert(under_way_.end(), batch);
+  return batch;
 }
 
 void KafkaProducer::Send(const std::vector<pb::Event>& batch, Exporter::Done done) {
@@ -184,72 +233,69 @@ void KafkaProducer::Send(const std::vector<pb::Event>& batch, Exporter::Done don
     done(status);
     return;
   }
-  auto* waiting = new Batch{std::move(done), std::nullopt, 1, 0, {}};
+  Batch* waiting = NewBatch(std::move(done));
   if (batch.size() == 1) {
     waiting->alone = batch[0];
   }
   for (const pb::Event& event : batch) {
-    {
-      MutexLock lock(&mutex_);
-      ++messages_;
-      ++waiting->waiting;
-    }
-    const int error = Produce(event, waiting);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      {
-        MutexLock lock(&mutex_);
-        --messages_;
-        --waiting->waiting;
-      }
-      Note(waiting,
-           {error, event.has_ledger() ? ledger_topic_ : topic_, EncodeJson(event).size(), ""});
+    if (!Produce(event, waiting)) {
       break;  // What follows must not overtake it.
     }
   }
   Answer(waiting);
 }
 
-int KafkaProducer::Produce(const pb::Event& event, Batch* batch) {
+// The short form of a record of `whole_size` bytes.
+void KafkaProducer::SendShort(const pb::Event& event, size_t whole_size, Exporter::Done done) {
+  Batch* batch = NewBatch(std::move(done));
+  batch->shortened_from = whole_size;
+  Produce(event, batch);
+  Answer(batch);
+}
+
+bool KafkaProducer::Produce(const pb::Event& event, Batch* batch) {
   const std::string value = EncodeJson(event);
-  const Deadline give_up = Deadline::In(kQueueFullWait);
-  for (;;) {
-    const int error = ProduceOnce(event, value, batch);
-    if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL || give_up.IsPassed()) {
-      return error;
-    }
-    // Smaller than a batch, by the user's choice: wait for reports of what is in it.
+  {
     MutexLock lock(&mutex_);
-    const auto fewer = [this, before = messages_] { return messages_ < before; };
-    mutex_.AwaitWithTimeout(fewer, absl::Milliseconds(kPollMs));
+    ++messages_;
+    ++batch->waiting;
   }
+  int error = ProduceOnce(event, value, batch);
+  while (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+    {
+      // Smaller than a batch, by the user's choice: wait for reports of what is in it.
+      MutexLock lock(&mutex_);
+      const auto fewer = [this, before = messages_] { return messages_ < before; };
+      mutex_.AwaitWithTimeout(fewer, absl::Milliseconds(kPollMs));
+    }
+    error = ProduceOnce(event, value, batch);
+  }
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return true;
+  }
+  {
+    MutexLock lock(&mutex_);
+    --messages_;
+    --batch->waiting;
+  }
+  Note(batch, {error, TopicOf(event), value.size(), ""});
+  return false;
+}
+
+const std::string& KafkaProducer::TopicOf(const pb::Event& event) const {
+  return event.has_ledger() ? options_.ledger_topic : options_.topic;
 }
 
 int KafkaProducer::ProduceOnce(const pb::Event& event, const std::string& value, Batch* batch) {
-  const std::string_view schema = SchemaId(event);
-  const auto header = [](rd_kafka_headers_t* headers, const char* name, std::string_view text) {
-    rd_kafka_header_add(headers, name, -1, text.data(), static_cast<ssize_t>(text.size()));
-  };
-  rd_kafka_headers_t* headers = rd_kafka_headers_new(7);
-  header(headers, "content-type", "application/json");
-  header(headers, "schema", schema);
-  header(headers, "event-uid", event.uid());
-  header(headers, "node", event.node());
-  header(headers, "boot-id", event.boot_id());
-  header(headers, "sequence", std::to_string(event.sequence()));
-  if (batch->shortened_from > 0) {
-    header(headers, "shortened-from", std::to_string(batch->shortened_from));
+  {
+    MutexLock lock(&mutex_);
+    if (given_up_ != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        batch->failure.error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return RD_KAFKA_RESP_ERR__PURGE_QUEUE;
+    }
   }
-  const rd_kafka_resp_err_t error = rd_kafka_producev(
-      kafka_, RD_KAFKA_V_RKT(event.has_ledger() ? ledger_ : findings_),
-      RD_KAFKA_V_PARTITION(RD_KAFKA_PARTITION_UA), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-      RD_KAFKA_V_KEY(event.key().data(), event.key().size()),
-      RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()),
-      RD_KAFKA_V_TIMESTAMP(event.time_unix_ns() / 1'000'000), RD_KAFKA_V_HEADERS(headers),
-      RD_KAFKA_V_OPAQUE(batch), RD_KAFKA_V_END);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    rd_kafka_headers_destroy(headers);  // Taken over only by a message that was accepted.
-  }
-  return error;
+  return ProduceRecord(kafka_, event.has_ledger() ? ledger_ : findings_,
+                       {event, value, batch->shortened_from, batch});
 }
 
 void KafkaProducer::OnReport(const rd_kafka_message_s& message) {
@@ -264,7 +310,10 @@ void KafkaProducer::OnReport(const rd_kafka_message_s& message) {
 
 void KafkaProducer::OnError(int error, const char* reason) {
   MutexLock lock(&mutex_);
-  stale_ = stale_ || error == RD_KAFKA_RESP_ERR__FATAL;
+  if (error == RD_KAFKA_RESP_ERR__FATAL) {
+    stale_ = true;  // Why is in the reports of what it befell.
+    return;
+  }
   // That all are down says less than why.
   if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || trouble_.reason.empty()) {
     trouble_.error = error;
@@ -286,23 +335,19 @@ void KafkaProducer::OnLog(const char* facility, const char* text) const {
   spdlog::debug("librdkafka: {}: {}", facility, CleanKafkaText(text, secrets_));
 }
 
-// Takes over why a message failed. A fault of the connection outweighs one of the event: the batch
-// has to come again anyway.
+// Takes over why a message failed, if that says more than what is known of its batch.
 void KafkaProducer::Note(Batch* batch, KafkaFailure failure) {
-  if (failure.error == RD_KAFKA_RESP_ERR__FATAL) {
-    char text[kErrorSize] = "";
-    const int fatal = rd_kafka_fatal_error(kafka_, text, sizeof(text));
-    failure.error = fatal == RD_KAFKA_RESP_ERR_NO_ERROR ? failure.error : fatal;
-    MutexLock lock(&mutex_);
-    stale_ = true;
-  }
   if (failure.error == RD_KAFKA_RESP_ERR_NO_ERROR) {
     return;
   }
+  const int fatal = Fatal();
   MutexLock lock(&mutex_);
-  stale_ = stale_ || !IsTheEventsFault(failure.error);
-  if (batch->failure.error == RD_KAFKA_RESP_ERR_NO_ERROR ||
-      IsTheEventsFault(batch->failure.error)) {
+  stale_ = stale_ || fatal != RD_KAFKA_RESP_ERR_NO_ERROR || !IsTheEventsFault(failure.error);
+  const int cause = given_up_ != RD_KAFKA_RESP_ERR_NO_ERROR ? given_up_ : fatal;
+  if (IsConsequence(failure.error) && cause != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    failure.error = cause;
+  }
+  if (KafkaErrorWeight(failure.error) > KafkaErrorWeight(batch->failure.error)) {
     const auto created = create_errors_.find(failure.topic);
     failure.create_error = created == create_errors_.end() ? "" : created->second;
     batch->failure = std::move(failure);
@@ -310,73 +355,81 @@ void KafkaProducer::Note(Batch* batch, KafkaFailure failure) {
 }
 
 void KafkaProducer::Answer(Batch* batch) {
+  absl::Status status;
   {
     MutexLock lock(&mutex_);
     if (--batch->waiting > 0) {
       return;
     }
+    status = KafkaStatus(place_, batch->failure, trouble_);
   }
-  if (SendShortened(batch)) {
-    return;
+  if (!batch->alone.has_value() || !IsTheEventsFault(batch->failure.error) ||
+      !SendShortened(batch)) {
+    Finish(batch, std::move(status));
   }
-  absl::Status status;
+}
+
+void KafkaProducer::Finish(Batch* batch, absl::Status status) {
+  const std::unique_ptr<Batch> owned(batch);
   {
     MutexLock lock(&mutex_);
-    status = KafkaStatus(place_, batch->failure, trouble_);
+    under_way_.erase(batch->place);
     if (status.ok()) {
       trouble_ = KafkaTrouble();
     }
   }
-  const std::unique_ptr<Batch> owned(batch);
   owned->done(std::move(status));
 }
 
-// A record that came alone and is too large goes once more, in short. True: its report answers.
+// A record that came alone and was refused goes once more, in short and by a producer that was
+// refused nothing. True: that one answers.
 bool KafkaProducer::SendShortened(Batch* batch) {
-  if (!batch->alone.has_value() || !IsTheEventsFault(batch->failure.error)) {
-    return false;
-  }
-  const std::optional<pb::Event> shortened = Shorten(*batch->alone, batch->failure.size_bytes);
-  batch->alone.reset();
+  const KafkaFailure& whole = batch->failure;
+  const std::optional<pb::Event> shortened = Shorten(*batch->alone, whole.size_bytes);
   if (!shortened.has_value()) {
     return false;
   }
-  const KafkaFailure whole = std::exchange(batch->failure, {});
-  batch->shortened_from = whole.size_bytes;
-  batch->waiting = 1;
-  uint64_t count = 0;
-  {
-    MutexLock lock(&mutex_);
-    ++messages_;
-    count = ++shortened_;
-  }
-  const int error = ProduceOnce(*shortened, EncodeJson(*shortened), batch);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    MutexLock lock(&mutex_);
-    --messages_;
-    batch->failure = whole;
-    if (!IsTheEventsFault(error)) {
-      batch->failure.error = error;  // Not refused: the whole record is tried again later.
-    }
-    return false;
-  }
+  const uint64_t count = ++*shortened_;
   if (IsPowerOfTwo(count)) {
     spdlog::warn("{}; sent in short, {} so far", Message(KafkaStatus(place_, whole, {})), count);
   }
+  KafkaProducer* sender = this;
+  if (stale()) {
+    KafkaOptions options = options_;
+    options.create_topics = false;  // They are there.
+    absl::StatusOr<std::unique_ptr<KafkaProducer>> made = Create(options, shortened_);
+    if (!made.ok()) {
+      Finish(batch, absl::UnavailableError(std::string(made.status().message())));
+      return true;
+    }
+    sender = made->get();
+    MutexLock lock(&mutex_);
+    std::swap(for_short_, *made);
+  }
+  int given_up = RD_KAFKA_RESP_ERR_NO_ERROR;
+  {
+    MutexLock lock(&mutex_);
+    batch->deadline = Deadline::Never();  // What is sent in its place has one of its own.
+    given_up = given_up_;
+  }
+  if (given_up != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    sender->GiveUp(given_up);
+  }
+  sender->SendShort(*shortened, whole.size_bytes,
+                    [this, batch](absl::Status status) { Finish(batch, std::move(status)); });
   return true;
 }
 
 bool KafkaProducer::Drain(Deadline deadline) {
   {
     MutexLock lock(&mutex_);
-    const auto nothing = [this] { return NothingUnderWay(); };
-    if (mutex_.AwaitWithDeadline(nothing, deadline)) {
+    if (mutex_.AwaitWithDeadline([this] { return NothingUnderWay(); }, deadline)) {
       return true;
     }
   }
-  rd_kafka_purge(kafka_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  GiveUp(RD_KAFKA_RESP_ERR__PURGE_QUEUE);
   MutexLock lock(&mutex_);
-  mutex_.AwaitWithTimeout([this] { return NothingUnderWay(); }, kPurgeWait);
+  mutex_.Await([this] { return NothingUnderWay(); });
   return false;
 }
 
@@ -387,7 +440,7 @@ bool KafkaProducer::stale() const {
 
 bool KafkaProducer::idle() const {
   MutexLock lock(&mutex_);
-  return messages_ == 0;
+  return NothingUnderWay();
 }
 
 }  // namespace vedette

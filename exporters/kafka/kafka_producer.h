@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,20 +28,24 @@ namespace vedette {
 
 // One librdkafka producer, its two topics, and the thread that serves its delivery reports (asleep
 // while nothing is under way). A batch is answered when its last report is in. Send and Drain are
-// called from one thread; it does not retry a batch. A batch of one whose record is too large for
-// its topic is sent once more in short. Values of secrets are in none of its texts.
+// called from one thread; it does not retry a batch. What arrived of a batch that failed is, in
+// each partition, its beginning (docs/siem.md has the one exception), so that the same batch sent
+// again keeps the order. A batch of one whose record is too large for its topic is sent once more
+// in short. Values of secrets are in none of its texts.
 class KafkaProducer {
  public:
   // InvalidArgument: librdkafka refuses an option, or a secret cannot be read; one sentence.
-  static absl::StatusOr<std::unique_ptr<KafkaProducer>> Create(const KafkaOptions& options);
+  // `shortened` counts over all producers of a sink.
+  static absl::StatusOr<std::unique_ptr<KafkaProducer>> Create(const KafkaOptions& options,
+                                                               std::atomic<uint64_t>* shortened);
   ~KafkaProducer();
   KafkaProducer(const KafkaProducer&) = delete;
   KafkaProducer& operator=(const KafkaProducer&) = delete;
 
   void Send(const std::vector<pb::Event>& batch, Exporter::Done done);
 
-  // Waits until every batch is answered; at `deadline` what is left is purged, which answers it.
-  // True: nothing had to be purged.
+  // Waits until every batch is answered; at `deadline` what is left is given up, which answers it.
+  // True: nothing had to be given up.
   bool Drain(Deadline deadline);
 
   // True once anything failed that is not the record's own fault: make a new one. It reads secrets
@@ -52,27 +58,35 @@ class KafkaProducer {
   struct Batch;
   struct Callbacks;
 
-  explicit KafkaProducer(const KafkaOptions& options);
-  absl::Status Open(const KafkaOptions& options);
+  KafkaProducer(const KafkaOptions& options, std::atomic<uint64_t>* shortened);
+  absl::Status Open();
   absl::Status OpenTopics();
   absl::Status EnsureTopics();
   void Serve();
-  int Produce(const pb::Event& event, Batch* batch);  // A rd_kafka_resp_err_t.
+  Batch* NewBatch(Exporter::Done done);
+  void SendShort(const pb::Event& event, size_t whole_size, Exporter::Done done);
+  bool Produce(const pb::Event& event, Batch* batch);
+  // A rd_kafka_resp_err_t.
   int ProduceOnce(const pb::Event& event, const std::string& value, Batch* batch);
+  const std::string& TopicOf(const pb::Event& event) const;
   void OnReport(const rd_kafka_message_s& message);
   void OnError(int error, const char* reason);
   void OnCertificate(int error, std::string_view der);
   void OnLog(const char* facility, const char* text) const;
   void Note(Batch* batch, KafkaFailure failure);
   void Answer(Batch* batch);
+  void Finish(Batch* batch, absl::Status status);
   bool SendShortened(Batch* batch);
-  bool NothingUnderWay() const { return messages_ == 0; }
-  bool MustServe() const { return messages_ > 0 || closing_; }
+  int Fatal() const;
+  void EndWhatFailed();
+  void GiveUp(int error);
+  bool NothingUnderWay() const { return under_way_.empty(); }
+  bool MustServe() const { return !under_way_.empty() || closing_; }
 
+  const KafkaOptions options_;
   const KafkaPlace place_;
-  const std::string topic_, ledger_topic_;
-  const bool create_topics_;
-  const int partitions_, replication_;
+  std::atomic<uint64_t>* const shortened_;
+  absl::Duration timeout_;  // Of a batch.
   std::vector<std::string> secrets_;
   rd_kafka_s* kafka_ = nullptr;
   rd_kafka_topic_s* findings_ = nullptr;
@@ -80,10 +94,13 @@ class KafkaProducer {
 
   mutable Mutex mutex_;
   // Guarded by mutex_.
+  std::list<Batch*> under_way_;
   uint64_t messages_ = 0;  // Handed to librdkafka and not reported yet.
   bool closing_ = false;
   bool stale_ = false;
-  uint64_t shortened_ = 0;
+  int given_up_ = 0;  // Why all that is under way was given up: a rd_kafka_resp_err_t.
+  std::unique_ptr<KafkaProducer>
+      for_short_;  // This one sends nothing after it was refused a record.
   KafkaTrouble trouble_;
   std::map<std::string, std::string> create_errors_;  // By topic.
 

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,6 +17,7 @@
 #include "exporters/kafka/kafka_exporter.h"
 #include "tests/support/events/observed_exporter.h"
 #include "tests/support/events/sample_events.h"
+#include "tests/support/kafka/kafka_reader.h"
 #include "tests/support/temp_dir.h"
 
 namespace vedette {
@@ -56,6 +60,35 @@ class KafkaDeliveryTest : public ::testing::Test {
       events.push_back(std::move(event));
     }
     return events;
+  }
+  // What is promised to a consumer that drops the ids it has seen: all of the first `count`
+  // findings, in order per key. How many copies there are is not.
+  static void ExpectAllInOrder(const std::string& brokers, const std::string& topic, int count) {
+    std::map<std::string, int> last_of_key;
+    std::vector<bool> seen(static_cast<size_t>(count));
+    std::string overtaken;  // The first that was.
+    int copies = 0;
+    const absl::Status status = ReadEach(brokers, topic, [&](const KafkaMessage& message) {
+      const std::string& uid = message.headers.at("event-uid");
+      const int number = std::stoi(uid);
+      ASSERT_LT(number, count);
+      if (seen[static_cast<size_t>(number)]) {
+        ++copies;
+        return;
+      }
+      seen[static_cast<size_t>(number)] = true;
+      EXPECT_THAT(message.value, ::testing::HasSubstr(fmt::format("\"uid\":\"{}\"", uid)));
+      const auto last = last_of_key.try_emplace(message.key, -1).first;
+      if (last->second > number && overtaken.empty()) {
+        overtaken = fmt::format("{} of {} comes after {}", number, message.key, last->second);
+      }
+      last->second = number;
+    });
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_EQ(overtaken, "");
+    const auto missing = std::find(seen.begin(), seen.end(), false);
+    EXPECT_TRUE(missing == seen.end()) << missing - seen.begin() << " is missing";
+    RecordProperty("copies", copies);
   }
   SinkAccount Account() { return delivery_->Accounts().value()[0]; }
 

