@@ -56,12 +56,15 @@ class TcpPairTest : public KernelTest {
 // The packets of all connections interrupt a process that changes states of its own, on one CPU:
 // the kernel runs no program that is running there already.
 TEST_F(TcpPairTest, NoChangeIsLostThatInterruptsAnother) {
-  constexpr uint64_t kConnections = 3000;
+  // Under emulation a task that runs before all others starves what frees its sockets; elsewhere
+  // it keeps others out, of which some hosts let no program see what interrupts them.
+  const bool is_emulated = ReadFile("/proc/cpuinfo").find("QEMU TCG") != std::string::npos;
+  const uint64_t connections = is_emulated ? 300 : 3000;
   absl::StatusOr<ScopedCgroup> cgroup = ScopedCgroup::Create();
   ASSERT_TRUE(cgroup.ok()) << cgroup.status();
   ASSERT_TRUE(cache().PrepareWorkloads().ok());
-  absl::StatusOr<ChildResult> result =
-      cgroup->Run({Actor(), fmt::format("crossing:{}", kConnections)});
+  absl::StatusOr<ChildResult> result = cgroup->Run(
+      {Actor(), fmt::format("crossing:{}{}", connections, is_emulated ? "" : ":first")});
   ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->err;
   const auto port = static_cast<uint16_t>(NumberIn(result->out, "port"));
   auto out = AwaitFlow(FlowStage::kOpen, cgroup->id(),
@@ -70,17 +73,17 @@ TEST_F(TcpPairTest, NoChangeIsLostThatInterruptsAnother) {
                       [&](const FlowEvent& f) { return f.local.port == port; });
   ASSERT_TRUE(out && in);
   // What the last connection changes in softirq comes after its close has returned.
-  WaitFor([&] { return MeasuredIn(CountOf(in->header.slot)) == kConnections; }, absl::Seconds(5));
+  WaitFor([&] { return MeasuredIn(CountOf(in->header.slot)) == connections; }, absl::Seconds(5));
   const BehaviourCount begun = CountOf(out->header.slot), accepted = CountOf(in->header.slot);
-  EXPECT_EQ(begun.acts, kConnections);
-  EXPECT_EQ(begun.sent_bytes, kConnections) << "their ends";
-  EXPECT_EQ(MeasuredIn(begun), kConnections) << "established, and ended";
-  EXPECT_EQ(accepted.acts, kConnections);
-  EXPECT_EQ(accepted.received_bytes, kConnections) << "their ends";
-  EXPECT_EQ(MeasuredIn(accepted), kConnections) << "accepted, and ended";
+  EXPECT_EQ(begun.acts, connections);
+  EXPECT_EQ(begun.sent_bytes, connections) << "their ends";
+  EXPECT_EQ(MeasuredIn(begun), connections) << "established, and ended";
+  EXPECT_EQ(accepted.acts, connections);
+  EXPECT_EQ(accepted.received_bytes, connections) << "their ends";
+  EXPECT_EQ(MeasuredIn(accepted), connections) << "accepted, and ended";
   EXPECT_THAT(GapsOfSkippedRuns(probes().ReadSkippedRuns()), ::testing::IsEmpty());
   EXPECT_EQ(SumOfSkippedRuns(probes().ReadSkippedRuns(), "tcp"), 0u);
-  EXPECT_GT(cache().TakenOver(), kConnections / 100) << "none came in between: this showed nothing";
+  EXPECT_GT(cache().TakenOver(), connections / 100) << "none came in between: this showed nothing";
 }
 
 // A program of 6.13 and later has its variables in memory of the CPU if the kernel keeps it from

@@ -376,7 +376,7 @@ static const struct act kActs[] = {
     {"serve", "serve[:TIMES[:PORT[:shared]]]  accept connections, read each to its end", act_serve},
     {"flow", "flow[:BYTES]               a TCP flow to itself", act_flow},
     {"crossing",
-     "crossing[:TIMES]           flows of a byte whose packets interrupt others' changes",
+     "crossing[:TIMES[:first]]   flows of a byte whose packets interrupt others' changes",
      act_crossing},
     {"setuid", "setuid[:UID]               drop to UID (65534)", act_setuid},
     {"setgid", "setgid[:GID]               only the real group becomes GID (65534)", act_setgid},

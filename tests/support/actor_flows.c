@@ -75,11 +75,11 @@ static void own_network(int taker) {
   close(steering);
 }
 
-// Listeners that come and go: two changes of state each, in the process's own context. Before all
-// other tasks, so that it is this one that packets interrupt.
-static _Noreturn void listen_and_close(int told) {
+// Listeners that come and go: two changes of state each, in the process's own context. If told to,
+// before all other tasks, so that it is this one that packets interrupt.
+static _Noreturn void listen_and_close(int told, int is_first) {
   const struct sched_param first = {.sched_priority = 1};
-  if (sched_setscheduler(0, SCHED_FIFO, &first) != 0) fail("sched_setscheduler");
+  if (is_first && sched_setscheduler(0, SCHED_FIFO, &first) != 0) fail("sched_setscheduler");
   for (;;) {
     int fd = tcp_socket();
     if (listen(fd, 1) != 0) fail("listen");
@@ -116,7 +116,7 @@ void act_crossing(char** fields, int count) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(begun[0]);
     run_on(taker);
-    listen_and_close(begun[1]);
+    listen_and_close(begun[1], count > 2);
   }
   run_on(maker);
   close(begun[1]);
