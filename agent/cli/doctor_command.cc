@@ -88,6 +88,16 @@ void PrintStore(const Json& doctor, const CliIo& io) {
   }
 }
 
+// A probe that is well has no reason, but may have more to say.
+Json WithNotes(Json probes) {
+  for (Json& probe : probes) {
+    if (probe.value("reason", "").empty()) {
+      probe["reason"] = probe.value("note", "");
+    }
+  }
+  return probes;
+}
+
 void PrintDoctor(const Json& doctor, const CliIo& io) {
   std::string status = Text(doctor, "status");
   io.out << fmt::format("vedette {} on {}, kernel {}, tier {}, up {}: {}\n",
@@ -99,7 +109,7 @@ void PrintDoctor(const Json& doctor, const CliIo& io) {
     io.out << Paint("  ! " + FormatValue(problem, Format::kText), Colour::kWarning, io.terminal)
            << '\n';
   }
-  PrintSection(doctor, "probes",
+  PrintSection({{"probes", WithNotes(doctor.value("probes", Json::array()))}}, "probes",
                {{"PROBE", "name"},
                 {"STATE", "state", Format::kState},
                 {"PROGRAMS", "programs", Format::kCount},

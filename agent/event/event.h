@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -21,6 +22,14 @@ namespace vedette {
 // end of something that was news. kContext: identity and bookkeeping, not a behaviour. kTap: known,
 // sent because somebody watches. kSwept: found unreported in the cache, after its record was lost.
 enum class Reason { kNews, kFollowUp, kContext, kTap, kSwept };
+
+// Where in the kernel the act was seen, for kinds of which several hooks tell.
+enum class Hook { kOnly, kSysExit, kLsmFileOpen };
+
+// Empty for what has one hook alone.
+inline std::string_view HookName(Hook hook) {
+  return hook == Hook::kSysExit ? "sys_exit" : hook == Hook::kLsmFileOpen ? "lsm/file_open" : "";
+}
 
 // Number of an entry of the kernel's verdict cache; valid within one boot.
 struct CacheSlot {
@@ -41,6 +50,7 @@ struct EventHeader {
   uint32_t lane = 0;
   uint64_t sequence = 0;  // Per CPU and lane, without gaps as the kernel numbers them.
   Reason reason = Reason::kContext;
+  Hook hook = Hook::kOnly;
   CacheSlot slot;
   std::string cache_key;  // Bytes of the entry's key; only agent/cache reads them.
 };

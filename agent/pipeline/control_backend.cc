@@ -40,6 +40,7 @@ Json ProbesJson(const ProbeSet& probes, const std::vector<SkippedRuns>& skipped,
     rows.push_back({{"name", probe.name},
                     {"state", probe.ok ? "ok" : "degraded"},
                     {"reason", probe.reason},
+                    {"note", probe.note},
                     {"programs", probe.programs},
                     {"skipped_runs", SumOfSkippedRuns(skipped, probe.name)},
                     {"verified_instructions", probe.verified_instructions}});

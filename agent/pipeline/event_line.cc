@@ -123,6 +123,9 @@ std::string EventLine(const ScoredEvent& scored) {
                {"path", PrintableUtf8(event.process.code.path)},
                {"summary", PrintableUtf8(EventSummary(event))}};
   json.update(EventFacts(event));
+  if (const std::string_view hook = HookName(event.event.header.hook); !hook.empty()) {
+    json["hook"] = hook;
+  }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -48,6 +48,17 @@ Reason ReasonFromWire(uint8_t reason) {
   }
 }
 
+Hook HookFromWire(uint8_t hook) {
+  switch (hook) {
+    case WIRE_HOOK_SYS_EXIT:
+      return Hook::kSysExit;
+    case WIRE_HOOK_FILE_OPEN:
+      return Hook::kLsmFileOpen;
+    default:
+      return Hook::kOnly;
+  }
+}
+
 }  // namespace
 
 absl::Status TooShort(std::string_view kind, std::string_view record) {
@@ -66,6 +77,7 @@ absl::StatusOr<EventHeader> Decoder::Header(std::string_view record) const {
   header.lane = wire.lane;
   header.sequence = wire.sequence;
   header.reason = ReasonFromWire(wire.reason);
+  header.hook = HookFromWire(wire.hook);
   header.slot = {wire.slot.workload, wire.slot.generation, wire.slot.cache, wire.slot.slot};
   return header;
 }

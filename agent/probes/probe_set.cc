@@ -18,6 +18,8 @@
 #include "agent/probes/kernel_hooks.h"
 #include "agent/probes/leftovers.h"
 #include "agent/probes/libbpf_reason.h"
+#include "agent/probes/loaded_object.h"
+#include "agent/probes/lsm_check.h"
 #include "agent/probes/objects.h"
 #include "agent/probes/program_kind.h"
 #include "agent/probes/registry.h"
@@ -30,19 +32,6 @@ constexpr std::string_view kMapsObject = "maps";
 constexpr std::string_view kTogetherObjects[] = {"together_code", "together_flow"};
 
 }  // namespace
-
-struct ProbeSet::LoadedObject {
-  struct CloseObject {
-    void operator()(bpf_object* object) const { bpf_object__close(object); }
-  };
-  struct DestroyLink {
-    void operator()(bpf_link* link) const { bpf_link__destroy(link); }
-  };
-  std::string name;
-  std::unique_ptr<bpf_object, CloseObject> object;
-  std::vector<std::unique_ptr<bpf_link, DestroyLink>> links;
-  ProbeStatus status;
-};
 
 ProbeSet::ProbeSet(const ProbeOptions& options)
     : options_(options), build_dir_(options.pin_dir + "/" + BuildDigest(options.objects)) {}
@@ -81,7 +70,7 @@ absl::StatusOr<std::unique_ptr<ProbeSet>> ProbeSet::Load(const ProbeOptions& opt
   }
   for (const ProbeInfo& probe : AllProbes()) {
     if (probe.name == kFilesProbe && options.files) {
-      set->LoadOrDegrade(probe);
+      set->LoadFiles(probe);
     }
   }
   return set;
@@ -114,6 +103,22 @@ void ProbeSet::LoadOrDegrade(const ProbeInfo& probe) {
       failed.name, false, fmt::format("{}; {}", Message(status), probe.without), {}, 0};
   spdlog::warn("probe {} is degraded: {}", failed.name, failed.status.reason);
   objects_.push_back(std::move(failed));
+}
+
+void ProbeSet::LoadFiles(const ProbeInfo& probe) {
+  absl::Status lsm = CheckLsm(FindObject(options_.objects, kLsmObject));
+  if (lsm.ok()) {
+    lsm = LoadObject(kFilesLsmObject);
+  }
+  if (!lsm.ok()) {
+    LoadFilesWithoutLsm(probe, Message(lsm));
+  }
+}
+
+void ProbeSet::LoadFilesWithoutLsm(const ProbeInfo& probe, std::string_view why) {
+  without_lsm_ = why;
+  spdlog::info("files are watched by the exit of system calls: {}", why);
+  LoadOrDegrade(probe);
 }
 
 void ProbeSet::LoadOneByOne() {
@@ -183,101 +188,6 @@ absl::Status ProbeSet::LoadObject(std::string_view name) {
   VEDETTE_ASSIGN_OR_RETURN(LoadedObject opened, OpenObject(name));
   VEDETTE_RETURN_IF_ERROR(LoadIntoKernel(opened));
   return KeepObject(std::move(opened));
-}
-
-absl::StatusOr<bpf_link*> ProbeSet::AttachProgram(bpf_program* program) {
-  ForgetLibbpfComplaint();
-  bpf_link* link = IsCgroupProgram(program) ? bpf_program__attach_cgroup(program, cgroup_fd_.get())
-                                            : bpf_program__attach(program);
-  if (link == nullptr) {
-    return absl::PermissionDeniedError(
-        LibbpfReason(fmt::format("{} cannot be attached to {}", bpf_program__name(program),
-                                 bpf_program__section_name(program)),
-                     errno));
-  }
-  const std::string pin = fmt::format("{}/links/{}", build_dir_, bpf_program__name(program));
-  if (bpf_link__pin(link, pin.c_str()) != 0) {
-    const int error = errno;
-    bpf_link__destroy(link);
-    return absl::InternalError(LibbpfReason("cannot pin the link at " + pin, error));
-  }
-  return link;
-}
-
-bool ProbeSet::AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status) {
-  const std::string name = bpf_program__name(program);
-  const std::string pin = fmt::format("{}/links/{}", build_dir_, name);
-  status.verified_instructions += VerifiedInstructions(bpf_program__fd(program));
-  if (bpf_link* pinned = OpenAttachedLink(pin); pinned != nullptr) {
-    object.links.emplace_back(pinned);
-    status.programs.push_back(name);
-    attached_.Note(status.name, name, pinned);
-    return false;
-  }
-  absl::StatusOr<bpf_link*> link = AttachProgram(program);
-  if (!link.ok()) {
-    status.ok = false;
-    status.reason = std::string(Message(link.status()));
-    spdlog::warn("probe {} is degraded: {}", status.name, status.reason);
-    return true;
-  }
-  object.links.emplace_back(*link);
-  status.programs.push_back(name);
-  attached_.Note(status.name, name, *link);
-  return true;
-}
-
-// Whichever object its programs are in.
-void ProbeSet::AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status) {
-  std::string_view new_on;  // A hook.
-  bpf_program* program;
-  bpf_object__for_each_program(program, object.object.get()) {
-    const std::string_view name = bpf_program__name(program);
-    if (IsIterator(program) || !bpf_program__autoload(program) || !IsOfProbe(name, probe)) {
-      continue;
-    }
-    if (IsBody(program)) {
-      status.verified_instructions += VerifiedInstructions(bpf_program__fd(program));
-      continue;
-    }
-    const std::string_view hook = bpf_program__section_name(program);
-    if (hook == new_on) {
-      // Programs of one hook run in the order in which they are attached.
-      unlink(fmt::format("{}/links/{}", build_dir_, name).c_str());
-    }
-    if (AttachTo(program, object, status)) {
-      new_on = hook;
-    }
-  }
-}
-
-void ProbeSet::Attach() {
-  for (const ProbeInfo& probe : AllProbes()) {
-    if (!IsWanted(probe.name)) {
-      RemoveLinkPins(build_dir_, probe.name);  // The agent before may have wanted it.
-      continue;
-    }
-    ProbeStatus status = {std::string(probe.name), true, "", {}, 0};
-    for (LoadedObject& object : objects_) {
-      if (object.object) {
-        AttachProbe(probe.name, object, status);
-      } else if (object.name == probe.name) {
-        status = object.status;
-      }
-    }
-    if (std::string missing = MissingHooks(probe.name, without_hook_);
-        status.ok && !missing.empty()) {
-      status.ok = false;
-      status.reason = std::move(missing);
-      spdlog::warn("probe {} is degraded: {}", status.name, status.reason);
-    }
-    statuses_.push_back(std::move(status));
-  }
-  for (const LoadedObject& object : objects_) {
-    if (!object.object && object.name == kScanObject) {
-      statuses_.push_back(object.status);
-    }
-  }
 }
 
 int ProbeSet::MapFd(std::string_view name) const {

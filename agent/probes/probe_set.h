@@ -35,7 +35,8 @@ struct ProbeOptions {
   uint32_t max_processes = 16384;
   bool privilege = true;      // The probe of that name.
   bool capabilities = false;  // The probe `capability`, which is called very often.
-  bool files = false;  // The probe of that name, which every system call of everybody pays for.
+  // The probe of that name; without BPF LSM every system call of everybody pays for it.
+  bool files = false;
   absl::Span<const EmbeddedObject> objects = EmbeddedBpfObjects();
 };
 
@@ -46,6 +47,8 @@ struct ProbeStatus {
   std::string reason;  // Empty when ok: else what, where and what to do.
   std::vector<std::string> programs;
   uint64_t verified_instructions = 0;
+  // By what it sees, where there is a choice; and if not by the better way, why not.
+  std::string note = "";
 };
 
 // Loads the embedded objects, shares their maps by name, pins maps and links under one directory
@@ -125,6 +128,11 @@ class ProbeSet {
   void AttachProbe(std::string_view probe, LoadedObject& object, ProbeStatus& status);
   // False: it was attached already, by the agent before.
   bool AttachTo(bpf_program* program, LoadedObject& object, ProbeStatus& status);
+  ProbeStatus AttachObjects(const ProbeInfo& probe);
+  // The probe of files is by BPF LSM, else by the exit of system calls; never by both.
+  void LoadFiles(const ProbeInfo& probe);
+  void LoadFilesWithoutLsm(const ProbeInfo& probe, std::string_view why);
+  ProbeStatus AttachFiles(const ProbeInfo& probe);
 
   ProbeOptions options_;
   std::string build_dir_;
@@ -139,6 +147,7 @@ class ProbeSet {
   absl::flat_hash_map<std::string, UniqueFd> maps_;
   std::vector<ProbeStatus> statuses_;
   AttachedPrograms attached_;
+  std::string without_lsm_;  // Why the probe of files is not by BPF LSM; empty: it is.
 };
 
 }  // namespace vedette

@@ -20,6 +20,13 @@ inline constexpr std::string_view kCapabilityProbe = "capability";
 // Also an object of its own, for it is large.
 inline constexpr std::string_view kFilesProbe = "files";
 
+// The same probe by BPF LSM, in the place of that one where the kernel lets it.
+inline constexpr std::string_view kFilesLsmObject = "files_lsm";
+// What the names of its programs begin with where there is no BPF LSM.
+inline constexpr std::string_view kFilesSyscallPrograms = "files_sys";
+// No probe: finds out whether it does.
+inline constexpr std::string_view kLsmObject = "lsm";
+
 // All probes, in the order in which they are attached: cgroups first, so that no process is seen in
 // a cgroup that is not known. Any thread.
 absl::Span<const ProbeInfo> AllProbes();

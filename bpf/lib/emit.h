@@ -67,8 +67,8 @@ static __always_inline void fill_header(struct wire_header* h, __u16 kind, __u16
   h->cpu = bpf_get_smp_processor_id();
   h->lane = 0;
   h->reason = 0;
-  h->pad[0] = 0;
-  h->pad[1] = 0;
+  h->hook = WIRE_HOOK_ONLY;
+  h->pad = 0;
   __builtin_memset(&h->slot, 0, sizeof(h->slot));
 }
 

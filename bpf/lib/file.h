@@ -92,11 +92,13 @@ struct file_act {
   __u32 filesystem;
   __u32 flags;     /* of the record */
   __u64 directory; /* keyed hash of the shape of the directory's name; 0: it has none */
+  __u32 hook;
+  __u32 buffer; /* its own number */
 };
 
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
+  __uint(max_entries, ACT_BUFFERS);
   __type(key, __u32);
   __type(value, struct file_act);
 } scratch_file SEC(".maps");
@@ -104,20 +106,18 @@ struct {
 /* What is known of a process that has no room in the table; valid during this act alone. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
+  __uint(max_entries, ACT_BUFFERS);
   __type(key, __u32);
   __type(value, struct process_context);
 } scratch_opener SEC(".maps");
 
-static __always_inline struct file_act* file_act(void) {
-  __u32 zero = 0;
-
-  return bpf_map_lookup_elem(&scratch_file, &zero);
+static __always_inline struct file_act* file_act(__u32 buffer) {
+  return bpf_map_lookup_elem(&scratch_file, &buffer);
 }
 
 /* The keyed hash of the name in the per-CPU buffer, or of its shape. Not static: verified once. */
-__noinline int hash_name(__u32 of_shape) {
-  struct file_act* act = file_act();
+__noinline int hash_name(__u32 buffer, __u32 of_shape) {
+  struct file_act* act = file_act(buffer);
   __u32 bytes;
 
   if (!act) return 0;
@@ -128,8 +128,8 @@ __noinline int hash_name(__u32 of_shape) {
 }
 
 /* Takes one byte of the name into its shape. Not static: verified once. */
-__noinline int take_name_byte(__u32 at) {
-  struct file_act* act = file_act();
+__noinline int take_name_byte(__u32 buffer, __u32 at) {
+  struct file_act* act = file_act(buffer);
   __u8* name;
 
   if (!act || at >= NAME_BYTES) return 0;
@@ -149,25 +149,25 @@ static __always_inline bool read_name(struct file_act* act, struct dentry* dentr
   if (bpf_probe_read_kernel(name, act->name_bytes, q.name)) return false;
   act->name_words[act->name_bytes >> 3 & (NAME_BYTES / 8 - 1)] &=
       (1ULL << (act->name_bytes & 7) * 8) - 1;
-  return hash_name(0);
+  return hash_name(act->buffer, 0);
 }
 
 /* The functions that are not static are verified once, and not once for each way that leads to
  * them; what they are about is in the per-CPU buffer. */
 
 /* The keyed hash of the shape of the name in the per-CPU buffer. 0: it stands for itself alone. */
-__noinline int make_shape(__u32 is_directory) {
-  struct file_act* act = file_act();
+__noinline int make_shape(__u32 buffer, __u32 is_directory) {
+  struct file_act* act = file_act(buffer);
   __u32 at;
 
   if (!act || act->name_bytes > WIRE_SHAPE_BYTES || act->name_bytes < 1) return false;
   at = wire_shape_begin(&act->shape, (__u8*)act->name_words, act->name_bytes, is_directory);
   for (__u32 i = 0; i <= WIRE_SHAPE_BYTES; i++)
-    if (!take_name_byte(at + i)) break;
+    if (!take_name_byte(buffer, at + i)) break;
   if (!act->shape.stars || act->shape.bytes > WIRE_SHAPE_BYTES) return false;
   __builtin_memset(act->shape_words, 0, WIRE_SHAPE_BYTES + 8);
   bpf_probe_read_kernel(act->shape_words, act->shape.bytes, act->shape.text);
-  return hash_name(1);
+  return hash_name(buffer, 1);
 }
 
 /* Makes the key of the file's class: of its directory's files with names of this shape. */
@@ -176,7 +176,7 @@ static __always_inline bool make_class_key(struct file_act* act) {
   act->class_key.inode = 0;
   act->class_key.generation = 0;
   act->class_key.grain = WIRE_GRAIN_CLASS;
-  if (!make_shape(0)) return false;
+  if (!make_shape(act->buffer, 0)) return false;
   act->class_key.name = act->hash;
   return true;
 }
@@ -185,8 +185,8 @@ static __always_inline bool make_class_key(struct file_act* act) {
  * name, in all directories beside the file's own whose names have one shape. Not static: verified
  * once. 0: the directory's name stands for itself, or the directory is mounted there, or was
  * somewhere else when the file was made. */
-__noinline int make_directory_key(__u64 file_at) {
-  struct file_act* act = file_act();
+__noinline int make_directory_key(__u32 buffer, __u64 file_at) {
+  struct file_act* act = file_act(buffer);
   struct file* file = (void*)file_at;
   struct dentry* directory;
   struct dentry* above;
@@ -203,7 +203,7 @@ __noinline int make_directory_key(__u64 file_at) {
     maker = bpf_map_lookup_elem(&vd_born, &act->birth);
     if (!maker || maker->above != inode || maker->directory != name) return false;
   }
-  if (!read_name(act, directory) || !make_shape(1)) return false;
+  if (!read_name(act, directory) || !make_shape(buffer, 1)) return false;
   act->maker.above = inode;
   act->maker.directory = name;
   act->directory = act->hash;
@@ -222,8 +222,8 @@ static __always_inline __u64 mount_number(struct mount* mnt) {
 
 /* Makes the key of a file that is opened, but for its subject: the only place that does. 0,
  * counted, when the file cannot be read. */
-__noinline int read_access(__u64 file_at, __u32 verb) {
-  struct file_act* act = file_act();
+__noinline int read_access(__u32 buffer, __u64 file_at, __u32 verb) {
+  struct file_act* act = file_act(buffer);
   struct file* file = (void*)file_at;
   struct dentry* dentry = BPF_CORE_READ(file, f_path.dentry);
   struct vfsmount* mnt = BPF_CORE_READ(file, f_path.mnt);
@@ -263,8 +263,8 @@ __noinline int read_access(__u64 file_at, __u32 verb) {
 /* May a class stand for this file? A regular file with one link and no execute bit, whose place in
  * its directory is its own: no mount, and if it was there before, made right there, under this
  * name, by this workload, while we watched. What came by link, rename or mount was not. */
-__noinline int may_be_class(__u64 file_at, __u64 workload) {
-  struct file_act* act = file_act();
+__noinline int may_be_class(__u32 buffer, __u64 file_at, __u64 workload) {
+  struct file_act* act = file_act(buffer);
   struct file* file = (void*)file_at;
   struct maker* maker;
 
@@ -290,7 +290,7 @@ static __always_inline bool look_above(struct file* file, struct file_act* act) 
   __u64 shape = act->class_key.name;
 
   if (!shape) act->class_key.name = act->key.name;
-  if (make_directory_key((__u64)file)) return true;
+  if (make_directory_key(act->buffer, (__u64)file)) return true;
   act->class_key.name = shape;
   return false;
 }
@@ -305,7 +305,7 @@ static __always_inline void look_up_file(struct file* file, struct file_act* act
   act->maker.directory = 0;
   l->inner = bpf_map_lookup_elem(&vd_file_cache, &g->key);
   if (l->inner) l->verdict = bpf_map_lookup_elem(l->inner, &act->key);
-  if (l->verdict || !may_be_class((__u64)file, g->key.workload)) return;
+  if (l->verdict || !may_be_class(act->buffer, (__u64)file, g->key.workload)) return;
   act->flags |= WIRE_FILE_CLASS;
   if (make_class_key(act)) {
     if (l->inner) l->verdict = bpf_map_lookup_elem(l->inner, &act->class_key);
@@ -319,7 +319,7 @@ static __always_inline void look_up_file(struct file* file, struct file_act* act
 }
 
 /* Who opens a file. Where the table of processes has no room, what the kernel still knows of it. */
-static __always_inline struct process_context* opener(struct task_struct* task) {
+static __always_inline struct process_context* opener(struct task_struct* task, __u32 buffer) {
   const struct cred* cred = credentials_of(task);
   struct process_context* p = process_current();
   struct process_context* blank;
@@ -328,7 +328,7 @@ static __always_inline struct process_context* opener(struct task_struct* task) 
 
   if (p) return p;
   blank = bpf_map_lookup_elem(&vd_blank_process, &zero);
-  p = bpf_map_lookup_elem(&scratch_opener, &zero);
+  p = bpf_map_lookup_elem(&scratch_opener, &buffer);
   if (!p || !blank) return NULL;
   bpf_probe_read_kernel(p, sizeof(*p), blank);
   p->flags = PROCESS_REBUILT | PROCESS_HOMELESS;
@@ -347,6 +347,7 @@ static __always_inline struct process_context* opener(struct task_struct* task) 
 static __always_inline void fill_file(struct wire_file* r, struct process_context* p,
                                       struct file_act* act, struct path_buffer* path) {
   FILL_HEADER(r, FILE);
+  r->header.hook = act->hook;
   copy_process(&r->process, p);
   r->key = act->key;
   r->shape = (act->flags & WIRE_FILE_CLASS) ? act->class_key.name : 0;

@@ -112,3 +112,11 @@ struct ovl_inode___lower {
 };
 
 #pragma clang attribute pop
+
+/* A kernel address as a number: a global function takes no pointers to kernel types. */
+static __always_inline __u64 address_of(const void* at) {
+  __u64 address = 0;
+
+  bpf_probe_read_kernel(&address, sizeof(address), &at);
+  return address;
+}

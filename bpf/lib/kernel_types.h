@@ -92,6 +92,7 @@ struct qstr {
 
 struct super_block {
   __u32 s_dev;
+  unsigned long s_flags;
   unsigned long s_magic;
   unsigned long s_iflags;
 };
@@ -351,7 +352,10 @@ struct bpf_iter__bpf_sk_storage_map {
 #define S_IXUGO 00111
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
+#define FMODE_EXEC 0x20 /* among the flags of an open file */
 #define FMODE_CREATED 0x100000
+#define FMODE_NOACCOUNT 0x20000000
+#define SB_KERNMOUNT 0x400000
 #define O_TMPFILE_BIT 020000000
 #define TS_COMPAT 0x2
 

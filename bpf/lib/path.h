@@ -23,9 +23,15 @@ struct path_buffer {
  * with preemption off. */
 enum path_user { PATH_OF_ACT, PATH_OF_SCAN, PATH_USERS };
 
+/* How many acts an object can be in the middle of on one CPU. Those of BPF LSM are preempted by
+ * others: then an act's buffers have a number, and so has its path. */
+#ifndef ACT_BUFFERS
+#define ACT_BUFFERS 1
+#endif
+
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, PATH_USERS);
+  __uint(max_entries, ACT_BUFFERS > PATH_USERS ? ACT_BUFFERS : PATH_USERS);
   __type(key, __u32);
   __type(value, struct path_buffer);
 } scratch_path SEC(".maps");

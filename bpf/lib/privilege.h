@@ -74,14 +74,6 @@ static __always_inline struct wire_code_key* privilege_key(__u32 verb) {
   return &s->key;
 }
 
-/* A kernel address as a number: a global function takes no pointers to kernel types. */
-static __always_inline __u64 address_of(const void* at) {
-  __u64 address = 0;
-
-  bpf_probe_read_kernel(&address, sizeof(address), &at);
-  return address;
-}
-
 static __always_inline void fill_target(struct wire_privilege* r, struct task_struct* target) {
   __u32 tgid = BPF_CORE_READ(target, tgid);
   struct process_context* p = process_find(tgid);

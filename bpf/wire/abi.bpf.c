@@ -46,6 +46,7 @@ struct wire_tcp_pair abi_tcp_pair;
 enum wire_kind abi_kind;
 enum wire_version abi_version;
 enum wire_reason abi_reason;
+enum wire_hook abi_hook;
 enum wire_verdict_flags abi_verdict_flags;
 enum wire_lane abi_lane;
 enum wire_cache abi_cache;

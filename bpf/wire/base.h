@@ -33,7 +33,8 @@ struct wire_header {
   __u32 cpu;
   __u8 lane;
   __u8 reason;
-  __u8 pad[2];
+  __u8 hook; /* enum wire_hook */
+  __u8 pad;
   struct wire_slot slot;
 };
 WIRE_LAYOUT(struct wire_header, 56);

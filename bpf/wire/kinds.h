@@ -37,6 +37,13 @@ enum wire_reason {
   WIRE_REASON_TAP = 3,
 };
 
+/* Where the kernel was, for kinds of which several hooks tell. */
+enum wire_hook {
+  WIRE_HOOK_ONLY = 0, /* the one hook of this kind, or of this act */
+  WIRE_HOOK_SYS_EXIT = 1,
+  WIRE_HOOK_FILE_OPEN = 2, /* of BPF LSM */
+};
+
 /* A lane has a ring and a numbering of its own, so that a cheap one cannot crowd out another. */
 enum wire_lane {
   WIRE_LANE_CODE = 0,
@@ -67,7 +74,7 @@ enum wire_error {
   WIRE_ERROR_COUNT_INSERT = 9,     /* a count could not be stored */
   WIRE_ERROR_SOCKET_STORAGE = 10,  /* a socket's owner could not be stored */
   WIRE_ERROR_READ = 11,            /* kernel or user memory could not be read */
-  WIRE_ERROR_SCRATCH = 12,         /* a per-CPU buffer was not there */
+  WIRE_ERROR_SCRATCH = 12,         /* a per-CPU buffer was not there, or not free */
   WIRE_ERROR_NO_SOCKET_OWNER = 13, /* a flow whose owner is not known */
   WIRE_ERROR_NOVELTY_LOST = 14,    /* news that could be neither told nor kept for the sweep */
   WIRE_ERROR_PROCESS_SHARE = 15,   /* the workload has used up its share of the process table */

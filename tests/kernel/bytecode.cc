@@ -138,8 +138,8 @@ constexpr int kMostFrames = 8;
 // the functions that get the context.
 class Walk {
  public:
-  explicit Walk(const Bytecode& program, int frame = 1)
-      : program_(program), known_(program.instructions.size()), frame_(frame) {}
+  Walk(const Bytecode& program, uint64_t only, int frame = 1)
+      : program_(program), known_(program.instructions.size()), only_(only), frame_(frame) {}
 
   absl::Status Run() {
     State start;
@@ -218,11 +218,11 @@ class Walk {
       return state[0] == kContext ? Refused(program_, at, "a function returns its context")
                                   : absl::OkStatus();
     }
-    return state[0] == std::optional<uint64_t>(1)
+    return state[0] == std::optional<uint64_t>(only_)
                ? absl::OkStatus()
                : Refused(program_, at,
                          state[0] ? fmt::format("returns {}", *state[0])
-                                  : "returns what is not known to be 1");
+                                  : fmt::format("returns what is not known to be {}", only_));
   }
 
   absl::Status Call(size_t at, const State& state) const {
@@ -239,11 +239,12 @@ class Walk {
       return Refused(program_, at, "functions call each other deeper than the kernel allows");
     }
     // The kernel shows the distance here once it has compiled the program.
-    return Walk(program_, frame_ + 1).Run(static_cast<int64_t>(at) + 1 + i.off, arguments);
+    return Walk(program_, only_, frame_ + 1).Run(static_cast<int64_t>(at) + 1 + i.off, arguments);
   }
 
   const Bytecode& program_;
   std::vector<std::optional<State>> known_;
+  const uint64_t only_;  // What the program may return.
   const int frame_;
   std::set<size_t> todo_;
   size_t exits_ = 0;
@@ -346,7 +347,9 @@ absl::StatusOr<Bytecode> ReadBytecode(int program_fd) {
   return program;
 }
 
-absl::Status CheckReturnsOnlyOne(const Bytecode& program) { return Walk(program).Run(); }
+absl::Status CheckReturnsOnlyOne(const Bytecode& program) { return Walk(program, 1).Run(); }
+
+absl::Status CheckReturnsOnlyZero(const Bytecode& program) { return Walk(program, 0).Run(); }
 
 absl::Status CheckOnlyObserves(const Bytecode& program) {
   // What reads, what writes to maps and rings of its own, and nothing else.

@@ -30,6 +30,9 @@ bool IsCgroupType(uint32_t type);
 // not seen.
 absl::Status CheckReturnsOnlyOne(const Bytecode& program);
 
+// The same of r0 == 0, by which a program of BPF LSM lets an act go on.
+absl::Status CheckReturnsOnlyZero(const Bytecode& program);
+
 // OK when all that the program calls is on the list of what only reads, or writes to maps and
 // rings. A call that cannot be named is an error.
 absl::Status CheckOnlyObserves(const Bytecode& program);

@@ -29,6 +29,17 @@ class FilesTest : public KernelTest {
     }
   }
 
+  // Is the probe attached to BPF LSM, or to the exit of system calls?
+  bool IsByLsm() {
+    for (const ProbeStatus& probe : probes().statuses()) {
+      if (probe.name == "files") {
+        return probe.programs == Strings{"files_lsm_open"};
+      }
+    }
+    return false;
+  }
+  Hook ItsHook() { return IsByLsm() ? Hook::kLsmFileOpen : Hook::kSysExit; }
+
   std::string Path(const std::string& name) const { return at_ + "/" + name; }
 
   // Runs a shell script in the cgroup and in our directory; all opens are the shell's.

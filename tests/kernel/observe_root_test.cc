@@ -12,6 +12,8 @@
 
 #include "agent/base/unique_fd.h"
 #include "agent/probes/kernel_hooks.h"
+#include "agent/probes/lsm_check.h"
+#include "agent/probes/objects.h"
 #include "agent/probes/program_kind.h"
 #include "agent/probes/registry.h"
 #include "tests/kernel/bytecode.h"
@@ -160,12 +162,13 @@ TEST_F(ObserveTest, NothingThatIsOnByDefaultFiresAtEverySystemCall) {
   EXPECT_GE(tracing, 6u);
 }
 
-TEST_F(ObserveAllTest, NoCgroupProgramCanReturnAnythingButOneAndNoneSendsASignal) {
+TEST_F(ObserveAllTest, NoProgramCanDenyAnythingAndNoneSendsASignal) {
   std::set<std::string_view> unseen = {kScanObject};
   for (const ProbeInfo& probe : AllProbes()) {
     unseen.insert(probe.name);
   }
   size_t cgroup_programs = 0;
+  size_t lsm_programs = 0;
   for (const auto& [name, fd] : probes().ProgramFds()) {
     absl::StatusOr<Bytecode> program = ReadBytecode(fd);
     ASSERT_TRUE(program.ok()) << name << ": " << program.status();
@@ -176,10 +179,16 @@ TEST_F(ObserveAllTest, NoCgroupProgramCanReturnAnythingButOneAndNoneSendsASignal
       EXPECT_TRUE(returns.ok()) << returns;
       ++cgroup_programs;
     }
+    if (program->type == BPF_PROG_TYPE_LSM) {
+      absl::Status returns = CheckReturnsOnlyZero(*program);
+      EXPECT_TRUE(returns.ok()) << returns;
+      ++lsm_programs;
+    }
     std::erase_if(unseen, [&](std::string_view probe) { return IsOfProbe(name, probe); });
   }
   // connect4/6, sendmsg4/6, bind4/6, egress, ingress, sock_release.
   EXPECT_EQ(cgroup_programs, 9u);
+  EXPECT_EQ(lsm_programs, CheckLsm(FindObject(EmbeddedBpfObjects(), kLsmObject)).ok() ? 1u : 0u);
   // Where the kernel has no hook for it there is no program of it either.
   if (ProgramsWithoutHook().contains("capability_used")) {
     unseen.erase(kCapabilityProbe);
@@ -225,6 +234,20 @@ TEST(BytecodeTest, TheCheckFindsAProgramThatReturnsZero) {
   EXPECT_FALSE(ReturnsOfSkb({SetLow(0, 0), Exit()}).ok());
   EXPECT_TRUE(ReturnsOfSkb({Set(0, 1), Exit()}).ok());
   EXPECT_TRUE(ReturnsOfSkb({SetLow(0, 1), Exit()}).ok());
+}
+
+TEST(BytecodeTest, TheCheckFindsAProgramOfLsmThatDenies) {
+  const auto returns = [](const std::vector<bpf_insn>& code) {
+    Bytecode program;
+    program.name = "planted";
+    program.type = BPF_PROG_TYPE_LSM;
+    program.instructions = code;
+    return CheckReturnsOnlyZero(program).ok();
+  };
+  EXPECT_TRUE(returns({Set(0, 0), Exit()}));
+  EXPECT_FALSE(returns({Set(0, -1), Exit()}));
+  EXPECT_FALSE(returns({Set(0, 1), Exit()}));
+  EXPECT_FALSE(returns({Load(2, 1, 0), Set(0, 0), SkipIfZero(2, 1), Exit(), Set(0, -13), Exit()}));
 }
 
 TEST(BytecodeTest, TheCheckFindsAZeroOnOneOfTwoWays) {

@@ -394,7 +394,9 @@ static const struct act kActs[] = {
     {"raw-socket", "raw-socket[:TIMES]         open raw sockets (CAP_NET_RAW)", act_raw_socket},
     {"user-namespace", "user-namespace             enter a user and a network namespace",
      act_user_namespace},
-    {"open", "open:HOW:PATH              creat, openat2, tmpfile, read-create, read, path, compat",
+    {"open",
+     "open:HOW:PATH              creat, openat2, tmpfile, read-create, read, path, compat, handle,"
+     "\n                             uring, uring-async, uring-poll",
      act_open},
     {"wait", "wait                       until a line or the end of stdin", act_wait},
     {"pause", "pause                      until a signal", act_pause},
