@@ -387,7 +387,9 @@ absl::Status CheckOnlyObserves(const Bytecode& program) {
                                                    "htab_lru_map_update_elem",
                                                    "htab_map_delete_elem",
                                                    "htab_map_update_elem",
-                                                   "htab_percpu_map_update_elem"};
+                                                   "htab_percpu_map_lookup_elem",
+                                                   "htab_percpu_map_update_elem",
+                                                   "percpu_array_map_lookup_elem"};
   if (CallBase() == 0) {
     return absl::FailedPreconditionError("/proc/kallsyms does not name __bpf_call_base");
   }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <errno.h>
 #include <fmt/format.h>
+#include <string.h>
+#include <sys/mount.h>
 
 #include <filesystem>
 #include <iterator>
@@ -59,6 +62,31 @@ TEST_F(FilesLsmTest, AnExecutionIsNoRead) {
   EXPECT_EQ(News(cgroup), Strings());
   ASSERT_EQ(cgroup.Run({Actor(), "open:read:" + program})->exit_code, 0);
   EXPECT_EQ(News(cgroup), Strings{"read program"});
+}
+
+// In the opener's context it opens the file of a layer, and copies it to be written to.
+TEST_F(FilesLsmTest, WhatOverlayfsOpensBelowIsNotTold) {
+  for (const char* name : {"lower", "upper", "work", "merged"}) {
+    std::filesystem::create_directory(Path(name));
+  }
+  ASSERT_TRUE(WriteFile(Path("lower/below"), "x\n"));
+  ASSERT_TRUE(WriteFile(Path("lower/listed"), "x\n"));
+  ASSERT_TRUE(cache().WatchFiles({Path("merged/listed"), Path("lower/listed")}).ok());
+  const std::string layers =
+      fmt::format("lowerdir={},upperdir={},workdir={}", Path("lower"), Path("upper"), Path("work"));
+  ASSERT_EQ(mount("overlay", Path("merged").c_str(), "overlay", 0, layers.c_str()), 0)
+      << strerror(errno);
+  ScopedCgroup cgroup = WatchedCgroup();
+  Shell(cgroup, "cd merged; read a < listed; echo y >> below; echo z > new");
+  ReadRings();
+  Strings told;
+  for (const auto& file : All<FileEvent>(
+           [&](const FileEvent& f) { return f.process.home_cgroup_id == cgroup.id(); })) {
+    told.push_back(fmt::format("{} {}", FileVerbName(file.body.verb), file.body.path));
+  }
+  EXPECT_EQ(umount2(Path("merged").c_str(), MNT_DETACH), 0);
+  EXPECT_EQ(told, (Strings{"read " + Path("merged/listed"), "write " + Path("merged/below"),
+                           "create " + Path("merged/new")}));
 }
 
 // Acts are preempted by others on their processor, and each has buffers of its own.

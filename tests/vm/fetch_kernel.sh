@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fetches one of Debian's own cloud kernels into the cache and prints the path of its image. Nothing
 # is installed: the package is downloaded and unpacked. What is in the cache is used for KEPT_DAYS,
-# and for longer when there is no network. Beside the image, in modules/, is one module that does
-# nothing by itself: dummy.ko.
+# and for longer when there is no network. Beside the image, in modules/, are dummy.ko, a module that
+# does nothing by itself, and overlay.ko.
 #
 #   fetch_kernel.sh [5.10|6.1|6.12|7]        default: 6.1, the one of Debian 12
 set -euo pipefail
@@ -35,7 +35,7 @@ IFS='|' read -r suite archive packages <<<"$source"
 # The newest kernel of this series in the cache that is whole.
 cached() { # cached [FIND TEST]...
   find "$CACHE" -mindepth 1 -maxdepth 1 -type d -regextype posix-extended -regex ".*/$packages" "$@" \
-    -exec test -e '{}/modules/dummy.ko' ';' -print 2>/dev/null | sort -V | tail -n 1 || true
+    -exec test -e '{}/modules/overlay.ko' ';' -print 2>/dev/null | sort -V | tail -n 1 || true
 }
 
 image_in() {
@@ -78,13 +78,15 @@ unpack_packages "$work/root" "${wanted[@]}" || give_up "cannot download ${wanted
 # All modules would take 100 MB of the cache.
 mkdir -p "$work/out/boot" "$work/out/modules"
 cp "$(image_in "$work/root")" "$work/out/boot/vmlinuz-${package#linux-*-}"
-module="$(find "$work/root" -name 'dummy.ko*' -path '*/drivers/net/*' | head -n 1)"
-case "$module" in
-  *.xz) xz -dc "$module" >"$work/out/modules/dummy.ko" ;;
-  *.zst) zstd -qdc "$module" >"$work/out/modules/dummy.ko" ;;
-  *.ko) cp "$module" "$work/out/modules/" ;;
-  *) fail "$package has no module dummy" ;;
-esac
+for name in net/dummy fs/overlay; do
+  module="$(find "$work/root" -name "${name#*/}.ko*" -path "*/${name%/*}/*" | head -n 1)"
+  case "$module" in
+    *.xz) xz -dc "$module" >"$work/out/modules/${name#*/}.ko" ;;
+    *.zst) zstd -qdc "$module" >"$work/out/modules/${name#*/}.ko" ;;
+    *.ko) cp "$module" "$work/out/modules/" ;;
+    *) fail "$package has no module ${name#*/}" ;;
+  esac
+done
 rm -rf "${CACHE:?}/$package"
 mv "$work/out" "$CACHE/$package"
 touch "$CACHE/$package"

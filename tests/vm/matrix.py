@@ -45,7 +45,19 @@ TESTS = {
     "kernel_udp_root_test": "UdpTest.BothEndsCountBytesAndPacketsExactly",
     "kernel_privilege_root_test": "PrivilegeTest.ASignalToAProcessOfAnotherWorkloadIsTold",
     "kernel_scan_root_test": "ScanTest.AProcessFromBeforeIsSeenWithItsContext",
-    "kernel_files_root_test": "FilesTest.AFileThatIsMadeIsToldAndThenCounted",
+    "kernel_files_root_test": "FilesTest.AFileThatIsMadeIsToldAndThenCounted:"
+                              "FilesTest.OnlyListedFilesAreToldWhenTheyAreRead:"
+                              "FilesTest.EveryWayToOpenIsSeen:"
+                              "FilesTest.AFileWithoutANameIsItsDirectorys",
+    "kernel_files_lsm_root_test":
+        "FilesLsmTest.AnOpenByIoUringIsThatOfTheRingsOwner:"
+        "FilesLsmTest.AnExecutionIsNoRead:"
+        "FilesLsmTest.WhatOverlayfsOpensBelowIsNotTold:"
+        "FilesLsmTest.ManyWhoOpenAtOnceAreEachToldWithTheirOwn:"
+        "FilesLsmTest.WhereItCanBeAttachedNoMoreTheSystemCallsTakeItsPlace:"
+        "FilesLsmTooLateTest.AHookThatFillsUpBeforeTheAttachIsNoneEither:"
+        "FilesTest.ItIsToldByWhichHookFilesAreSeenAndWhyNotByAnother",
+    "kernel_observe_root_test": "ObserveAllTest.NoProgramCanDenyAnythingAndNoneSendsASignal",
     "kernel_capability_root_test": "CapabilityTest.TheFirstUseByAWorkloadIsToldAndNoOther",
 }
 SMOKE = "smoke_inside.sh"
@@ -73,7 +85,8 @@ def files_for(build, kernel, folder):
               # Where the tests look for it.
               f"{build / 'vedette_actor'}:{build / 'vedette_actor'}",
               HERE / "matrix_inside.sh", HERE / SMOKE,
-              f"{Path(kernel).parent.parent / 'modules/dummy.ko'}:/lib/dummy.ko"]
+              *(f"{Path(kernel).parent.parent}/modules/{name}.ko:/lib/{name}.ko"
+                for name in ("dummy", "overlay"))]
     return [*files, AGENT]
 
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs inside the virtual machine, under busybox: what matrix.py reads. Arguments: pairs of a binary
 # of kernel tests and its filter.
+# The types of a module are found only once it is there.
+insmod /lib/overlay.ko
 echo "== programs"
 vedette_load_programs
 while [ $# -gt 1 ]; do

@@ -125,6 +125,13 @@ tap_opens() {
   done
 }
 
+files_are_seen_by_lsm() {
+  grep "^files " /run/doctor | grep " ok " | grep -q "by BPF LSM" || {
+    cat /run/doctor /run/agent.log
+    return 1
+  }
+}
+
 nothing_is_left() {
   [ -z "$(find /sys/fs/bpf -type f)" ] && [ ! -e /sys/fs/bpf/vedette ]
 }
@@ -174,7 +181,7 @@ if [ -x /bin/vedette ]; then
   check "the agent stops by itself" test $? -eq 0
   check "a stop leaves nothing attached" nothing_is_left
 
-  vedette run --duration 10m --set probes.capabilities=on >/run/agent.log 2>&1 &
+  vedette run --duration 10m --set probes.capabilities=on --set probes.files=on >/run/agent.log 2>&1 &
   agent=$!
   if has_cap_capable; then
     check "the agent is ready, with the probe of capabilities" agent_is_ready
@@ -183,7 +190,13 @@ if [ -x /bin/vedette ]; then
     check "what this kernel cannot show is degraded, and the agent runs" capabilities_are_degraded
   fi
   check "the other probes are well" probe_is_ok privilege
-  kill "$agent"
+  check "files are seen by BPF LSM" files_are_seen_by_lsm
+  check "the tap shows events again" tap_opens
+  sh -c 'echo $$ >/sys/fs/cgroup/smoke/cgroup.procs && exec vedette_actor open:creat:/run/made open:uring:/run/ring'
+  check "a file that is made is seen" seen file "$service" '"path":"/run/made"' '"verb":"create"'
+  check "and its hook is told" seen file '"path":"/run/made"' '"hook":"lsm/file_open"'
+  check "a file that is made by an io_uring is seen" seen file "$service" '"path":"/run/ring"' '"verb":"create"'
+  kill "$tap" "$agent"
   wait "$agent"
   check "the agent stops by itself again" test $? -eq 0
 fi
