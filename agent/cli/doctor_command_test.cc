@@ -94,6 +94,19 @@ rings      2.0 MiB
   EXPECT_EQ(Out().find('\n'), Out().size() - 1);
 }
 
+TEST_F(DoctorCommandTest, AProbeThatIsWellSaysByWhatItSees) {
+  backend_.doctor = Degraded();
+  backend_.doctor["probes"] = Json::array(
+      {{{"name", "files"}, {"state", "ok"}, {"reason", ""}, {"note", "by BPF LSM"}},
+       {{"name", "udp"}, {"state", "degraded"}, {"reason", "refused"}, {"note", "by a hook"}}});
+  Start();
+  EXPECT_EQ(Run({"doctor"}), kExitNo);
+  const std::string out = Out();
+  EXPECT_THAT(out, HasSubstr("by BPF LSM\n"));
+  EXPECT_THAT(out, HasSubstr("refused\n"));
+  EXPECT_THAT(out, Not(HasSubstr("by a hook")));
+}
+
 TEST_F(DoctorCommandTest, AnAnswerOfAnotherShapeIsNotTheEnd) {
   backend_.doctor = Json::parse(R"({"status": 7, "ledger": [{"stage": []}]})");
   Start();

@@ -137,6 +137,16 @@ nlohmann::json LineOf(const EnrichedEvent& event) {
   return nlohmann::json::parse(EventLine(scored));
 }
 
+TEST(EventLineTest, TheHookIsToldWhereThereAreSeveral) {
+  EnrichedEvent event;
+  event.event.body = FileEvent();
+  EXPECT_FALSE(LineOf(event).contains("hook"));
+  event.event.header.hook = Hook::kLsmFileOpen;
+  EXPECT_EQ(LineOf(event)["hook"], "lsm/file_open");
+  event.event.header.hook = Hook::kSysExit;
+  EXPECT_EQ(LineOf(event)["hook"], "sys_exit");
+}
+
 TEST(EventLineTest, WhoActedIsSaidInFull) {
   ExecEvent exec;
   exec.process.parent_tgid = 7;

@@ -34,6 +34,18 @@ TEST(DecoderTest, TheTimeOfEventsFollowsTheWallClock) {
   }
 }
 
+TEST(DecoderTest, AHookThatIsNotKnownIsNone) {
+  const auto hook_of = [](uint8_t hook) {
+    wire_header header = {};
+    header.hook = hook;
+    return Decoder(kNow).Header({reinterpret_cast<const char*>(&header), sizeof(header)})->hook;
+  };
+  EXPECT_EQ(hook_of(WIRE_HOOK_ONLY), Hook::kOnly);
+  EXPECT_EQ(hook_of(WIRE_HOOK_SYS_EXIT), Hook::kSysExit);
+  EXPECT_EQ(hook_of(WIRE_HOOK_FILE_OPEN), Hook::kLsmFileOpen);
+  EXPECT_EQ(hook_of(200), Hook::kOnly);
+}
+
 // The kernel gives 1,023 bytes of a cgroup's path, and the rest of them may be another's.
 TEST(DecoderTest, ACgroupWhosePathIsCutIsAsIfItsRecordWereLost) {
   wire_cgroup record = {};

@@ -103,10 +103,12 @@ ProbeStatus ProbeSet::AttachFiles(const ProbeInfo& probe) {
   }
   // A killed agent may have had the other.
   RemoveLinkPins(build_dir_, without_lsm_.empty() ? kFilesSyscallPrograms : kFilesLsmObject);
-  status.note =
-      without_lsm_.empty()
-          ? "by BPF LSM (file_open), at no cost to other system calls"
-          : fmt::format("by sys_exit, which every system call pays for: {}", without_lsm_);
+  if (status.ok) {
+    status.note =
+        without_lsm_.empty()
+            ? "by BPF LSM (file_open), at no cost to other system calls"
+            : fmt::format("by sys_exit, which every system call pays for: {}", without_lsm_);
+  }
   return status;
 }
 
