@@ -95,10 +95,11 @@ rings      2.0 MiB
 }
 
 TEST_F(DoctorCommandTest, AProbeThatIsWellSaysByWhatItSees) {
-  backend_.doctor = Degraded();
-  backend_.doctor["probes"] = Json::array(
+  Json doctor = Degraded();
+  doctor["probes"] = Json::array(
       {{{"name", "files"}, {"state", "ok"}, {"reason", ""}, {"note", "by BPF LSM"}},
        {{"name", "udp"}, {"state", "degraded"}, {"reason", "refused"}, {"note", "by a hook"}}});
+  backend_.doctor = doctor;
   Start();
   EXPECT_EQ(Run({"doctor"}), kExitNo);
   const std::string out = Out();
