@@ -10,10 +10,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <numeric>
 #include <set>
 #include <utility>
 
 #include "agent/base/status.h"
+#include "agent/cache/cache_keys.h"
 #include "agent/cache/maps.h"
 #include "bpf/wire/cache.h"
 #include "bpf/wire/dns.h"
@@ -29,6 +31,10 @@ constexpr uint64_t kFirstWorkload = 1;
 UniqueFd MakeMap(bpf_map_type type, uint32_t key_bytes, uint32_t value_bytes, uint32_t entries) {
   LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
   return UniqueFd(bpf_map_create(type, nullptr, key_bytes, value_bytes, entries, &options));
+}
+
+UniqueFd MakeCache(uint32_t cache, uint32_t entries) {
+  return MakeMap(BPF_MAP_TYPE_HASH, CacheKeyBytes(cache), sizeof(wire_verdict), entries);
 }
 
 // The inner map that an outer map holds at `key`.
@@ -168,58 +174,64 @@ std::vector<uint64_t> VerdictCache::Cgroups() const {
 absl::StatusOr<VerdictCache::InnerMaps> VerdictCache::AdoptWorkload(uint64_t number,
                                                                     uint64_t generation) const {
   const wire_cache_key key = {number, generation};
-  InnerMaps inner{generation, InnerOf(maps_("vd_code_cache"), key),
-                  InnerOf(maps_("vd_flow_cache"), key), InnerOf(maps_("vd_counts"), key),
-                  UniqueFd()};
-  if (!inner.code.valid() || !inner.flow.valid() || !inner.counts.valid()) {
-    return MapError(fmt::format("verdict cache left by a predecessor, workload {}", number));
-  }
-  if (options_.file_entries != 0) {
-    inner.file = InnerOf(maps_("vd_file_cache"), key);
-    if (!inner.file.valid()) {  // The predecessor watched no files.
-      inner.file = MakeFileCache();
-      VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_file_cache"), {key}, {inner.file.get()}));
+  InnerMaps inner{generation, {}, InnerOf(maps_("vd_counts"), key)};
+  bool is_whole = inner.counts.valid();
+  for (uint32_t kind = 0; kind < kCacheKinds.size(); ++kind) {
+    if (options_.entries[kind] == 0) {
+      continue;
     }
+    UniqueFd& cache = inner.caches[kind];
+    const int outer = OuterFd(kind);
+    cache = InnerOf(outer, key);
+    if (!cache.valid() && kCacheKinds[kind].is_optional) {  // The predecessor had it off.
+      cache = MakeCache(kind, options_.entries[kind]);
+      VEDETTE_RETURN_IF_ERROR(PutInner(outer, {key}, {cache.get()}));
+    }
+    is_whole &= cache.valid();
+  }
+  if (!is_whole) {
+    return MapError(fmt::format("verdict cache left by a predecessor, workload {}", number));
   }
   return inner;
 }
 
-UniqueFd VerdictCache::MakeFileCache() const {
-  return options_.file_entries == 0 ? UniqueFd()
-                                    : MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_access_key),
-                                              sizeof(wire_verdict), options_.file_entries);
+// Of files there are those, too, that were dropped and whose counts were not read since.
+uint32_t VerdictCache::AllEntries() const {
+  return std::accumulate(options_.entries.begin(), options_.entries.end(),
+                         options_.entries[kFileCache]);
 }
 
 // Fills the maps of new generations, then names them: a program sees all of one or none.
 absl::Status VerdictCache::MakeWorkloads(const std::vector<uint64_t>& numbers) {
   std::vector<wire_cache_key> keys;
   std::vector<InnerMaps> made;
-  std::vector<int> code, flow, counts, file;
+  std::array<std::vector<int>, kCacheKinds.size()> caches;
+  std::vector<int> counts;
   for (uint64_t number : numbers) {
     InnerMaps& inner = made.emplace_back(InnerMaps{
         BootNs(),
-        MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_code_key), sizeof(wire_verdict),
-                options_.code_entries),
-        MakeMap(BPF_MAP_TYPE_HASH, sizeof(wire_flow_key), sizeof(wire_verdict),
-                options_.flow_entries),
-        MakeMap(BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(wire_count), AllEntries()),
-        MakeFileCache()});
-    if (!inner.code.valid() || !inner.flow.valid() || !inner.counts.valid() ||
-        inner.file.valid() != (options_.file_entries != 0)) {
+        {},
+        MakeMap(BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(wire_count), AllEntries())});
+    bool is_whole = inner.counts.valid();
+    for (uint32_t kind = 0; kind < kCacheKinds.size(); ++kind) {
+      if (options_.entries[kind] != 0) {
+        inner.caches[kind] = MakeCache(kind, options_.entries[kind]);
+        is_whole &= inner.caches[kind].valid();
+        caches[kind].push_back(inner.caches[kind].get());
+      }
+    }
+    if (!is_whole) {
       return MapError(fmt::format("verdict cache of workload {}", number));
     }
     keys.push_back({number, inner.generation});
-    code.push_back(inner.code.get());
-    flow.push_back(inner.flow.get());
     counts.push_back(inner.counts.get());
-    file.push_back(inner.file.get());
   }
-  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_code_cache"), keys, code));
-  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_flow_cache"), keys, flow));
+  for (uint32_t kind = 0; kind < kCacheKinds.size(); ++kind) {
+    if (options_.entries[kind] != 0) {
+      VEDETTE_RETURN_IF_ERROR(PutInner(OuterFd(kind), keys, caches[kind]));
+    }
+  }
   VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_counts"), keys, counts));
-  if (options_.file_entries != 0) {
-    VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_file_cache"), keys, file));
-  }
   for (size_t i = 0; i < numbers.size(); ++i) {
     wire_workload workload = {};
     workload.generation = made[i].generation;
@@ -336,12 +348,12 @@ bool VerdictCache::DropUnused(uint64_t workload_number) {
   bpf_map_delete_elem(maps_("vd_workloads"), &workload_number);
   bpf_map_delete_elem(maps_("vd_forgotten"), &workload_number);
   bpf_map_delete_elem(maps_("vd_capabilities"), &workload_number);
-  bpf_map_delete_elem(maps_("vd_code_cache"), &key);
-  bpf_map_delete_elem(maps_("vd_flow_cache"), &key);
-  bpf_map_delete_elem(maps_("vd_counts"), &key);
-  if (options_.file_entries != 0) {
-    bpf_map_delete_elem(maps_("vd_file_cache"), &key);
+  for (uint32_t kind = 0; kind < kCacheKinds.size(); ++kind) {
+    if (options_.entries[kind] != 0) {
+      bpf_map_delete_elem(OuterFd(kind), &key);
+    }
   }
+  bpf_map_delete_elem(maps_("vd_counts"), &key);
   ForgetQueries(maps_("vd_dns_pending"), maps_("vd_dns_shares"), workload_number);
   workloads_.erase(inner);
   classes_.erase(workload_number);
@@ -365,30 +377,21 @@ absl::StatusOr<uint64_t> VerdictCache::TakeNumber() {
 
 int VerdictCache::InnerFd(const CacheSlot& slot) const {
   auto it = workloads_.find(slot.workload_number);
-  if (it == workloads_.end() || it->second.generation != slot.generation) {
-    return -1;
-  }
-  switch (slot.cache) {
-    case WIRE_CACHE_CODE:
-      return it->second.code.get();
-    case WIRE_CACHE_FLOW:
-      return it->second.flow.get();
-    default:
-      return it->second.file.get();
-  }
+  return it == workloads_.end() || it->second.generation != slot.generation ||
+                 slot.cache >= kCacheKinds.size()
+             ? -1
+             : it->second.caches[slot.cache].get();
 }
 
 absl::Status VerdictCache::ChangeVerdict(const CacheSlot& slot, std::string_view key,
                                          const std::function<void(wire_verdict&)>& change) {
   const int fd = InnerFd(slot);
-  const size_t key_bytes = slot.cache == WIRE_CACHE_CODE   ? sizeof(wire_code_key)
-                           : slot.cache == WIRE_CACHE_FLOW ? sizeof(wire_flow_key)
-                                                           : sizeof(wire_access_key);
   if (fd < 0 || slot.slot == 0) {
     return absl::OkStatus();  // The generation is gone, or the behaviour has no entry.
   }
   wire_verdict verdict;
-  if (key.size() != key_bytes || bpf_map_lookup_elem(fd, key.data(), &verdict) != 0) {
+  if (key.size() != CacheKeyBytes(slot.cache) ||
+      bpf_map_lookup_elem(fd, key.data(), &verdict) != 0) {
     return absl::NotFoundError(
         fmt::format("no entry for slot {} of workload {}", slot.slot, slot.workload_number));
   }
@@ -418,15 +421,10 @@ absl::Status VerdictCache::SetTaps(const absl::flat_hash_set<uint64_t>& workload
 }
 
 uint32_t VerdictCache::limit(uint32_t cache) const {
-  switch (cache) {
-    case WIRE_CACHE_CODE:
-      return options_.code_entries;
-    case WIRE_CACHE_FLOW:
-      return options_.flow_entries;
-    default:
-      return options_.file_entries;
-  }
+  return cache < options_.entries.size() ? options_.entries[cache] : 0;
 }
+
+int VerdictCache::OuterFd(uint32_t cache) const { return maps_(kCacheKinds[cache].outer_map); }
 
 absl::Status VerdictCache::AddRuntime(const CodeKey& code) {
   const wire_code key = {code.device,     code.inode,      code.change_time_ns,

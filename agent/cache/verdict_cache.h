@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/base/unique_fd.h"
+#include "agent/event/cache_kind.h"
 #include "agent/event/event.h"
 
 struct wire_config;
@@ -25,13 +26,8 @@ namespace vedette {
 // The longest path that can be listed: the kernel's side keeps a zero behind it.
 inline constexpr size_t kMaxWatchedPath = 255;
 
-// The cache of a slot that is about files.
-inline constexpr uint32_t kFileCache = 2;
-
 struct VerdictCacheOptions {
-  uint32_t code_entries = 512;  // Per workload.
-  uint32_t flow_entries = 1024;
-  uint32_t file_entries = 0;     // 0: the probe of files is not there, and no map of it.
+  CacheEntries entries = DefaultCacheEntries(/*with_optional=*/false);  // Per workload.
   uint32_t spare_workloads = 8;  // At least so many, at most twice as many, are made ahead, for
                                  // cgroups that the agent has not seen yet.
   int cpus = 1;                  // As the kernel counts possible ones.
@@ -73,8 +69,8 @@ struct CacheFill {
 // A workload of which the kernel tells nothing new any more.
 struct FullWorkload {
   uint64_t number = 0;
-  std::array<bool, 3> full = {};  // By cache.
-  uint64_t not_cached = 0;        // Acts that found no room: not recorded, and judged by nobody.
+  std::array<bool, kCacheKinds.size()> full = {};  // By cache.
+  uint64_t not_cached = 0;  // Acts that found no room: not recorded, and judged by nobody.
 };
 
 // Owner of the maps that hold verdicts, workloads and cgroups; the only one that writes them from
@@ -209,8 +205,9 @@ class VerdictCache {
  private:
   struct InnerMaps {
     uint64_t generation = 0;
-    UniqueFd code, flow, counts, file;
-    std::array<uint32_t, 3> lost = {};  // By cache: what was told.
+    std::array<UniqueFd, kCacheKinds.size()> caches;  // Not valid: this kind is not there.
+    UniqueFd counts;
+    std::array<uint32_t, kCacheKinds.size()> lost = {};  // By cache: what was told.
   };
   absl::Status AdoptWorkloads();
   absl::Status AdoptCgroups();
@@ -221,6 +218,7 @@ class VerdictCache {
   absl::Status ChangeConfig(const std::function<void(wire_config&)>& change);
   absl::StatusOr<InnerMaps> AdoptWorkload(uint64_t number, uint64_t generation) const;
   int InnerFd(const CacheSlot& slot) const;
+  int OuterFd(uint32_t cache) const;
   // How much the kernel could not tell, or not keep, up to now.
   uint64_t Losses() const;
   absl::Status ReadCountsOf(
@@ -230,22 +228,20 @@ class VerdictCache {
   // The entry is known: the name that the kernel kept for it is wanted no more.
   void ReleaseScript(const CacheSlot& slot, std::string_view key);
   void ReleaseScriptsOf(uint64_t workload_number);
-  // Of files there are those, too, that were dropped and whose counts were not read since.
-  uint32_t AllEntries() const {
-    return options_.code_entries + options_.flow_entries + 2 * options_.file_entries;
-  }
-  UniqueFd MakeFileCache() const;
+  uint32_t AllEntries() const;
   // The name of the script that an entry is about, where the kernel kept it.
   std::optional<wire_script> LostScript(uint64_t hash) const;
   // News of this workload that are lost for good, as events.
   void SweepLosses(uint64_t number, InnerMaps& maps, std::vector<Event>& events) const;
   using IsLost = std::function<bool(const wire_verdict&, const CacheSlot&)>;
+  // Takes back those of one cache of the workload.
   template <typename Key>
-  static std::vector<std::pair<Key, uint32_t>> EntriesOf(
-      int fd, const absl::flat_hash_set<uint32_t>& slots);
+  absl::Status ForgetIn(const CacheSlot& cache, const absl::flat_hash_set<uint32_t>& slots);
+  // Where the caches of one workload are swept: `cache` has no slot.
   template <typename Key>
-  void SweepMap(const InnerMaps& maps, uint64_t number, const IsLost& is_lost,
-                std::vector<Event>& events);
+  void SweepMap(const CacheSlot& cache, const IsLost& is_lost, std::vector<Event>& events);
+  void SweepMaps(uint64_t number, const InnerMaps& maps, const IsLost& is_lost,
+                 std::vector<Event>& events);
   // The entry of a capability is no longer one that is told: its next use asks the cache again.
   void ForgetUse(uint64_t workload_number, std::string_view key) const;
   // Changes what the entry of `key` holds; nothing where its generation is gone.

@@ -37,9 +37,13 @@ std::string BytesOf(const wire_flow_key& key) {
   return std::string(reinterpret_cast<const char*>(&key), sizeof(key));
 }
 
+bool IsOfFlows(const CacheSlot& slot) {
+  return slot.cache < kCacheKinds.size() && kCacheKinds[slot.cache].key == CacheKeyType::kFlow;
+}
+
 // The bytes of the class's key; empty: there is none. Only programs make those of files.
 std::string ClassKey(const CacheSlot& slot, std::string_view bytes) {
-  if (slot.cache == WIRE_CACHE_FLOW) {
+  if (IsOfFlows(slot)) {
     const std::optional<wire_flow_key> key = ClassOf(bytes);
     return key ? BytesOf(*key) : "";
   }
@@ -67,7 +71,7 @@ void VerdictCache::ResumeClassSlots(uint32_t slot) {
 }
 
 void VerdictCache::AdoptClasses(uint64_t workload_number) {
-  const int fd = workloads_[workload_number].flow.get();
+  const int fd = workloads_[workload_number].caches[WIRE_CACHE_FLOW].get();
   wire_flow_key key;
   for (const wire_flow_key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
     wire_flow_key itself = key;
@@ -129,7 +133,7 @@ absl::Status VerdictCache::MarkClassKnown(const CacheSlot& class_slot, std::stri
   verdict.first_ns = BootNs();
   const bool made = bpf_map_update_elem(fd, wire.data(), &verdict, BPF_NOEXIST) == 0;
   if (made || errno == EEXIST) {
-    if (class_slot.cache == WIRE_CACHE_FLOW) {
+    if (IsOfFlows(class_slot)) {
       classes_[class_slot.workload_number].insert(wire);
     }
     return absl::OkStatus();
@@ -149,7 +153,7 @@ absl::Status VerdictCache::ForgetClasses(uint64_t workload_number, const IpAddre
   if (workload == workloads_.end() || classes == classes_.end()) {
     return absl::OkStatus();
   }
-  const int fd = workload->second.flow.get();
+  const int fd = workload->second.caches[WIRE_CACHE_FLOW].get();
   absl::Status status;
   for (auto it = classes->second.begin(); it != classes->second.end();) {
     const std::optional<wire_flow_key> key = KeyOf(*it);

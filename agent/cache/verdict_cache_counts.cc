@@ -143,9 +143,11 @@ std::vector<LaneCount> VerdictCache::ReadLanes() const {
 }
 
 std::vector<CacheFill> VerdictCache::ReadFill() const {
-  std::vector<CacheFill> fills = {{WIRE_CACHE_CODE, 0, 0, 0}, {WIRE_CACHE_FLOW, 0, 0, 0}};
-  if (options_.file_entries != 0) {
-    fills.push_back({WIRE_CACHE_FILE, 0, 0, 0});
+  std::vector<CacheFill> fills;
+  for (uint32_t kind = 0; kind < kCacheKinds.size(); ++kind) {
+    if (options_.entries[kind] != 0) {
+      fills.push_back({kind, 0, 0, 0});
+    }
   }
   for (const auto& [number, maps] : workloads_) {
     wire_workload workload = {};
@@ -171,11 +173,10 @@ std::vector<FullWorkload> VerdictCache::FullWorkloads() const {
     wire_workload workload;
     if (bpf_map_lookup_elem(maps_("vd_workloads"), &number, &workload) == 0 &&
         workload.not_cached > 0) {
-      all.push_back(
-          {number,
-           {workload.overflowed[WIRE_CACHE_CODE] != 0, workload.overflowed[WIRE_CACHE_FLOW] != 0,
-            workload.overflowed[WIRE_CACHE_FILE] != 0},
-           workload.not_cached});
+      FullWorkload& full = all.emplace_back(FullWorkload{number, {}, workload.not_cached});
+      for (size_t kind = 0; kind < full.full.size(); ++kind) {
+        full.full[kind] = workload.overflowed[kind] != 0;
+      }
     }
   }
   return all;

@@ -15,8 +15,6 @@
 namespace vedette {
 namespace {
 
-static_assert(kFileCache == WIRE_CACHE_FILE);
-
 struct Entry {
   uint64_t last_ns = 0;  // Since boot.
   wire_access_key key = {};
@@ -50,19 +48,20 @@ uint64_t LastUse(int counts, uint32_t slot, std::vector<wire_count>& values) {
 
 size_t VerdictCache::FileEntries(uint64_t workload_number) const {
   const auto it = workloads_.find(workload_number);
-  return it == workloads_.end() || !it->second.file.valid() ? 0
-                                                            : FilesOf(it->second.file.get()).size();
+  return it == workloads_.end() || !it->second.caches[kFileCache].valid()
+             ? 0
+             : FilesOf(it->second.caches[kFileCache].get()).size();
 }
 
 absl::StatusOr<VerdictCache::DroppedFiles> VerdictCache::DropFiles(uint64_t workload_number,
                                                                    size_t keep, size_t limit) {
   const auto it = workloads_.find(workload_number);
   DroppedFiles dropped;
-  if (it == workloads_.end() || !it->second.file.valid()) {
+  if (it == workloads_.end() || !it->second.caches[kFileCache].valid()) {
     return dropped;
   }
   const InnerMaps& maps = it->second;
-  const auto entries = FilesOf(maps.file.get());
+  const auto entries = FilesOf(maps.caches[kFileCache].get());
   dropped.left = entries.size();
   if (entries.size() <= keep) {
     return dropped;
@@ -81,10 +80,10 @@ absl::StatusOr<VerdictCache::DroppedFiles> VerdictCache::DropFiles(uint64_t work
   });
   known.resize(std::min({known.size(), entries.size() - keep, limit}));
   for (const Entry& entry : known) {
-    if (bpf_map_delete_elem(maps.file.get(), &entry.key) != 0 && errno != ENOENT) {
+    if (bpf_map_delete_elem(maps.caches[kFileCache].get(), &entry.key) != 0 && errno != ENOENT) {
       return MapError("making room in a cache of files");
     }
-    dropped.slots.push_back({workload_number, maps.generation, WIRE_CACHE_FILE, entry.slot});
+    dropped.slots.push_back({workload_number, maps.generation, kFileCache, entry.slot});
     --dropped.left;
   }
   return dropped;
@@ -103,8 +102,8 @@ std::vector<CacheSlot> VerdictCache::WithoutEntry(uint64_t workload_number,
                                                   const std::vector<CacheSlot>& file_slots) const {
   absl::flat_hash_set<uint32_t> there;
   if (const auto it = workloads_.find(workload_number);
-      it != workloads_.end() && it->second.file.valid()) {
-    for (const auto& [key, verdict] : FilesOf(it->second.file.get())) {
+      it != workloads_.end() && it->second.caches[kFileCache].valid()) {
+    for (const auto& [key, verdict] : FilesOf(it->second.caches[kFileCache].get())) {
       there.insert(verdict.slot);
     }
   }

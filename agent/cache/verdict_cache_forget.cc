@@ -2,12 +2,16 @@
 // Taking entries back, so that their acts are news again.
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fmt/format.h>
 #include <string.h>
 
+#include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "agent/base/status.h"
+#include "agent/cache/cache_keys.h"
 #include "agent/cache/maps.h"
 #include "agent/cache/verdict_cache.h"
 #include "bpf/wire/cache.h"
@@ -15,10 +19,12 @@
 
 namespace vedette {
 
+namespace {
+
 // A walk that deletes as it goes starts anew at each entry it deleted.
 template <typename Key>
-std::vector<std::pair<Key, uint32_t>> VerdictCache::EntriesOf(
-    int fd, const absl::flat_hash_set<uint32_t>& slots) {
+std::vector<std::pair<Key, uint32_t>> EntriesOf(int fd,
+                                                const absl::flat_hash_set<uint32_t>& slots) {
   std::vector<std::pair<Key, uint32_t>> entries;
   Key key;
   for (const Key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
@@ -29,6 +35,8 @@ std::vector<std::pair<Key, uint32_t>> VerdictCache::EntriesOf(
   }
   return entries;
 }
+
+}  // namespace
 
 void VerdictCache::ForgetUse(uint64_t workload_number, std::string_view key) const {
   wire_code_key code;
@@ -45,39 +53,45 @@ void VerdictCache::ForgetUse(uint64_t workload_number, std::string_view key) con
   }
 }
 
-absl::Status VerdictCache::Forget(const std::vector<CacheSlot>& slots) {
-  absl::flat_hash_map<uint64_t, absl::flat_hash_set<uint32_t>> by_workload;
-  for (const CacheSlot& slot : slots) {
-    if (InnerFd(slot) >= 0) {
-      by_workload[slot.workload_number].insert(slot.slot);
-    }
-  }
+template <typename Key>
+absl::Status VerdictCache::ForgetIn(const CacheSlot& cache,
+                                    const absl::flat_hash_set<uint32_t>& slots) {
+  const int fd = InnerFd(cache);
+  const uint64_t number = cache.workload_number;
   absl::Status status;
-  for (const auto& [number, chosen] : by_workload) {
-    const InnerMaps& maps = workloads_.at(number);
-    for (const auto& [key, slot] : EntriesOf<wire_code_key>(maps.code.get(), chosen)) {
-      if (bpf_map_delete_elem(maps.code.get(), &key) != 0 && errno != ENOENT) {
-        status.Update(MapError("taking back a behaviour"));
-      }
-      ForgetUse(number, {reinterpret_cast<const char*>(&key), sizeof(key)});
+  for (const auto& [key, slot] : EntriesOf<Key>(fd, slots)) {
+    const std::string bytes(reinterpret_cast<const char*>(&key), sizeof(key));
+    const bool is_gone = bpf_map_delete_elem(fd, &key) == 0 || errno == ENOENT;
+    if (!is_gone) {
+      status.Update(
+          MapError(fmt::format("taking back a behaviour of the cache {}", CacheName(cache.cache))));
     }
-    for (const auto& [key, slot] : EntriesOf<wire_flow_key>(maps.flow.get(), chosen)) {
-      if (bpf_map_delete_elem(maps.flow.get(), &key) != 0 && errno != ENOENT) {
-        status.Update(MapError("taking back a behaviour"));
-        continue;
-      }
-      const std::string bytes(reinterpret_cast<const char*>(&key), sizeof(key));
+    if constexpr (std::is_same_v<Key, wire_code_key>) {
+      ForgetUse(number, bytes);
+    } else if constexpr (std::is_same_v<Key, wire_flow_key>) {
       if (auto classes = classes_.find(number);
-          classes != classes_.end() && classes->second.erase(bytes) > 0) {
+          is_gone && classes != classes_.end() && classes->second.erase(bytes) > 0) {
         // Open sockets go on counting there; should the class come back, it keeps its counts.
         planned_classes_[number][bytes] = slot;
       }
     }
-    for (const auto& [key, slot] : EntriesOf<wire_access_key>(maps.file.get(), chosen)) {
-      if (bpf_map_delete_elem(maps.file.get(), &key) != 0 && errno != ENOENT) {
-        status.Update(MapError("taking back a behaviour on files"));
-      }
+  }
+  return status;
+}
+
+absl::Status VerdictCache::Forget(const std::vector<CacheSlot>& slots) {
+  absl::flat_hash_map<CacheSlot, absl::flat_hash_set<uint32_t>> by_cache;
+  for (CacheSlot slot : slots) {
+    const uint32_t number = std::exchange(slot.slot, 0);
+    if (InnerFd(slot) >= 0) {
+      by_cache[slot].insert(number);
     }
+  }
+  absl::Status status;
+  for (const auto& [cache, chosen] : by_cache) {
+    status.Update(WithKeyOf(cache.cache, [this, &cache = cache, &chosen = chosen](const auto& key) {
+      return ForgetIn<std::decay_t<decltype(key)>>(cache, chosen);
+    }));
   }
   return status;
 }

@@ -3,9 +3,11 @@
 #include <bpf/bpf.h>
 #include <string.h>
 
+#include <type_traits>
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "agent/cache/cache_keys.h"
 #include "agent/cache/maps.h"
 #include "agent/cache/swept_event.h"
 #include "agent/cache/verdict_cache.h"
@@ -27,25 +29,26 @@ bool IsFileClass(std::string_view key) {
 }  // namespace
 
 template <typename Key>
-void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number, const IsLost& is_lost,
+void VerdictCache::SweepMap(const CacheSlot& cache, const IsLost& is_lost,
                             std::vector<Event>& events) {
   constexpr bool kIsCode = std::is_same_v<Key, wire_code_key>;
-  constexpr uint32_t kCache = kIsCode                              ? WIRE_CACHE_CODE
-                              : std::is_same_v<Key, wire_flow_key> ? WIRE_CACHE_FLOW
-                                                                   : WIRE_CACHE_FILE;
-  const int fd = InnerFd({number, maps.generation, kCache, 0});
+  const int fd = InnerFd(cache);
+  CacheSlot slot = cache;
   // An update moves an entry to the front of its bucket, where the walk would meet it again.
   std::vector<std::pair<Key, wire_verdict>> lost;
   Key key;
   for (const Key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
     wire_verdict verdict;
-    if (bpf_map_lookup_elem(fd, &key, &verdict) == 0 &&
-        is_lost(verdict, {number, maps.generation, kCache, verdict.slot})) {
+    if (bpf_map_lookup_elem(fd, &key, &verdict) != 0) {
+      continue;
+    }
+    slot.slot = verdict.slot;
+    if (is_lost(verdict, slot)) {
       lost.emplace_back(key, verdict);
     }
   }
   for (auto& [found, verdict] : lost) {
-    const CacheSlot slot = {number, maps.generation, kCache, verdict.slot};
+    slot.slot = verdict.slot;
     if constexpr (kIsCode) {
       const std::optional<wire_script> script =
           found.verb == WIRE_VERB_EXEC ? LostScript(found.name) : std::nullopt;
@@ -63,17 +66,24 @@ void VerdictCache::SweepMap(const InnerMaps& maps, uint64_t number, const IsLost
   }
 }
 
+void VerdictCache::SweepMaps(uint64_t number, const InnerMaps& maps, const IsLost& is_lost,
+                             std::vector<Event>& events) {
+  for (uint32_t kind = 0; kind < kCacheKinds.size(); ++kind) {
+    if (maps.caches[kind].valid()) {
+      WithKeyOf(kind, [&](const auto& key) {
+        SweepMap<std::decay_t<decltype(key)>>({number, maps.generation, kind, 0}, is_lost, events);
+      });
+    }
+  }
+}
+
 std::vector<Event> VerdictCache::Forgotten(const std::function<bool(const CacheSlot&)>& is_judged) {
   const auto is_forgotten = [&](const wire_verdict& verdict, const CacheSlot& slot) {
     return verdict.novelty == WIRE_NOVELTY_KNOWN && !is_judged(slot);
   };
   std::vector<Event> events;
   for (const auto& [number, maps] : workloads_) {
-    SweepMap<wire_code_key>(maps, number, is_forgotten, events);
-    SweepMap<wire_flow_key>(maps, number, is_forgotten, events);
-    if (maps.file.valid()) {
-      SweepMap<wire_access_key>(maps, number, is_forgotten, events);
-    }
+    SweepMaps(number, maps, is_forgotten, events);
   }
   return events;
 }
@@ -109,11 +119,7 @@ std::vector<Event> VerdictCache::Sweep(bool also_reported,
   };
   std::vector<Event> events;
   for (auto& [number, maps] : workloads_) {
-    SweepMap<wire_code_key>(maps, number, is_lost, events);
-    SweepMap<wire_flow_key>(maps, number, is_lost, events);
-    if (maps.file.valid()) {
-      SweepMap<wire_access_key>(maps, number, is_lost, events);
-    }
+    SweepMaps(number, maps, is_lost, events);
     SweepLosses(number, maps, events);
   }
   DropUnusedScripts();
@@ -123,7 +129,7 @@ std::vector<Event> VerdictCache::Sweep(bool also_reported,
 void VerdictCache::ForEachProgram(
     const std::function<void(const CacheSlot&, const CodeKey&)>& visit) const {
   for (const auto& [number, maps] : workloads_) {
-    const int fd = maps.code.get();
+    const int fd = maps.caches[WIRE_CACHE_CODE].get();
     wire_code_key key;
     for (const wire_code_key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
       wire_verdict verdict;

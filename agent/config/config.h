@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "agent/base/secret.h"
+#include "agent/event/cache_kind.h"
 #include "agent/redact/argv_capture.h"
 
 namespace vedette {
@@ -103,9 +104,7 @@ struct Config {
     std::vector<std::string> resolvers;  // Beside those of /etc/resolv.conf.
   } dns;
   struct {
-    uint32_t exec_entries = 512;
-    uint32_t flow_entries = 1024;
-    uint32_t file_entries = 1024;
+    CacheEntries entries = DefaultCacheEntries(/*with_optional=*/true);
     uint32_t processes = 16384;  // Of the whole node.
   } cache;
   struct {

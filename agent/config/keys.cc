@@ -335,15 +335,11 @@ void AppendKernelKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(SizeKey("collect.ring_size",
                          [](Config& c) -> uint64_t& { return c.collect.ring_size_bytes; },
                          {.min = kMiB / 16, .max = 256 * kMiB, .power_of_two = true}));
-  keys.push_back(CountKey(
-      "cache.exec_entries", [](Config& c) -> uint32_t& { return c.cache.exec_entries; }, 16,
-      1 << 20));
-  keys.push_back(CountKey(
-      "cache.flow_entries", [](Config& c) -> uint32_t& { return c.cache.flow_entries; }, 16,
-      1 << 20));
-  keys.push_back(CountKey(
-      "cache.file_entries", [](Config& c) -> uint32_t& { return c.cache.file_entries; }, 16,
-      1 << 20));
+  for (size_t cache = 0; cache < kCacheKinds.size(); ++cache) {
+    keys.push_back(CountKey(
+        std::string(kCacheKinds[cache].config_key),
+        [cache](Config& c) -> uint32_t& { return c.cache.entries[cache]; }, 16, 1 << 20));
+  }
   keys.push_back(CountKey(
       "cache.processes", [](Config& c) -> uint32_t& { return c.cache.processes; }, 1024, 1 << 20));
   keys.push_back(StringKey(

@@ -10,6 +10,7 @@
 
 #include "agent/base/sha256.h"
 #include "agent/base/text.h"
+#include "agent/event/cache_kind.h"
 #include "agent/profile/behaviour_of.h"
 #include "agent/profile/sentence.h"
 
@@ -92,8 +93,8 @@ Finding Deviation(ScoredEvent&& scored) {
   return f;
 }
 
-std::string_view CacheName(uint32_t cache) {
-  return cache == 0 ? "code" : cache == 1 ? "network" : "file";
+std::string_view ActsOfCache(uint32_t cache) {
+  return cache < kCacheKinds.size() ? kCacheKinds[cache].acts : CacheName(cache);
 }
 
 Channel ChannelOfCache(uint32_t cache) {
@@ -101,7 +102,7 @@ Channel ChannelOfCache(uint32_t cache) {
 }
 
 Finding Overflow(ScoredEvent&& scored, const OverflowEvent& overflow) {
-  const std::string_view lane = CacheName(overflow.cache);
+  const std::string_view lane = ActsOfCache(overflow.cache);
   if (scored.enriched.workload.number == 0) {
     scored.enriched.workload.number = overflow.workload_number;
   }
@@ -120,7 +121,7 @@ Finding Overflow(ScoredEvent&& scored, const OverflowEvent& overflow) {
 }
 
 Finding LostNovelty(ScoredEvent&& scored, const OverflowEvent& overflow) {
-  const std::string_view lane = CacheName(overflow.cache);
+  const std::string_view lane = ActsOfCache(overflow.cache);
   if (scored.enriched.workload.number == 0) {
     scored.enriched.workload.number = overflow.workload_number;
   }

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "absl/time/time.h"
+#include "agent/event/cache_kind.h"
 #include "agent/event/cgroup.h"
 #include "agent/event/dns.h"
 #include "agent/event/exec.h"
@@ -35,7 +36,7 @@ inline std::string_view HookName(Hook hook) {
 struct CacheSlot {
   uint64_t workload_number = 0;
   uint64_t generation = 0;
-  uint32_t cache = 0;  // 0: code, 1: network, 2: files.
+  uint32_t cache = 0;  // Its kind, see cache_kind.h.
   uint32_t slot = 0;   // 0: the behaviour has no entry (its map is full).
   auto operator<=>(const CacheSlot&) const = default;
   template <typename H>

@@ -117,11 +117,13 @@ absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
   options.files = config.probes.files;
   VEDETTE_ASSIGN_OR_RETURN(probes, ProbeSet::Load(options));
   VerdictCacheOptions cache_options;
-  cache_options.code_entries = config.cache.exec_entries;
-  cache_options.flow_entries = config.cache.flow_entries;
+  cache_options.entries = config.cache.entries;
   // Where the probe was refused, it is degraded, and its maps are not there.
-  const bool files = probes->MapFd("vd_file_cache") >= 0;
-  cache_options.file_entries = files ? config.cache.file_entries : 0;
+  for (size_t kind = 0; kind < kCacheKinds.size(); ++kind) {
+    if (probes->MapFd(kCacheKinds[kind].outer_map) < 0) {
+      cache_options.entries[kind] = 0;
+    }
+  }
   cache_options.cpus = libbpf_num_possible_cpus();
   cache = std::make_unique<VerdictCache>(
       [this](std::string_view name) { return probes->MapFd(name); }, cache_options);
@@ -131,7 +133,7 @@ absl::Status Agent::Parts::BuildKernelSide(const Config& config) {
   }
   keys = std::make_unique<BpfKeyReader>(probes.get());
   hasher = std::make_unique<HashThread>(std::move(spawner), keys.get(), HashThread::Limits());
-  if (files) {
+  if (cache_options.entries[kFileCache] != 0) {
     VEDETTE_RETURN_IF_ERROR(cache->WatchFiles(config.files.watch));
   }
   return cache->Configure(secret, ring_bytes / 2, /*tap_all=*/false);

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "agent/enrich/code_names.h"
 #include "agent/enrich/dns_message.h"
+#include "agent/event/cache_kind.h"
 #include "agent/profile/privilege_names.h"
 
 namespace vedette {
@@ -127,12 +128,9 @@ std::string CgroupSummary(const CgroupEvent& cgroup) {
 }
 
 std::string OverflowSummary(const OverflowEvent& overflow) {
-  constexpr const char* kCaches[] = {"code", "flow", "file"};
-  const std::string cache = overflow.cache < std::size(kCaches) ? kCaches[overflow.cache]
-                                                                : std::to_string(overflow.cache);
-  return overflow.lost != 0
-             ? fmt::format("{} news could be neither told nor kept", overflow.lost)
-             : fmt::format("the cache {} is full with {} behaviours", cache, overflow.limit);
+  return overflow.lost != 0 ? fmt::format("{} news could be neither told nor kept", overflow.lost)
+                            : fmt::format("the cache {} is full with {} behaviours",
+                                          CacheName(overflow.cache), overflow.limit);
 }
 
 }  // namespace

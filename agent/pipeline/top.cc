@@ -10,6 +10,7 @@
 
 #include "agent/base/text.h"
 #include "agent/base/time_text.h"
+#include "agent/event/cache_kind.h"
 #include "agent/profile/peer_name.h"
 
 namespace vedette {
@@ -29,11 +30,6 @@ std::string_view StateName(ProfileState state) {
       return "frozen";
   }
   return "";
-}
-
-std::string_view CacheName(uint32_t cache) {
-  constexpr std::array<std::string_view, 3> kNames = {"code", "flow", "file"};
-  return kNames[cache % kNames.size()];
 }
 
 std::string_view DirectionName(const PeerName& name) {

@@ -16,20 +16,7 @@ struct {
   __uint(max_entries, 1 << 20);
 } vd_ring_file SEC(".maps");
 
-struct vd_file_cache_inner {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 1024);
-  __uint(key_size, sizeof(struct wire_access_key));
-  __uint(value_size, sizeof(struct wire_verdict));
-};
-
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
-  __uint(max_entries, 8192);
-  __type(key, struct wire_cache_key);
-  __array(values, struct vd_file_cache_inner);
-} vd_file_cache SEC(".maps");
+VERDICT_CACHE(vd_file_cache, wire_access_key);
 
 /* Paths whose opens for reading are told. */
 struct {

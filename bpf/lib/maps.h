@@ -121,35 +121,25 @@ struct {
   __type(value, __u32);
 } vd_runtimes SEC(".maps");
 
-struct vd_code_cache_inner {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 512);
-  __uint(key_size, sizeof(struct wire_code_key));
-  __uint(value_size, sizeof(struct wire_verdict));
-};
+/* The verdict caches of all workloads, of one kind (WIRE_CACHE_CODE …). The maps that the agent
+ * puts in have a size of its own. */
+#define VERDICT_CACHE(name, key_type)                \
+  struct name##_inner {                              \
+    __uint(type, BPF_MAP_TYPE_HASH);                 \
+    __uint(map_flags, BPF_F_NO_PREALLOC);            \
+    __uint(max_entries, 1024);                       \
+    __uint(key_size, sizeof(struct key_type));       \
+    __uint(value_size, sizeof(struct wire_verdict)); \
+  };                                                 \
+  struct {                                           \
+    __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);         \
+    __uint(max_entries, 8192);                       \
+    __type(key, struct wire_cache_key);              \
+    __array(values, struct name##_inner);            \
+  } name SEC(".maps")
 
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
-  __uint(max_entries, 8192);
-  __type(key, struct wire_cache_key);
-  __array(values, struct vd_code_cache_inner);
-} vd_code_cache SEC(".maps");
-
-struct vd_flow_cache_inner {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 1024);
-  __uint(key_size, sizeof(struct wire_flow_key));
-  __uint(value_size, sizeof(struct wire_verdict));
-};
-
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
-  __uint(max_entries, 8192);
-  __type(key, struct wire_cache_key);
-  __array(values, struct vd_flow_cache_inner);
-} vd_flow_cache SEC(".maps");
+VERDICT_CACHE(vd_code_cache, wire_code_key);
+VERDICT_CACHE(vd_flow_cache, wire_flow_key);
 
 struct vd_counts_inner {
   __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
