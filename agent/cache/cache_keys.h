@@ -10,9 +10,10 @@
 namespace vedette {
 
 static_assert(kCacheKinds.size() == WIRE_CACHES && WIRE_CACHES <= WIRE_SLOT_CACHE_MASK + 1);
-static_assert(kCacheKinds[WIRE_CACHE_CODE].name == "code");
-static_assert(kCacheKinds[WIRE_CACHE_FLOW].name == "flow");
+static_assert(kCodeCache == WIRE_CACHE_CODE && kCacheKinds[kCodeCache].name == "code");
+static_assert(kFlowCache == WIRE_CACHE_FLOW && kCacheKinds[kFlowCache].name == "flow");
 static_assert(kFileCache == WIRE_CACHE_FILE && kCacheKinds[kFileCache].name == "file");
+static_assert(kInboundCache == WIRE_CACHE_INBOUND && kCacheKinds[kInboundCache].name == "inbound");
 
 // Calls `act` with a key of the type that the entries of a cache have.
 template <typename Act>

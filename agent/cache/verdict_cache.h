@@ -212,6 +212,7 @@ class VerdictCache {
   absl::Status AdoptWorkloads();
   absl::Status AdoptCgroups();
   void AdoptClasses(uint64_t workload_number);
+  void AdoptNetworks(uint64_t workload_number, int fd);
   // The cgroup no longer stands in the share of its workload.
   void Discharge(uint64_t cgroup_id);
   absl::Status MakeWorkloads(const std::vector<uint64_t>& numbers);

@@ -37,13 +37,13 @@ std::string BytesOf(const wire_flow_key& key) {
   return std::string(reinterpret_cast<const char*>(&key), sizeof(key));
 }
 
-bool IsOfFlows(const CacheSlot& slot) {
-  return slot.cache < kCacheKinds.size() && kCacheKinds[slot.cache].key == CacheKeyType::kFlow;
+bool IsOfFlows(uint32_t cache) {
+  return cache < kCacheKinds.size() && kCacheKinds[cache].key == CacheKeyType::kFlow;
 }
 
 // The bytes of the class's key; empty: there is none. Only programs make those of files.
 std::string ClassKey(const CacheSlot& slot, std::string_view bytes) {
-  if (IsOfFlows(slot)) {
+  if (IsOfFlows(slot.cache)) {
     const std::optional<wire_flow_key> key = ClassOf(bytes);
     return key ? BytesOf(*key) : "";
   }
@@ -70,8 +70,7 @@ void VerdictCache::ResumeClassSlots(uint32_t slot) {
   class_slots_ = std::max(class_slots_, (slot & ~WIRE_SLOT_OF_AGENT) >> WIRE_SLOT_CACHE_BITS);
 }
 
-void VerdictCache::AdoptClasses(uint64_t workload_number) {
-  const int fd = workloads_[workload_number].caches[WIRE_CACHE_FLOW].get();
+void VerdictCache::AdoptNetworks(uint64_t workload_number, int fd) {
   wire_flow_key key;
   for (const wire_flow_key* at = nullptr; bpf_map_get_next_key(fd, at, &key) == 0; at = &key) {
     wire_flow_key itself = key;
@@ -80,6 +79,14 @@ void VerdictCache::AdoptClasses(uint64_t workload_number) {
     if (itself.prefix == key.prefix && bpf_map_lookup_elem(fd, &key, &verdict) == 0) {
       classes_[workload_number].insert(BytesOf(key));
       ResumeClassSlots(verdict.slot);  // Also where the store does not know of it any more.
+    }
+  }
+}
+
+void VerdictCache::AdoptClasses(uint64_t workload_number) {
+  for (uint32_t kind = 0; kind < kCacheKinds.size(); ++kind) {
+    if (IsOfFlows(kind)) {
+      AdoptNetworks(workload_number, workloads_[workload_number].caches[kind].get());
     }
   }
   // A class of files may have been dropped, and its count be there still.
@@ -133,7 +140,7 @@ absl::Status VerdictCache::MarkClassKnown(const CacheSlot& class_slot, std::stri
   verdict.first_ns = BootNs();
   const bool made = bpf_map_update_elem(fd, wire.data(), &verdict, BPF_NOEXIST) == 0;
   if (made || errno == EEXIST) {
-    if (IsOfFlows(class_slot)) {
+    if (IsOfFlows(class_slot.cache)) {
       classes_[class_slot.workload_number].insert(wire);
     }
     return absl::OkStatus();

@@ -98,7 +98,16 @@ std::string_view ActsOfCache(uint32_t cache) {
 }
 
 Channel ChannelOfCache(uint32_t cache) {
-  return cache == 0 ? Channel::kExec : cache == 1 ? Channel::kConnect : Channel::kFile;
+  switch (cache) {
+    case kCodeCache:
+      return Channel::kExec;
+    case kFlowCache:
+      return Channel::kConnect;
+    case kInboundCache:
+      return Channel::kAccept;
+    default:
+      return Channel::kFile;
+  }
 }
 
 Finding Overflow(ScoredEvent&& scored, const OverflowEvent& overflow) {
@@ -110,12 +119,18 @@ Finding Overflow(ScoredEvent&& scored, const OverflowEvent& overflow) {
   Finding f = Story(std::move(scored));
   f.kind = Finding::Kind::kCacheOverflow;
   f.severity = Severity::kMedium;
-  f.title = fmt::format("More different acts in {} than its verdict cache holds", workload);
+  const bool is_inbound = overflow.cache == kInboundCache;
+  f.title =
+      is_inbound
+          ? fmt::format("More different peers come to {} than its verdict cache holds", workload)
+          : fmt::format("More different acts in {} than its verdict cache holds", workload);
   f.sentence = fmt::format(
       "{}: its verdict cache for {} acts holds {} and is full: later ones are not told apart or "
-      "counted one by one in the kernel. Something in this workload does very many different "
-      "things.",
-      workload, lane, overflow.limit);
+      "counted one by one in the kernel. {}",
+      workload, lane, overflow.limit,
+      is_inbound ? "Very many different peers come to this workload; what it connects to itself is "
+                   "judged as before."
+                 : "Something in this workload does very many different things.");
   f.behaviour.channel = ChannelOfCache(overflow.cache);
   return f;
 }

@@ -172,6 +172,12 @@ TEST(FindingOfTest, OverflowIsOneFindingPerWorkloadAndLane) {
   const auto files = FindingOf(Passed(events.With(overflow)));
   EXPECT_NE(files->uid, f->uid);
   EXPECT_THAT(files->sentence, HasSubstr("for file acts holds 4096"));
+  overflow.cache = kInboundCache;
+  const auto inbound = FindingOf(Passed(events.With(overflow)));
+  EXPECT_EQ(inbound->behaviour.channel, Channel::kAccept);
+  EXPECT_THAT(inbound->title, testing::StartsWith("More different peers come to "));
+  EXPECT_THAT(inbound->sentence, HasSubstr("for inbound network acts holds 4096"));
+  EXPECT_THAT(inbound->sentence, HasSubstr("what it connects to itself is judged as before"));
 }
 
 TEST(FindingOfTest, LostNewsAreAFindingOfTheirOwn) {

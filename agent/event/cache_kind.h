@@ -23,12 +23,17 @@ struct CacheKind {
 };
 
 // By the number that a CacheSlot has; the same as in bpf/wire/kinds.h.
-inline constexpr std::array<CacheKind, 3> kCacheKinds = {{
+inline constexpr std::array<CacheKind, 4> kCacheKinds = {{
     {"code", "code", "vd_code_cache", "cache.exec_entries", 512, CacheKeyType::kCode, false},
     {"flow", "network", "vd_flow_cache", "cache.flow_entries", 1024, CacheKeyType::kFlow, false},
     {"file", "file", "vd_file_cache", "cache.file_entries", 1024, CacheKeyType::kAccess, true},
+    {"inbound", "inbound network", "vd_inbound_cache", "cache.inbound_entries", 512,
+     CacheKeyType::kFlow, false},
 }};
+inline constexpr uint32_t kCodeCache = 0;
+inline constexpr uint32_t kFlowCache = 1;
 inline constexpr uint32_t kFileCache = 2;
+inline constexpr uint32_t kInboundCache = 3;
 
 // How many entries each kind has for one workload; 0: it is not there.
 using CacheEntries = std::array<uint32_t, kCacheKinds.size()>;

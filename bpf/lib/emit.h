@@ -81,7 +81,7 @@ static __always_inline void emit_overflow(struct governed* g, __u32 cache) {
   if (!r) {
     lane_dropped(WIRE_LANE_CODE);
     /* Told again by the next act that finds no room. */
-    g->workload->overflowed[cache & WIRE_SLOT_CACHE_MASK] = 0;
+    g->workload->overflowed[cache & WIRE_SLOT_CACHE_MASK] = WIRE_OVERFLOWED_UNTOLD;
     return;
   }
   FILL_HEADER(r, OVERFLOW);

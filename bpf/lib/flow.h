@@ -22,7 +22,10 @@ static __always_inline void look_up_flow(struct governed* g, struct wire_flow_ke
                                          struct lookup* l) {
   struct wire_flow_key class_key;
 
-  l->inner = bpf_map_lookup_elem(&vd_flow_cache, &g->key);
+  if (l->cache == WIRE_CACHE_INBOUND)
+    l->inner = bpf_map_lookup_elem(&vd_inbound_cache, &g->key);
+  else
+    l->inner = bpf_map_lookup_elem(&vd_flow_cache, &g->key);
   if (!l->inner) return;
   l->verdict = bpf_map_lookup_elem(l->inner, key);
   if (l->verdict || key->verb == WIRE_VERB_LISTEN) return;
@@ -94,10 +97,11 @@ static __always_inline void fill_flow(struct wire_flow* r, struct socket_owner* 
 
 /* The first act of a flow, of which key says what it is. Looks it up, counts it, tells it when it
  * is news, and remembers in o what the rest of the flow belongs to. Of a socket that several CPUs
- * use at once, key must be the caller's own: o is written last. */
+ * use at once, key must be the caller's own: o is written last. cache: INBOUND for what others
+ * begin, of whom there can be any number, so that they take no room from the rest. */
 static __always_inline void flow_act(struct socket_owner* o, struct wire_flow_key* key,
-                                     struct flow_report* f) {
-  struct lookup l = {.cache = WIRE_CACHE_FLOW};
+                                     struct flow_report* f, __u32 cache) {
+  struct lookup l = {.cache = cache};
   struct governed g;
   struct wire_flow* r;
   enum act_class class;
@@ -128,7 +132,7 @@ static __always_inline void flow_act(struct socket_owner* o, struct wire_flow_ke
   o->key = *key;
   o->slot.workload = g.key.workload;
   o->slot.generation = g.key.generation;
-  o->slot.cache = WIRE_CACHE_FLOW;
+  o->slot.cache = l.cache;
   o->slot.slot = l.slot;
   count_act(&g, &l, o->start_ns);
 }
@@ -167,7 +171,7 @@ static __always_inline void flow_follow_up(struct socket_owner* o, struct flow_r
  * first are gone: from here on the flow belongs to the same behaviour of the number in force. NULL,
  * counted, when that never did the like. */
 static __noinline struct wire_count* count_in_force(struct socket_owner* o) {
-  struct lookup l = {.cache = WIRE_CACHE_FLOW};
+  struct lookup l = {.cache = o->slot.cache};
   struct wire_flow_key key = o->key;
   struct governed g;
 

@@ -140,6 +140,7 @@ struct {
 
 VERDICT_CACHE(vd_code_cache, wire_code_key);
 VERDICT_CACHE(vd_flow_cache, wire_flow_key);
+VERDICT_CACHE(vd_inbound_cache, wire_flow_key);
 
 struct vd_counts_inner {
   __uint(type, BPF_MAP_TYPE_PERCPU_HASH);

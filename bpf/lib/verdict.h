@@ -70,9 +70,18 @@ static __always_inline bool is_full(struct governed* g, struct lookup* l) {
   if (!g->workload) return false;
   since = &g->workload->overflowed[l->cache & WIRE_SLOT_CACHE_MASK];
   then = *since;
-  if (!then || l->cache != WIRE_CACHE_FILE) return then;
+  if (then <= WIRE_OVERFLOWED_UNTOLD) return false;
+  if (l->cache != WIRE_CACHE_FILE) return true;
   now = (bpf_ktime_get_boot_ns() >> 27) + WIRE_OVERFLOWED_NOW + 1;
   return then == now || __sync_val_compare_and_swap(since, then, now) != then;
+}
+
+/* A cache has no room: is the caller the one who tells it? */
+static __always_inline bool is_to_be_told(__u32* overflowed) {
+  __u32 then = *overflowed;
+
+  return then <= WIRE_OVERFLOWED_UNTOLD &&
+         __sync_val_compare_and_swap(overflowed, then, WIRE_OVERFLOWED_NOW) == then;
 }
 
 /* Fills l from the cache; the act is counted by whoever ends it. */
@@ -144,8 +153,7 @@ static __always_inline bool claim(struct governed* g, struct lookup* l, const vo
   }
   __sync_fetch_and_add(&g->workload->not_cached, 1);
   count_error(WIRE_ERROR_CACHE_FULL);
-  if (__sync_val_compare_and_swap(&g->workload->overflowed[l->cache & WIRE_SLOT_CACHE_MASK], 0,
-                                  WIRE_OVERFLOWED_NOW) == 0)
+  if (is_to_be_told(&g->workload->overflowed[l->cache & WIRE_SLOT_CACHE_MASK]))
     emit_overflow(g, l->cache);
   return false;
 }

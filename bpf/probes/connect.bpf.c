@@ -33,7 +33,7 @@ static __always_inline void connect_act(struct bpf_sock_addr* ctx, const __u8* a
   __builtin_memcpy(o->remote.address, address, sizeof(o->remote.address));
   o->remote.port = o->key.port;
   f.remote = o->remote;
-  flow_act(o, &o->key, &f);
+  flow_act(o, &o->key, &f, WIRE_CACHE_FLOW);
 }
 
 /* connect(2) and TCP fast open, IPv4; in the context of the caller, before the kernel connects. */

@@ -43,7 +43,7 @@ static __always_inline void tcp_accepted(struct sock* sk, struct socket_owner* o
   o->key.verb = WIRE_VERB_ACCEPT;
   o->key.prefix = PREFIX_OBJECT;
   f.cookie = bpf_get_socket_cookie(sk);
-  flow_act(o, &o->key, &f);
+  flow_act(o, &o->key, &f, WIRE_CACHE_INBOUND);
 }
 
 /* The owner of a socket that was just accepted: in its copy of the listener's storage, or found by
@@ -88,7 +88,7 @@ static __always_inline void tcp_listening(struct sock* sk) {
   o->key.protocol = IPPROTO_TCP;
   o->key.verb = WIRE_VERB_LISTEN;
   o->key.prefix = PREFIX_OBJECT;
-  flow_act(o, &o->key, &f);
+  flow_act(o, &o->key, &f, WIRE_CACHE_FLOW);
 }
 
 static __always_inline void tcp_closed(struct sock* sk, struct socket_owner* o) {

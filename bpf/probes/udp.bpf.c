@@ -47,12 +47,12 @@ static __always_inline void start_flow(struct socket_owner* o, const __u8* remot
 
 /* What the socket does from here on belongs to this behaviour, which is known. */
 static __always_inline void take_up_flow(struct socket_owner* o, const struct wire_flow_key* key,
-                                         const struct governed* g, __u32 slot) {
+                                         const struct governed* g, const struct lookup* l) {
   o->key = *key;
   o->slot.workload = g->key.workload;
   o->slot.generation = g->key.generation;
-  o->slot.cache = WIRE_CACHE_FLOW;
-  o->slot.slot = slot;
+  o->slot.cache = l->cache;
+  o->slot.slot = l->verdict->slot;
 }
 
 /* Is this the flow that the socket was last seen with? */
@@ -66,7 +66,7 @@ static __always_inline bool same_remote(struct socket_owner* o, const __u8* addr
 /* A bound socket that sends to somebody who was heard by it before answers: that belongs to the
  * inbound behaviour and is no act of its own. */
 static __always_inline bool is_answer(struct socket_owner* o, const __u8* address, __u16 port) {
-  struct lookup l = {.cache = WIRE_CACHE_FLOW};
+  struct lookup l = {.cache = WIRE_CACHE_INBOUND};
   struct wire_flow_key key;
   struct governed g;
 
@@ -76,8 +76,22 @@ static __always_inline bool is_answer(struct socket_owner* o, const __u8* addres
   look_up_flow(&g, &key, &l);
   if (!l.verdict) return false;
   start_flow(o, address, port, SOCKET_INBOUND);
-  take_up_flow(o, &key, &g, l.verdict->slot);
+  take_up_flow(o, &key, &g, &l);
   return true;
+}
+
+/* The cache of what a bound socket sends to somebody of whom the inbound one does not say that he
+ * was heard. When that is full it cannot say so, and then this shares its lack of room: else each
+ * answer to a peer that found none would take some from what the workload does by itself. */
+static __noinline __u32 cache_of_sent(struct socket_owner* o, struct wire_flow_key* key) {
+  struct lookup l = {.cache = WIRE_CACHE_FLOW};
+  struct governed g;
+
+  if (!(o->flags & SOCKET_LISTENER)) return WIRE_CACHE_FLOW;
+  governed_by(o->home_cgroup_id, &g);
+  if (!g.workload || !g.workload->overflowed[WIRE_CACHE_INBOUND]) return WIRE_CACHE_FLOW;
+  look_up_flow(&g, key, &l);
+  return l.verdict ? WIRE_CACHE_FLOW : WIRE_CACHE_INBOUND;
 }
 
 static __always_inline void send_act(struct bpf_sock_addr* ctx, const __u8* address) {
@@ -92,7 +106,7 @@ static __always_inline void send_act(struct bpf_sock_addr* ctx, const __u8* addr
   __builtin_memcpy(f.remote.address, address, sizeof(f.remote.address));
   f.remote.port = port;
   f.cookie = bpf_get_socket_cookie(ctx);
-  flow_act(o, &key, &f);
+  flow_act(o, &key, &f, cache_of_sent(o, &key));
 }
 
 /* A datagram to an address given with it, IPv4; in the context of the sender. */
@@ -133,7 +147,7 @@ static __always_inline void bind_act(struct bpf_sock_addr* ctx, const __u8* addr
   __builtin_memcpy(f.local.address, address, sizeof(f.local.address));
   f.local.port = o->listening_port;
   f.cookie = bpf_get_socket_cookie(ctx);
-  flow_act(o, &key, &f);
+  flow_act(o, &key, &f, WIRE_CACHE_FLOW);
 }
 
 /* bind(2) of a UDP socket, IPv4: it may receive from now on. In the context of the caller, before
@@ -215,7 +229,7 @@ static __noinline bool is_reply(struct socket_owner* o, struct datagram* d) {
   governed_by(o->home_cgroup_id, &g);
   look_up_flow(&g, &key, &l);
   if (!l.verdict) return false;
-  take_up_flow(o, &key, &g, l.verdict->slot);
+  take_up_flow(o, &key, &g, &l);
   start_flow(o, d->source, d->source_port, 0);
   return true;
 }
@@ -234,7 +248,7 @@ static __noinline void other_remote(struct __sk_buff* skb, struct datagram* d,
   __builtin_memcpy(f.local.address, d->destination, 16);
   f.local.port = d->destination_port;
   f.cookie = bpf_get_socket_cookie(skb);
-  flow_act(o, &key, &f);
+  flow_act(o, &key, &f, WIRE_CACHE_INBOUND);
 }
 
 /* A UDP packet arrives; in softirq, so the owner is that of the socket. */

@@ -171,8 +171,10 @@ struct wire_instance {
 };
 WIRE_LAYOUT(struct wire_instance, 16);
 
-/* Overflowed, and not tried again since; more is the time of the last try. */
-#define WIRE_OVERFLOWED_NOW 1
+/* Overflowed: that could not be told yet; or was, and nothing was tried since. More is the time of
+ * the last try. */
+#define WIRE_OVERFLOWED_UNTOLD 1
+#define WIRE_OVERFLOWED_NOW 2
 
 /* One per workload. generation names the maps in force; a program reads it once per act. */
 struct wire_workload {
@@ -180,7 +182,7 @@ struct wire_workload {
   __u64 not_cached; /* acts that found no room */
   __u32 next_slot;
   __u32 processes;     /* that have a context in its share of the table */
-  __u32 overflowed[4]; /* by cache: not 0 once the overflow was reported, until there is room */
+  __u32 overflowed[4]; /* by cache: not 0 once something found no room, until there is some */
   __u32 lost[4];       /* by cache: news that could be neither told nor kept for the sweep */
   __u32 instances;     /* charged so far; vd_forgotten has how many of them are gone */
   __u32 pad;

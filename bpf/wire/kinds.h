@@ -56,8 +56,9 @@ enum wire_lane {
 enum wire_cache {
   WIRE_CACHE_CODE = 0,
   WIRE_CACHE_FLOW = 1,
-  WIRE_CACHE_FILE = 2, /* there while the probe files is */
-  WIRE_CACHES = 3,
+  WIRE_CACHE_FILE = 2,    /* there while the probe files is */
+  WIRE_CACHE_INBOUND = 3, /* flows that others begin: verb ACCEPT, by the same key as FLOW */
+  WIRE_CACHES = 4,
 };
 
 /* Why something was not sent, not found or not stored. */

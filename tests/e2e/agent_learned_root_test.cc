@@ -8,6 +8,7 @@
 
 #include "tests/e2e/acts.h"
 #include "tests/support/agent/agent_process.h"
+#include "tests/support/loopback_peer.h"
 
 namespace vedette::testing {
 namespace {
@@ -66,7 +67,7 @@ class AgentLearnedTest : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(agent_.Start().ok()) << agent_.Log(); }
   // Told once per cache that it has no room left.
-  void ExpectOneOverflowPerCache(const std::string& workload) {
+  void ExpectOneOverflowEach(const std::string& workload, const std::map<std::string, int>& once) {
     const auto overflows = [&] {
       std::map<std::string, int> by_channel;
       for (const Json& finding : agent_.Findings(workload)) {
@@ -76,16 +77,19 @@ class AgentLearnedTest : public ::testing::Test {
       }
       return by_channel;
     };
-    const std::map<std::string, int> once = {{"connect", 1}, {"exec", 1}};
     EXPECT_TRUE(WaitFor([&] { return overflows() == once; })) << Json(overflows()).dump();
   }
   // Who is no longer judged is named, with how much that is.
-  void ExpectToldAsFull(const Json& doctor, const std::string& workload, uint64_t at_least) {
+  struct Full {
+    std::string_view caches;
+    uint64_t at_least = 0;  // So many acts.
+  };
+  void ExpectToldAsFull(const Json& doctor, const std::string& workload, const Full& full) {
     ASSERT_EQ(doctor["full"].size(), 1u) << doctor["full"].dump();
     const Json& row = doctor["full"][0];
     EXPECT_EQ(row["workload"], workload);
-    EXPECT_EQ(row["caches"], "code, flow");
-    EXPECT_GT(row["not_judged"], at_least);
+    EXPECT_EQ(row["caches"], full.caches);
+    EXPECT_GE(row["not_judged"], full.at_least);
     EXPECT_THAT(agent_.Profile(workload)["state_text"].get<std::string>(),
                 HasSubstr("; cache full, "));
   }
@@ -178,20 +182,55 @@ TEST_F(AgentLearnedTest, AServiceThatDoesEverythingTakesNothingFromAnother) {
   for (const Json& finding : findings) {
     EXPECT_THAT(finding["title"].get<std::string>(), HasSubstr(fresh.path()));
   }
-  ExpectOneOverflowPerCache(wild.workload());
+  ExpectOneOverflowEach(wild.workload(), {{"connect", 1}, {"exec", 1}});
   const Json doctor = agent_.Doctor();
   const uint64_t after = doctor["memory"]["resident_bytes"];
   EXPECT_LT(after, resident + (48u << 20));
   EXPECT_THAT(doctor["problems"], IsEmpty()) << doctor["problems"].dump();
-  ExpectToldAsFull(doctor, wild.workload(), kDestinations / 2);
+  ExpectToldAsFull(doctor, wild.workload(), {"code, flow", kDestinations / 2});
   for (const Json& cache : doctor["cache"]) {
-    EXPECT_EQ(cache["full"], 1) << cache.dump();
+    EXPECT_EQ(cache["full"], cache["name"] == "inbound" ? 0 : 1) << cache.dump();
   }
   agent_.ExpectValidJsonLines();
   fmt::print(
       "{} destinations and {} programs; resident {} MB before, {} MB after; {} records of "
       "the wild one\n",
       kDestinations, kPrograms, resident >> 20, after >> 20, wild.Records());
+}
+
+class AgentInboundTest : public AgentLearnedTest {
+ protected:
+  void SetUp() override {
+    agent_.SetConfig("cache: { inbound_entries: 16 }\n");
+    AgentLearnedTest::SetUp();
+  }
+};
+
+TEST_F(AgentInboundTest, WhoFillsTheCacheFromOutsideHidesNothingThatTheServerConnectsTo) {
+  constexpr uint32_t kPeers = 80;
+  Listener listener;
+  Service service(&agent_);
+  auto server = service.Begin(
+      {fmt::format("serve:{}", kPeers), fmt::format("connect-reset:{}:1", listener.port())});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const std::string line = server->ReadLine().value_or("");
+  ASSERT_THAT(line, HasSubstr("port="));
+  const auto port = static_cast<uint16_t>(std::stoi(line.substr(line.find("port=") + 5)));
+  ASSERT_TRUE(WaitFor([&] { return service.Count("exec", "vedette_actor") == 1; }));
+  agent_.Freeze(service.workload());
+  ConnectLoopbackPeers(port, 1, kPeers);
+  ASSERT_EQ(server->Wait(kLong)->exit_code, 0);
+
+  const auto connects = [&] {
+    size_t count = 0;
+    for (const Json& finding : agent_.Findings(service.workload())) {
+      count += finding["kind"] == "deviation" && finding["behaviour"]["channel"] == "connect";
+    }
+    return count;
+  };
+  EXPECT_TRUE(WaitFor([&] { return connects() == 1; }));
+  ExpectOneOverflowEach(service.workload(), {{"accept", 1}});
+  ExpectToldAsFull(agent_.Doctor(), service.workload(), {"inbound", kPeers - 16});
 }
 
 }  // namespace

@@ -83,6 +83,7 @@ void KernelTest::Load() {
   VerdictCacheOptions cache;
   cache.cpus = libbpf_num_possible_cpus();
   cache.entries[kFileCache] = options_.files ? kFileEntries : 0;
+  ChangeCache(cache);
   cache_ = std::make_unique<VerdictCache>(
       [this](std::string_view name) { return probes_->MapFd(name); }, cache);
   absl::Status configured = cache_->Configure({0x0123456789abcdef, 0xfedcba9876543210},

@@ -39,6 +39,7 @@ class KernelTest : public ::testing::Test {
   void TearDown() override;
   // Called before the probes are loaded.
   virtual void Change(ProbeOptions&) {}
+  virtual void ChangeCache(VerdictCacheOptions&) {}
 
   // Without a wait for anything else: what the kernel has told until now.
   template <typename Body>

@@ -366,6 +366,8 @@ static const struct act kActs[] = {
     {"udp-connect", "udp-connect[:PORT]         a byte over a connected socket", act_udp_connect},
     {"udp-open", "udp-open[:PORT]            the same, and the socket stays open", act_udp_open},
     {"udp-server", "udp-server                 hear two clients, then answer both", act_udp_server},
+    {"udp-answer", "udp-answer[:TIMES]         hear so many datagrams, then answer each",
+     act_udp_answer},
     {"udp-pair", "udp-pair[:BYTES[:BYTES]]   a datagram to itself and one back", act_udp_pair},
     {"udp6", "udp6:HOW                   [mapped-]sendto, [mapped-]connect or dual", act_udp6},
     {"udp-case", "udp-case:NAME              unbound, two, dissolve or options", act_udp_case},

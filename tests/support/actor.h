@@ -20,6 +20,7 @@ extern char** remaining_acts;  // Those after the one that is being done; ends w
 void act_udp(char** fields, int count);
 void act_udp_connect(char** fields, int count);
 void act_udp_open(char** fields, int count);
+void act_udp_answer(char** fields, int count);
 void act_udp_server(char** fields, int count);
 void act_udp_pair(char** fields, int count);
 void act_udp6(char** fields, int count);

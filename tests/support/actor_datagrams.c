@@ -92,6 +92,24 @@ void act_udp_server(char** fields, int count) {
   close(server);
 }
 
+// A server hears so many datagrams of others, then answers each, the first one first.
+void act_udp_answer(char** fields, int count) {
+  enum { kMost = 256 };
+  struct sockaddr_in from[kMost];
+  long times = number(fields, count, 1, 1);
+  int server = bound_socket(1, 0);
+  char byte;
+  if (times > kMost) fail("udp-answer");
+  printf("udp-answer port=%u\n", bound_port(server));
+  fflush(stdout);
+  for (long i = 0; i < times; i++) {
+    socklen_t size = sizeof(from[i]);
+    if (recvfrom(server, &byte, 1, 0, (struct sockaddr*)&from[i], &size) != 1) fail("recvfrom");
+  }
+  for (long i = 0; i < times; i++) send_to(server, "a", 1, &from[i]);
+  close(server);
+}
+
 // A client sends a datagram, a server answers with another; both are closed.
 void act_udp_pair(char** fields, int count) {
   char buffer[8192] = {0};
