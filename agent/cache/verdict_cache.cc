@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <future>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -46,8 +47,7 @@ UniqueFd InnerOf(int outer, const wire_cache_key& key) {
   return UniqueFd(bpf_map_get_fd_by_id(id));
 }
 
-// Puts inner maps into an outer one. The kernel waits for all readers after every such call, some
-// 10 ms, so that many go in one; kernels before 5.16 take them one by one.
+// Puts inner maps into an outer one: many in one call, but for kernels before 5.16.
 absl::Status PutInner(int outer, const std::vector<wire_cache_key>& keys,
                       const std::vector<int>& inner) {
   uint32_t count = static_cast<uint32_t>(keys.size());
@@ -64,6 +64,21 @@ absl::Status PutInner(int outer, const std::vector<wire_cache_key>& keys,
     }
   }
   return absl::OkStatus();
+}
+
+// The kernel waits for all readers after each change of an outer map, some 10 ms. Waits that begin
+// together are one.
+absl::Status Together(size_t count, const std::function<absl::Status(size_t)>& act) {
+  std::vector<std::future<absl::Status>> others;
+  for (size_t i = 1; i < count; ++i) {
+    // Where there is no thread to be had, it is done below.
+    others.push_back(std::async(std::launch::async | std::launch::deferred, act, i));
+  }
+  absl::Status status = act(0);
+  for (std::future<absl::Status>& other : others) {
+    status.Update(other.get());
+  }
+  return status;
 }
 
 void CloseAllTaps(int taps) {
@@ -201,37 +216,39 @@ uint32_t VerdictCache::AllEntries() const {
                          options_.entries[kFileCache]);
 }
 
-// Fills the maps of new generations, then names them: a program sees all of one or none.
-absl::Status VerdictCache::MakeWorkloads(const std::vector<uint64_t>& numbers) {
-  std::vector<wire_cache_key> keys;
-  std::vector<InnerMaps> made;
-  std::array<std::vector<int>, kCacheKinds.size()> caches;
-  std::vector<int> counts;
-  for (uint64_t number : numbers) {
-    InnerMaps& inner = made.emplace_back(InnerMaps{
-        BootNs(),
-        {},
-        MakeMap(BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(wire_count), AllEntries())});
-    bool is_whole = inner.counts.valid();
-    for (uint32_t kind = 0; kind < kCacheKinds.size(); ++kind) {
-      if (options_.entries[kind] != 0) {
-        inner.caches[kind] = MakeCache(kind, options_.entries[kind]);
-        is_whole &= inner.caches[kind].valid();
-        caches[kind].push_back(inner.caches[kind].get());
-      }
-    }
-    if (!is_whole) {
-      return MapError(fmt::format("verdict cache of workload {}", number));
-    }
-    keys.push_back({number, inner.generation});
-    counts.push_back(inner.counts.get());
-  }
+std::vector<VerdictCache::OuterMap> VerdictCache::OuterMaps() const {
+  std::vector<OuterMap> outer = {{maps_("vd_counts"), std::nullopt}};
   for (uint32_t kind = 0; kind < kCacheKinds.size(); ++kind) {
     if (options_.entries[kind] != 0) {
-      VEDETTE_RETURN_IF_ERROR(PutInner(OuterFd(kind), keys, caches[kind]));
+      outer.push_back({OuterFd(kind), kind});
     }
   }
-  VEDETTE_RETURN_IF_ERROR(PutInner(maps_("vd_counts"), keys, counts));
+  return outer;
+}
+
+// Fills the maps of new generations, then names them: a program sees all of one or none.
+absl::Status VerdictCache::MakeWorkloads(const std::vector<uint64_t>& numbers) {
+  const std::vector<OuterMap> outer = OuterMaps();
+  std::vector<wire_cache_key> keys;
+  std::vector<InnerMaps> made;
+  std::vector<std::vector<int>> inner(outer.size());
+  for (uint64_t number : numbers) {
+    InnerMaps& maps = made.emplace_back();
+    maps.generation = BootNs();
+    keys.push_back({number, maps.generation});
+    for (size_t i = 0; i < outer.size(); ++i) {
+      UniqueFd& map = outer[i].cache ? maps.caches[*outer[i].cache] : maps.counts;
+      map = outer[i].cache ? MakeCache(*outer[i].cache, options_.entries[*outer[i].cache])
+                           : MakeMap(BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(wire_count),
+                                     AllEntries());
+      if (!map.valid()) {
+        return MapError(fmt::format("verdict cache of workload {}", number));
+      }
+      inner[i].push_back(map.get());
+    }
+  }
+  VEDETTE_RETURN_IF_ERROR(
+      Together(outer.size(), [&](size_t i) { return PutInner(outer[i].fd, keys, inner[i]); }));
   for (size_t i = 0; i < numbers.size(); ++i) {
     wire_workload workload = {};
     workload.generation = made[i].generation;
@@ -348,12 +365,11 @@ bool VerdictCache::DropUnused(uint64_t workload_number) {
   bpf_map_delete_elem(maps_("vd_workloads"), &workload_number);
   bpf_map_delete_elem(maps_("vd_forgotten"), &workload_number);
   bpf_map_delete_elem(maps_("vd_capabilities"), &workload_number);
-  for (uint32_t kind = 0; kind < kCacheKinds.size(); ++kind) {
-    if (options_.entries[kind] != 0) {
-      bpf_map_delete_elem(OuterFd(kind), &key);
-    }
-  }
-  bpf_map_delete_elem(maps_("vd_counts"), &key);
+  const std::vector<OuterMap> outer = OuterMaps();
+  Together(outer.size(), [&](size_t i) {
+    bpf_map_delete_elem(outer[i].fd, &key);
+    return absl::OkStatus();
+  }).IgnoreError();
   ForgetQueries(maps_("vd_dns_pending"), maps_("vd_dns_shares"), workload_number);
   workloads_.erase(inner);
   classes_.erase(workload_number);

@@ -220,6 +220,12 @@ class VerdictCache {
   absl::StatusOr<InnerMaps> AdoptWorkload(uint64_t number, uint64_t generation) const;
   int InnerFd(const CacheSlot& slot) const;
   int OuterFd(uint32_t cache) const;
+  // All that hold a map of each workload.
+  struct OuterMap {
+    int fd = -1;
+    std::optional<uint32_t> cache;  // None: that of the counts.
+  };
+  std::vector<OuterMap> OuterMaps() const;
   // How much the kernel could not tell, or not keep, up to now.
   uint64_t Losses() const;
   absl::Status ReadCountsOf(
