@@ -318,6 +318,7 @@ const std::set<std::string>& Observing() {
                                                              "bpf_get_current_pid_tgid",
                                                              "bpf_get_current_task",
                                                              "bpf_get_current_task_btf",
+                                                             "bpf_get_raw_cpu_id",
                                                              "bpf_get_smp_processor_id",
                                                              "bpf_get_socket_cookie",
                                                              "bpf_get_socket_cookie_sock",
