@@ -96,7 +96,7 @@ seen() {
   tries=0
   until grep "\"kind\":\"$kind\"" /run/events >/run/seen; do_all_match "$@"; do
     [ "$tries" -lt 100 ] || {
-      cat /run/events
+      tail -n 20 /run/events
       return 1
     }
     tries=$((tries + 1))
@@ -114,6 +114,7 @@ do_all_match() {
 
 # The tap is open when an act is seen that is done again and again until then.
 tap_opens() {
+  : >/run/events  # Not what the tap before has left.
   vedette events -o jsonl >/run/events 2>&1 &
   tap=$!
   tries=0
