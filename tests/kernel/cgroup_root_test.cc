@@ -264,11 +264,11 @@ TEST_F(CgroupTest, AMoveByAListedRuntimeFromOutsideIsAPlacement) {
 TEST_F(CgroupTest, AWorkloadThatMovesItselfStaysWhatItIs) {
   ScopedCgroup from = WatchedCgroup();
   ScopedCgroup to = WatchedCgroup();
-  absl::StatusOr<ChildResult> result =
-      from.Run({"/bin/sh", "-c",
-                "echo $$ >" + to.directory() + "/cgroup.procs; exec " + Actor() + " nothing"});
+  absl::StatusOr<ChildResult> result = from.Run(
+      {"/bin/sh", "-c",
+       "echo $$ >" + to.directory() + "/cgroup.procs; exec " + Actor() + " nothing:itself"});
   ASSERT_TRUE(result.ok() && result->exit_code == 0) << result->err;
-  auto exec = AwaitExec("nothing");
+  auto exec = AwaitExec("nothing:itself");
   ASSERT_TRUE(exec);
   EXPECT_EQ(exec->body.process.cgroup_id, to.id());
   EXPECT_EQ(exec->body.process.workload_number, WorkloadOf(from.id()));
