@@ -247,8 +247,17 @@ absl::Status VerdictCache::MakeWorkloads(const std::vector<uint64_t>& numbers) {
       inner[i].push_back(map.get());
     }
   }
-  VEDETTE_RETURN_IF_ERROR(
-      Together(outer.size(), [&](size_t i) { return PutInner(outer[i].fd, keys, inner[i]); }));
+  if (absl::Status put =
+          Together(outer.size(), [&](size_t i) { return PutInner(outer[i].fd, keys, inner[i]); });
+      !put.ok()) {
+    // Nobody will name these generations again.
+    for (const OuterMap& map : outer) {
+      for (const wire_cache_key& key : keys) {
+        bpf_map_delete_elem(map.fd, &key);
+      }
+    }
+    return put;
+  }
   for (size_t i = 0; i < numbers.size(); ++i) {
     wire_workload workload = {};
     workload.generation = made[i].generation;
@@ -425,30 +434,10 @@ absl::Status VerdictCache::MarkKnown(const CacheSlot& slot, std::string_view key
   });
 }
 
-absl::Status VerdictCache::SetTaps(const absl::flat_hash_set<uint64_t>& workload_numbers) {
-  const std::vector<uint64_t> open(tapped_.begin(), tapped_.end());
-  for (const uint64_t number : open) {
-    VEDETTE_RETURN_IF_ERROR(SetTap(number, workload_numbers.contains(number)));
-  }
-  for (const uint64_t number : workload_numbers) {
-    VEDETTE_RETURN_IF_ERROR(SetTap(number, true));
-  }
-  return absl::OkStatus();
-}
-
 uint32_t VerdictCache::limit(uint32_t cache) const {
   return cache < options_.entries.size() ? options_.entries[cache] : 0;
 }
 
 int VerdictCache::OuterFd(uint32_t cache) const { return maps_(kCacheKinds[cache].outer_map); }
-
-absl::Status VerdictCache::AddRuntime(const CodeKey& code) {
-  const wire_code key = {code.device,     code.inode,      code.change_time_ns,
-                         code.size_bytes, code.generation, code.flags};
-  const uint32_t yes = 1;
-  return bpf_map_update_elem(maps_("vd_runtimes"), &key, &yes, BPF_ANY) == 0
-             ? absl::OkStatus()
-             : MapError("map vd_runtimes");
-}
 
 }  // namespace vedette

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the programs are told to do: what to send to the tap, which files to look at.
+// What the programs are told to do: what to send to the tap, which files to look at, which
+// programs are runtimes.
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <string.h>
@@ -34,6 +35,26 @@ absl::Status VerdictCache::SetTap(uint64_t workload_number, bool on) {
     tapped_.erase(workload_number);
   }
   return ChangeConfig([this](wire_config& config) { config.tap_some = !tapped_.empty(); });
+}
+
+absl::Status VerdictCache::SetTaps(const absl::flat_hash_set<uint64_t>& workload_numbers) {
+  const std::vector<uint64_t> open(tapped_.begin(), tapped_.end());
+  for (const uint64_t number : open) {
+    VEDETTE_RETURN_IF_ERROR(SetTap(number, workload_numbers.contains(number)));
+  }
+  for (const uint64_t number : workload_numbers) {
+    VEDETTE_RETURN_IF_ERROR(SetTap(number, true));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VerdictCache::AddRuntime(const CodeKey& code) {
+  const wire_code key = {code.device,     code.inode,      code.change_time_ns,
+                         code.size_bytes, code.generation, code.flags};
+  const uint32_t yes = 1;
+  return bpf_map_update_elem(maps_("vd_runtimes"), &key, &yes, BPF_ANY) == 0
+             ? absl::OkStatus()
+             : MapError("map vd_runtimes");
 }
 
 absl::Status VerdictCache::SetTapAll(bool on) {

@@ -129,7 +129,7 @@ Finding Overflow(ScoredEvent&& scored, const OverflowEvent& overflow) {
       "counted one by one in the kernel. {}",
       workload, lane, overflow.limit,
       is_inbound ? "Very many different peers come to this workload; what it connects to itself is "
-                   "judged as before."
+                   "judged as before, but not what its bound UDP sockets send to strangers."
                  : "Something in this workload does very many different things.");
   f.behaviour.channel = ChannelOfCache(overflow.cache);
   return f;

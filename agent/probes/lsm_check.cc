@@ -25,7 +25,8 @@ constexpr uint32_t kOpens = 1;
 
 absl::Status Refused(const std::string& what, int error) {
   std::string reason = LibbpfReason(what, error);
-  if (error != EPERM) {
+  // Full, or short of memory: it has BPF LSM all the same.
+  if (error != EPERM && error != E2BIG && error != ENOMEM && error != EBUSY) {
     reason += "; use a kernel built with CONFIG_BPF_LSM=y";
   }
   return absl::FailedPreconditionError(reason);

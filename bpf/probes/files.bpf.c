@@ -3,7 +3,7 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* The programs of a tracepoint run with preemption off: one buffer is enough. */
+/* The one program that uses the buffers, and its CPU runs it once at a time: one is enough. */
 static __always_inline int tell(__u64 file, __u32 verb) {
   return file_opened(PATH_OF_ACT, file, verb, WIRE_HOOK_SYS_EXIT);
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -102,7 +103,11 @@ absl::Status KafkaProducer::Open() {
   if (!options_.create_topics) {
     VEDETTE_RETURN_IF_ERROR(OpenTopics());
   }
-  server_ = std::thread([this] { Serve(); });
+  try {  // The library throws where there is no thread to be had.
+    server_ = std::thread([this] { Serve(); });
+  } catch (const std::system_error& error) {
+    return absl::UnavailableError(fmt::format("Kafka: no thread to be had: {}", error.what()));
+  }
   return absl::OkStatus();
 }
 
