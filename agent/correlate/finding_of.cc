@@ -83,13 +83,16 @@ Finding Deviation(ScoredEvent&& scored) {
                                               PathText(scored.behaviour.object))
                                 : DeviationTitle(workload, scored.behaviour);
   const Severity severity = SeverityOf(scored.behaviour.channel, scored.score, scored.watched);
+  const double score = scored.score;
+  std::string sentence = scored.sentence;
+  Behaviour behaviour = scored.behaviour;
   Finding f = Story(std::move(scored));
   f.kind = Finding::Kind::kDeviation;
   f.severity = severity;
-  f.score = scored.score;
+  f.score = score;
   f.title = title;
-  f.sentence = std::move(scored.sentence);
-  f.behaviour = std::move(scored.behaviour);
+  f.sentence = std::move(sentence);
+  f.behaviour = std::move(behaviour);
   return f;
 }
 

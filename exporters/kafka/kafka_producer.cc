@@ -98,7 +98,7 @@ absl::Status KafkaProducer::Open() {
         fmt::format("sinks.kafka.librdkafka: librdkafka refuses these options together: {}",
                     CleanKafkaText(error, secrets_)));
   }
-  conf.release();  // The producer owns it now.
+  [[maybe_unused]] const rd_kafka_conf_t* taken = conf.release();  // The producer owns it now.
   // A topic that is looked for may be created by the broker, in the broker's own way.
   if (!options_.create_topics) {
     VEDETTE_RETURN_IF_ERROR(OpenTopics());
@@ -407,9 +407,9 @@ bool KafkaProducer::SendShortened(Batch* batch) {
       Finish(batch, absl::UnavailableError(std::string(made.status().message())));
       return true;
     }
-    sender = made->get();
     MutexLock lock(&mutex_);
     std::swap(for_short_, *made);
+    sender = for_short_.get();
   }
   int given_up = RD_KAFKA_RESP_ERR_NO_ERROR;
   {
